@@ -1,0 +1,35 @@
+//! SHA-256, streaming and in one go.
+
+use sha2::Digest as _;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// Streaming SHA-256.
+#[derive(Clone, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// An empty hash.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Absorbs `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was absorbed.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        self.0.finalize().into()
+    }
+}
+
+/// SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Digest {
+    sha2::Sha256::digest(bytes).into()
+}

@@ -1,0 +1,23 @@
+//! The only place that names cryptographic libraries. Everything above sees keys, digests and the
+//! [`Aead`] and [`Authenticator`] traits (`docs/PROTOCOL.md` §6).
+
+mod aead;
+mod hash;
+mod kdf;
+mod kex;
+mod mac;
+mod signature;
+mod suite;
+mod transcript;
+
+pub use aead::{Aead, AeadError, IV_LEN, KEY_LEN, TAG_LEN};
+pub use hash::{Digest, Sha256, sha256};
+pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
+pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
+pub use mac::{ConfirmationMac, confirmation_mac, verify_confirmation};
+pub use signature::{
+    Authenticator, BadPublicKey, BadSignature, Ed25519Authenticator, PublicKey, SIGNATURE_LEN,
+    Signature,
+};
+pub use suite::{Suite, SuiteId, SuiteRegistry};
+pub use transcript::Transcript;

@@ -1,0 +1,82 @@
+//! The sixteen error codes, and the one map from local errors to them (`docs/PROTOCOL.md` §15).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// An error code as peers see it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
+        }
+
+        impl ErrorCode {
+            /// All sixteen.
+            pub const ALL: [Self; 16] = [$(Self::$variant),+];
+
+            /// The code as it stands on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The bytes are not what version 1.1 defines, or no common version exists.
+    InvalidVersion = "INVALID_VERSION",
+    /// A signature, key or name does not prove the identity it claims.
+    InvalidSignature = "INVALID_SIGNATURE",
+    /// The message was seen before, or its timestamp lies outside the window.
+    ReplayDetected = "REPLAY_DETECTED",
+    /// The session's life is over.
+    SessionExpired = "SESSION_EXPIRED",
+    /// The sequence number was used before or lies behind the window.
+    SequenceError = "SEQUENCE_ERROR",
+    /// The record does not open under the session's key.
+    DecryptionFailed = "DECRYPTION_FAILED",
+    /// The answer to a challenge came too late.
+    ChallengeExpired = "CHALLENGE_EXPIRED",
+    /// The answer to a challenge is wrong.
+    ChallengeInvalid = "CHALLENGE_INVALID",
+    /// Another handshake with this peer is under way.
+    HandshakeInProgress = "HANDSHAKE_IN_PROGRESS",
+    /// The receiver does not know this session.
+    SessionNotFound = "SESSION_NOT_FOUND",
+    /// Application data before the session was ready.
+    EncryptionNotReady = "ENCRYPTION_NOT_READY",
+    /// The state machine has no such transition.
+    InvalidState = "INVALID_STATE",
+    /// The receiver's operator demands encryption, which this peer does not offer.
+    EncryptionRequired = "ENCRYPTION_REQUIRED",
+    /// Over the rate; try again later.
+    RateLimited = "RATE_LIMITED",
+    /// A chunked transfer failed.
+    ChunkError = "CHUNK_ERROR",
+    /// The registry failed.
+    DhtError = "DHT_ERROR",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names none of the sixteen codes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no such error code")]
+pub struct UnknownErrorCode;
+
+impl FromStr for ErrorCode {
+    type Err = UnknownErrorCode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownErrorCode)
+    }
+}

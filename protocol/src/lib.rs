@@ -1,0 +1,12 @@
+//! Peer Communication Protocol v1.1: the sans-IO core.
+//!
+//! Bytes and clock readings go in, bytes and events come out. Nothing here opens a socket, reads a
+//! clock or draws randomness: the caller passes all of that in, so that hours of protocol run in
+//! milliseconds and every failure replays from its seed. `docs/PROTOCOL.md` is the specification.
+
+pub mod crypto;
+pub mod error;
+pub mod identity;
+pub mod legacy;
+pub mod limits;
+pub mod time;

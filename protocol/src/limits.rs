@@ -1,0 +1,69 @@
+//! Every limit of the protocol, with its unit and its section of `docs/PROTOCOL.md`.
+
+use std::time::Duration;
+
+/// Longest entity id, in bytes of UTF-8 (§1.2).
+pub const MAX_ENTITY_ID_LEN: usize = 128;
+/// Most entities a node remembers (§1.4).
+pub const MAX_SEEN_ENTITIES: usize = 65_536;
+
+/// Longest envelope on the wire, in bytes (§2.5): one largest message and its frame.
+pub const MAX_ENVELOPE_LEN: usize = (1 << 20) + (16 << 10);
+/// Longest envelope outside a session, in bytes (§2.5): handshake steps and errors.
+pub const MAX_PLAIN_ENVELOPE_LEN: usize = 16 << 10;
+/// Longest body of one message, in bytes (§7.1).
+pub const MAX_BODY_LEN: usize = (1 << 20) + (4 << 10);
+/// Longest content that one message carries, in bytes (§7.1); larger payloads go as chunks.
+pub const MAX_CONTENT_LEN: usize = 1 << 20;
+/// Most messages in one sealed envelope (§2.4).
+pub const MAX_BATCH: usize = 256;
+/// A batch is closed once its messages reach this many bytes (§2.4); one larger message goes alone.
+pub const BATCH_TARGET_LEN: usize = 256 << 10;
+/// Deepest nesting of CBOR that a decoder follows (§2.5).
+pub const MAX_CBOR_DEPTH: usize = 8;
+/// Most entries in one CBOR array or map (§2.5).
+pub const MAX_CBOR_ENTRIES: usize = 4096;
+/// Longest name of a message type, suite, feature or capability, in bytes (§2.5).
+pub const MAX_NAME_LEN: usize = 64;
+/// Most suites, features, versions or capabilities in one list (§3.2, §7).
+pub const MAX_LIST_LEN: usize = 64;
+/// Longest free text for people, in bytes: error details, status lines (§7).
+pub const MAX_TEXT_LEN: usize = 4096;
+
+/// How far a timestamp may lie from the receiver's clock, in either direction (§2.6).
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// How long a nonce is remembered (§2.6).
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+/// Most nonces remembered per peer (§2.6).
+pub const MAX_NONCES: usize = 4096;
+
+/// Time for a whole handshake (§3.7).
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Life of a challenge (§3.7).
+pub const CHALLENGE_LIFETIME: Duration = Duration::from_secs(30);
+/// Longest life of a challenge that an initiator believes (§3.7).
+pub const MAX_CHALLENGE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Default life of a session (§5.3).
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Shortest life a session may be given (§5.3).
+pub const MIN_SESSION_LIFETIME: Duration = Duration::from_secs(1);
+/// Longest life a session may be given (§5.3).
+pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most records sealed under one key (§5.4).
+pub const MAX_RECORDS_PER_KEY: u64 = 1 << 24;
+/// Most bytes sealed under one key (§5.4).
+pub const MAX_BYTES_PER_KEY: u64 = 1 << 36;
+/// Records behind the newest that are still accepted (§5.2).
+pub const REPLAY_WINDOW: u64 = 2048;
+
+/// Most sessions kept per peer: the current one, and older ones that drain (§5.3).
+pub const MAX_SESSIONS_PER_PEER: usize = 4;
+/// Most messages waiting to be sent to one peer (§8.1).
+pub const MAX_QUEUED_MESSAGES: usize = 4096;
+/// Most bytes of messages waiting to be sent to one peer (§8.1).
+pub const MAX_QUEUED_BYTES: usize = 16 << 20;
+/// Most requests in flight to one peer (§14.2).
+pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
+/// Message ids remembered per peer to remove duplicates (§8.2).
+pub const MAX_REMEMBERED_IDS: usize = 8192;
