@@ -4,9 +4,16 @@
 //! clock or draws randomness: the caller passes all of that in, so that hours of protocol run in
 //! milliseconds and every failure replays from its seed. `docs/PROTOCOL.md` is the specification.
 
+mod cbor;
 pub mod crypto;
+pub mod envelope;
 pub mod error;
+pub mod id;
 pub mod identity;
 pub mod legacy;
 pub mod limits;
+pub mod message;
+pub mod rate_limit;
 pub mod time;
+
+pub use cbor::CborError;

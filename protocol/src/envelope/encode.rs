@@ -1,0 +1,101 @@
+//! Building envelopes: one buffer, sized before it is filled, sealed and signed in place.
+
+use super::layout::Layout;
+use super::{Header, VERSION};
+use crate::cbor::{push_bytes, push_head, push_text};
+use crate::crypto::{Aead, AeadError, IV_LEN, SIGNATURE_LEN, TAG_LEN};
+use crate::identity::Identity;
+
+/// Room for everything but the payload; entity ids are the largest part.
+const FRAME_LEN: usize = 512;
+
+/// A signed envelope around a payload that is not encrypted.
+#[must_use]
+pub fn plain(header: &Header, payload: &[u8], identity: &Identity) -> Vec<u8> {
+    let (mut bytes, layout) = unsigned(header, payload);
+    sign(&mut bytes, &layout, identity);
+    bytes
+}
+
+/// An envelope whose signature is still zero, for callers that complete the payload first.
+pub(super) fn unsigned(header: &Header, payload: &[u8]) -> (Vec<u8>, Layout) {
+    write(header, payload.len(), false, |bytes| bytes.extend_from_slice(payload))
+}
+
+/// A signed envelope whose payload of `plaintext_len` bytes is written by `plaintext` straight into
+/// the envelope's buffer and encrypted there.
+///
+/// # Errors
+/// [`AeadError`] if the plaintext is longer than the cipher allows.
+pub fn sealed(
+    header: &Header,
+    plaintext_len: usize,
+    plaintext: impl FnOnce(&mut Vec<u8>),
+    aead: &dyn Aead,
+    nonce: &[u8; IV_LEN],
+    identity: &Identity,
+) -> Result<Vec<u8>, AeadError> {
+    let (mut bytes, layout) = write(header, plaintext_len + TAG_LEN, true, |bytes| {
+        plaintext(bytes);
+        bytes.extend_from_slice(&[0; TAG_LEN]);
+    });
+    let aad = layout.aad(&bytes);
+    let payload = bytes.get_mut(layout.payload.clone()).ok_or(AeadError)?;
+    let (text, place) = payload.split_last_chunk_mut::<TAG_LEN>().ok_or(AeadError)?;
+    *place = aead.seal(nonce, &aad, text)?;
+    sign(&mut bytes, &layout, identity);
+    Ok(bytes)
+}
+
+fn sign(bytes: &mut [u8], layout: &Layout, identity: &Identity) {
+    let signature = identity.sign(&layout.signed_message(bytes));
+    layout.put_signature(bytes, &signature);
+}
+
+/// Writes the map, keys in deterministic order, with a zero signature.
+fn write(
+    header: &Header,
+    payload_len: usize,
+    encrypted: bool,
+    payload: impl FnOnce(&mut Vec<u8>),
+) -> (Vec<u8>, Layout) {
+    let entries = 9 + u8::from(encrypted) + u8::from(header.session.is_some());
+    let mut out = Vec::with_capacity(FRAME_LEN + payload_len);
+    push_head(&mut out, 5, u64::from(entries));
+    push_text(&mut out, "nonce");
+    push_bytes(&mut out, header.nonce.as_bytes());
+    push_text(&mut out, "payload");
+    push_head(&mut out, 2, payload_len as u64);
+    let payload_start = out.len();
+    payload(&mut out);
+    debug_assert_eq!(out.len(), payload_start + payload_len, "the payload's length was announced");
+    push_text(&mut out, "version");
+    push_text(&mut out, VERSION);
+    push_text(&mut out, "msg_type");
+    push_text(&mut out, header.kind.as_str());
+    if encrypted {
+        push_text(&mut out, "encrypted");
+        push_head(&mut out, 7, 21);
+    }
+    push_text(&mut out, "sender_id");
+    push_text(&mut out, header.sender.as_str());
+    push_text(&mut out, "signature");
+    push_bytes(&mut out, &[0; SIGNATURE_LEN]);
+    let signature_end = out.len();
+    push_text(&mut out, "timestamp");
+    push_head(&mut out, 0, header.timestamp.as_millis());
+    if let Some(session) = &header.session {
+        push_text(&mut out, "session_id");
+        push_bytes(&mut out, session.as_bytes());
+    }
+    push_text(&mut out, "recipient_id");
+    push_text(&mut out, header.recipient.as_str());
+    push_text(&mut out, "sequence_num");
+    push_head(&mut out, 0, header.sequence);
+    let layout = Layout {
+        entries,
+        payload: payload_start..payload_start + payload_len,
+        signature: signature_end - SIGNATURE_LEN..signature_end,
+    };
+    (out, layout)
+}

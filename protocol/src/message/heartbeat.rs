@@ -1,0 +1,47 @@
+//! `heartbeat` and `heartbeat_ack`: does the node live, and does its agent?
+
+use serde::{Deserialize, Serialize};
+
+use super::BodyError;
+
+/// Asks whether the peer lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {}
+
+impl Heartbeat {
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as for every body")]
+    pub(super) const fn check(&self) -> Result<(), BodyError> {
+        Ok(())
+    }
+}
+
+/// What a node knows of its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentLife {
+    /// An agent is attached to the node.
+    Attached,
+    /// No agent is attached.
+    Absent,
+}
+
+/// The node lives; what it knows of its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatAck {
+    /// The agent.
+    pub agent: AgentLife,
+    /// How long the node has been up, in milliseconds.
+    pub uptime_ms: u64,
+    /// Since the agent last did anything, in milliseconds; absent if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_idle_ms: Option<u64>,
+}
+
+impl HeartbeatAck {
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as for every body")]
+    pub(super) const fn check(&self) -> Result<(), BodyError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! `wake_up` and `wake_up_ack`: ask a peer's agent to go on with its work.
+
+use serde::{Deserialize, Serialize};
+
+use super::BodyError;
+use crate::limits::MAX_TEXT_LEN;
+
+/// Asks the peer to wake its agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WakeUp {
+    /// Why.
+    pub reason: String,
+    /// Counts from 1 within one restart.
+    pub attempt: u32,
+}
+
+impl WakeUp {
+    pub(super) fn check(&self) -> Result<(), BodyError> {
+        BodyError::bytes("reason", self.reason.len(), MAX_TEXT_LEN)
+    }
+}
+
+/// What came of a wake-up at the peer's node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeOutcome {
+    /// An attached agent was told.
+    HandedToAgent,
+    /// No agent is attached, and none could be started.
+    NoAgent,
+    /// The operator allows this peer no wake-ups.
+    Refused,
+}
+
+/// Answers a wake-up: what the node did, which is not yet a word from the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WakeUpAck {
+    /// More, for people.
+    pub detail: String,
+    /// What came of it.
+    pub outcome: WakeOutcome,
+}
+
+impl WakeUpAck {
+    pub(super) fn check(&self) -> Result<(), BodyError> {
+        BodyError::bytes("detail", self.detail.len(), MAX_TEXT_LEN)
+    }
+}
