@@ -6,6 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::envelope::EnvelopeError;
+use crate::handshake::HandshakeError;
+use crate::identity::TrustError;
+use crate::message::{BatchError, BodyError};
+use crate::replay::ReplayError;
+use crate::session::SessionError;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
         /// An error code as peers see it.
@@ -78,5 +85,97 @@ impl FromStr for ErrorCode {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownErrorCode)
+    }
+}
+
+impl From<&EnvelopeError> for ErrorCode {
+    fn from(error: &EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooLong { .. }
+            | EnvelopeError::PlainTooLong { .. }
+            | EnvelopeError::Cbor(_)
+            | EnvelopeError::Version { .. }
+            | EnvelopeError::Kind { .. }
+            | EnvelopeError::Entity(_)
+            | EnvelopeError::Session => Self::InvalidVersion,
+            EnvelopeError::Encryption { .. } => Self::EncryptionRequired,
+        }
+    }
+}
+
+impl From<&ReplayError> for ErrorCode {
+    fn from(error: &ReplayError) -> Self {
+        match error {
+            ReplayError::Skewed { .. } | ReplayError::Repeated | ReplayError::Forgotten => {
+                Self::ReplayDetected
+            }
+        }
+    }
+}
+
+impl From<&TrustError> for ErrorCode {
+    fn from(error: &TrustError) -> Self {
+        match error {
+            TrustError::KeyMismatch { .. }
+            | TrustError::Revoked { .. }
+            | TrustError::NotPinned { .. }
+            | TrustError::Id(_) => Self::InvalidSignature,
+        }
+    }
+}
+
+impl From<&BodyError> for ErrorCode {
+    fn from(error: &BodyError) -> Self {
+        match error {
+            BodyError::Cbor { .. } | BodyError::TooLong { .. } | BodyError::Field { .. } => {
+                Self::InvalidVersion
+            }
+        }
+    }
+}
+
+impl From<&SessionError> for ErrorCode {
+    fn from(error: &SessionError) -> Self {
+        match error {
+            SessionError::Expired | SessionError::KeyExhausted => Self::SessionExpired,
+            SessionError::Window(_) => Self::SequenceError,
+            SessionError::Decryption => Self::DecryptionFailed,
+            SessionError::Signature | SessionError::Address { .. } => Self::InvalidSignature,
+            SessionError::Replay(error) => error.into(),
+            SessionError::Batch(BatchError::Cbor(_) | BatchError::Length { .. }) => {
+                Self::InvalidVersion
+            }
+        }
+    }
+}
+
+impl From<&HandshakeError> for ErrorCode {
+    fn from(error: &HandshakeError) -> Self {
+        match error {
+            HandshakeError::State(_)
+            | HandshakeError::ThreeWayState(_)
+            | HandshakeError::Unexpected { .. }
+            | HandshakeError::ThreeWayDisabled => Self::InvalidState,
+            HandshakeError::TimedOut => Self::SessionExpired,
+            HandshakeError::Replay(error) => error.into(),
+            HandshakeError::Sequence { .. } => Self::SequenceError,
+            HandshakeError::Address { .. }
+            | HandshakeError::Key(_)
+            | HandshakeError::KeyMismatch { .. }
+            | HandshakeError::OwnKey
+            | HandshakeError::Signature(_)
+            | HandshakeError::Transcript
+            | HandshakeError::LowOrder(_) => Self::InvalidSignature,
+            HandshakeError::Trust(error) => error.into(),
+            HandshakeError::Session { .. } => Self::SessionNotFound,
+            HandshakeError::Body(_)
+            | HandshakeError::Parameter { .. }
+            | HandshakeError::NoCommon { .. }
+            | HandshakeError::NotOffered { .. } => Self::InvalidVersion,
+            HandshakeError::ChallengeExpired => Self::ChallengeExpired,
+            HandshakeError::ChallengeInvalid => Self::ChallengeInvalid,
+            HandshakeError::Confirmation => Self::DecryptionFailed,
+            HandshakeError::FirstRecord(error) => error.into(),
+        }
     }
 }

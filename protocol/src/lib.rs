@@ -8,12 +8,16 @@ mod cbor;
 pub mod crypto;
 pub mod envelope;
 pub mod error;
+pub mod handshake;
 pub mod id;
 pub mod identity;
 pub mod legacy;
 pub mod limits;
+pub mod link;
 pub mod message;
 pub mod rate_limit;
+pub mod replay;
+pub mod session;
 pub mod time;
 
 pub use cbor::CborError;

@@ -50,7 +50,10 @@ pub enum CborError {
 /// Encodes `value`. Its type lists map keys in deterministic order; tests check each type.
 ///
 /// Encoding to memory cannot fail for the types of this crate: they hold nothing that CBOR lacks.
-#[expect(clippy::expect_used, reason = "the writer is a growing Vec, and no type refuses to encode")]
+#[expect(
+    clippy::expect_used,
+    reason = "the writer is a growing Vec, and no type refuses to encode"
+)]
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     cbor4ii::serde::to_vec(Vec::new(), value).expect("protocol types always encode")
 }

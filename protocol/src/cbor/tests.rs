@@ -40,7 +40,10 @@ fn map_keys_are_sorted_unique_text() {
 
 #[test]
 fn sizes_are_checked_before_they_are_believed() {
-    assert_eq!(refused(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), CborError::Truncated);
+    assert_eq!(
+        refused(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        CborError::Truncated
+    );
     assert_eq!(refused(&[0x9a, 0xff, 0xff, 0xff, 0xff]), CborError::TooManyEntries);
     assert_eq!(refused(&[0xba, 0xff, 0xff, 0xff, 0xff]), CborError::TooManyEntries);
     assert_eq!(refused(&[0x81; 64]), CborError::TooDeep);

@@ -9,8 +9,7 @@ use super::layout::Layout;
 use super::{EnvelopeError, EnvelopeKind, Header, VERSION};
 use crate::cbor;
 use crate::crypto::{
-    Aead, AeadError, BadSignature, IV_LEN, PublicKey, SIGNATURE_LEN, Signature, TAG_LEN,
-    Transcript,
+    Aead, AeadError, BadSignature, IV_LEN, PublicKey, SIGNATURE_LEN, Signature, TAG_LEN, Transcript,
 };
 use crate::id::{Nonce, SessionId};
 use crate::limits::{MAX_ENVELOPE_LEN, MAX_PLAIN_ENVELOPE_LEN};
@@ -100,8 +99,8 @@ impl Envelope {
             timestamp: Timestamp::from_millis(wire.timestamp),
             nonce: Nonce::from_bytes(wire.nonce),
         };
-        let signature = wire.signature.try_into().map_err(|_| {
-            cbor::CborError::Shape { detail: format!("a signature has {SIGNATURE_LEN} bytes") }
+        let signature = wire.signature.try_into().map_err(|_| cbor::CborError::Shape {
+            detail: format!("a signature has {SIGNATURE_LEN} bytes"),
         })?;
         let layout = Layout {
             entries: 9 + u8::from(sealed) + u8::from(session.is_some()),

@@ -1,9 +1,11 @@
 //! Building envelopes: one buffer, sized before it is filled, sealed and signed in place.
 
+use std::ops::Range;
+
 use super::layout::Layout;
 use super::{Header, VERSION};
 use crate::cbor::{push_bytes, push_head, push_text};
-use crate::crypto::{Aead, AeadError, IV_LEN, SIGNATURE_LEN, TAG_LEN};
+use crate::crypto::{Aead, AeadError, IV_LEN, SIGNATURE_LEN, TAG_LEN, Transcript};
 use crate::identity::Identity;
 
 /// Room for everything but the payload; entity ids are the largest part.
@@ -12,14 +14,46 @@ const FRAME_LEN: usize = 512;
 /// A signed envelope around a payload that is not encrypted.
 #[must_use]
 pub fn plain(header: &Header, payload: &[u8], identity: &Identity) -> Vec<u8> {
-    let (mut bytes, layout) = unsigned(header, payload);
-    sign(&mut bytes, &layout, identity);
-    bytes
+    Draft::new(header, payload).sign(identity)
 }
 
-/// An envelope whose signature is still zero, for callers that complete the payload first.
-pub(super) fn unsigned(header: &Header, payload: &[u8]) -> (Vec<u8>, Layout) {
-    write(header, payload.len(), false, |bytes| bytes.extend_from_slice(payload))
+/// An envelope that is not signed yet, for payloads that depend on the rest of the envelope.
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    layout: Layout,
+}
+
+impl Draft {
+    pub(crate) fn new(header: &Header, payload: &[u8]) -> Self {
+        let (bytes, layout) =
+            write(header, payload.len(), false, |bytes| bytes.extend_from_slice(payload));
+        Self { bytes, layout }
+    }
+
+    /// The envelope without payload and signature.
+    pub(crate) fn aad(&self) -> Vec<u8> {
+        self.layout.aad(&self.bytes)
+    }
+
+    /// `transcript` with this envelope as it stands, without its signature.
+    pub(crate) fn transcript(&self, transcript: &Transcript) -> Transcript {
+        let head = self.layout.unsigned_head();
+        transcript.with_parts(&self.layout.unsigned_parts(&self.bytes, &head))
+    }
+
+    /// Overwrites a part of the payload.
+    pub(crate) fn fill(&mut self, part: &Range<usize>, content: &[u8]) {
+        let start = self.layout.payload.start;
+        if let Some(place) = self.bytes.get_mut(start + part.start..start + part.end) {
+            place.copy_from_slice(content);
+        }
+    }
+
+    /// The finished envelope.
+    pub(crate) fn sign(mut self, identity: &Identity) -> Vec<u8> {
+        sign(&mut self.bytes, &self.layout, identity);
+        self.bytes
+    }
 }
 
 /// A signed envelope whose payload of `plaintext_len` bytes is written by `plaintext` straight into

@@ -28,11 +28,7 @@ impl Layout {
     /// The envelope without payload and signature: associated data of the AEAD.
     pub(super) fn aad(&self, envelope: &[u8]) -> Vec<u8> {
         let (payload, signature) = (self.payload_entry(), self.signature_entry());
-        let parts = [
-            1..payload.start,
-            payload.end..signature.start,
-            signature.end..envelope.len(),
-        ];
+        let parts = [1..payload.start, payload.end..signature.start, signature.end..envelope.len()];
         let mut aad = Vec::with_capacity(envelope.len() - payload.len() - signature.len());
         cbor::push_head(&mut aad, 5, u64::from(self.entries - 2));
         for part in parts {
@@ -42,7 +38,11 @@ impl Layout {
     }
 
     /// The envelope without its signature, in pieces that follow each other.
-    pub(super) fn unsigned_parts<'a>(&self, envelope: &'a [u8], head: &'a [u8; 1]) -> [&'a [u8]; 3] {
+    pub(super) fn unsigned_parts<'a>(
+        &self,
+        envelope: &'a [u8],
+        head: &'a [u8; 1],
+    ) -> [&'a [u8]; 3] {
         let signature = self.signature_entry();
         [
             head,

@@ -8,6 +8,8 @@ mod layout;
 use thiserror::Error;
 
 pub use decode::Envelope;
+pub(crate) use decode::{SignedMessage, range_within};
+pub(crate) use encode::Draft;
 pub use encode::{plain, sealed};
 pub use kind::EnvelopeKind;
 

@@ -58,8 +58,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let bytes =
-            HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).map_err(|_| FingerprintError)?;
+        let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).map_err(|_| FingerprintError)?;
         Ok(Self(bytes.try_into().map_err(|_| FingerprintError)?))
     }
 }

@@ -82,7 +82,9 @@ pub enum TrustError {
         fingerprint: Fingerprint,
     },
     /// Only pinned entities may pass.
-    #[error("{entity} is not pinned, and only pinned entities may pass; its fingerprint is {fingerprint}")]
+    #[error(
+        "{entity} is not pinned, and only pinned entities may pass; its fingerprint is {fingerprint}"
+    )]
     NotPinned {
         /// The entity.
         entity: EntityId,

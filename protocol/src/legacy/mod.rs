@@ -36,6 +36,23 @@
 //! is, the message's signature must hold under it, it must be the expected key if there is one, and
 //! the trust store has the last word. After the handshake `sender_public_key` is ignored.
 //!
+//! B remembers the nonce of a `handshake` and refuses its replay. An answer is due within
+//! 10 seconds of the challenge; timestamps lie within 60 seconds of the receiver's clock.
+//!
+//! # Sessions
+//!
+//! After the handshake every message carries `session_id`, `recipient_id` and `sequence_num`; the
+//! number starts at 0 in each direction. The receiver checks, in this order: that the session is open
+//! and its 30 minutes are not over; session id, sender and recipient; that the type is none of the
+//! handshake's and `encrypted_payload` is `null`; that the number is larger than the last one
+//! accepted (gaps are no matter); the timestamp; that the message is no older than the second in
+//! which the peer sent its last handshake message; the nonce, remembered for 5 minutes; the
+//! signature. Only then does it remember number and nonce.
+//!
+//! What version 1.0 cannot prevent: whoever carries a message can drop it, raise its number so that
+//! the numbers after it are refused, or hand it to another entity with which the sender has a
+//! session too. Payloads that matter should name their recipient.
+//!
 //! States: `INIT` → `HANDSHAKE_SENT` → `ACTIVE` → `CLOSED` ([`State`]). A check that fails changes
 //! no state, so that forged messages do not end a handshake or a session.
 

@@ -124,16 +124,40 @@ impl fmt::Display for Number {
 }
 
 /// Python's `repr`: the shortest digits that read back as the same float, with an exponent if it is
-/// below -4 or at least 16. Rust finds the same digits and writes them differently.
+/// below -4 or at least 16.
 fn write_float(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
-    let scientific = format!("{value:e}");
+    let scientific = shortest(value);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return write!(f, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    let positional = value.to_string();
-    let fraction = if positional.contains('.') { "" } else { ".0" };
-    write!(f, "{positional}{fraction}")
+    if value.is_sign_negative() {
+        f.write_str("-")?;
+    }
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let Ok(before_point) = usize::try_from(exponent + 1) else {
+        let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
+        return write!(f, "0.{:0<zeros$}{digits}", "");
+    };
+    match digits.split_at_checked(before_point) {
+        Some(("", fraction)) => write!(f, "0.{fraction}"),
+        Some((whole, "")) => write!(f, "{whole}.0"),
+        Some((whole, fraction)) => write!(f, "{whole}.{fraction}"),
+        None => write!(f, "{digits:0<before_point$}.0"),
+    }
+}
+
+/// Scientific notation with as few digits as read back as `value`.
+///
+/// Of two such that are equally close to it Python takes the even one, Rust the larger. Rounding to
+/// the same number of digits settles it the way of Python, except next to powers of two, where the
+/// closest digits may belong to the float below.
+fn shortest(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let mantissa = shortest.split('e').next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let nearest = format!("{value:.*e}", digits.saturating_sub(1));
+    if nearest.parse() == Ok(value) { nearest } else { shortest }
 }

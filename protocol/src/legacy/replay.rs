@@ -116,7 +116,8 @@ impl NonceMemory {
     fn forget_oldest(&mut self) {
         if let Some((sent, nonce)) = self.by_time.pop_first() {
             self.seen.remove(&nonce);
-            self.floor = self.floor.max(Some(sent));
+            // Never lower than before: nothing at or below the floor gets in.
+            self.floor = Some(sent);
         }
     }
 }

@@ -54,10 +54,9 @@ impl DiscoveryResponse {
         BodyError::entries("entities", self.entities.len())?;
         self.entities.iter().try_for_each(|entity| {
             BodyError::entries("addresses", entity.addresses.len())?;
-            entity
-                .addresses
-                .iter()
-                .try_for_each(|address| BodyError::bytes("addresses", address.len(), MAX_TEXT_LEN))?;
+            entity.addresses.iter().try_for_each(|address| {
+                BodyError::bytes("addresses", address.len(), MAX_TEXT_LEN)
+            })?;
             check_names("capabilities", &entity.capabilities)
         })
     }

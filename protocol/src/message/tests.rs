@@ -21,7 +21,8 @@ fn full_bodies() -> Vec<Body<'static>> {
             conversation: Some(text()),
         }
         .into(),
-        TaskResult { content: content(), outcome: TaskOutcome::Failed, content_type: text() }.into(),
+        TaskResult { content: content(), outcome: TaskOutcome::Failed, content_type: text() }
+            .into(),
         StatusReport {
             status: text(),
             content: content(),

@@ -10,7 +10,6 @@ pub use initiator::Initiator;
 pub use responder::Responder;
 
 use rand_core::CryptoRng;
-use rand_core::Rng as _;
 use uuid::Uuid;
 
 use super::message::{Message, Unsigned, seconds};

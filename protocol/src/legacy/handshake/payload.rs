@@ -155,10 +155,7 @@ fn text<'p>(payload: &'p Object, field: &'static str) -> Result<&'p str, Handsha
     payload.get(field).and_then(Value::as_str).ok_or(HandshakeError::Payload { field })
 }
 
-fn bytes<const N: usize>(
-    payload: &Object,
-    field: &'static str,
-) -> Result<[u8; N], HandshakeError> {
+fn bytes<const N: usize>(payload: &Object, field: &'static str) -> Result<[u8; N], HandshakeError> {
     base64_array(text(payload, field)?).ok_or(HandshakeError::Payload { field })
 }
 

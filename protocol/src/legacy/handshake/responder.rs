@@ -31,7 +31,7 @@ impl Responder {
     /// responder per peer and limits how many it keeps at all.
     ///
     /// A replayed `handshake` leads nowhere, since its replayer cannot answer the new challenge, but
-    /// would keep the caller busy: `nonces` is the peer's memory.
+    /// would keep the caller busy: `nonces` is the peer's memory, or one that strangers share.
     ///
     /// # Errors
     /// [`HandshakeError`] says why the message is refused; nothing is then remembered.

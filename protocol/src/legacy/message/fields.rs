@@ -87,7 +87,9 @@ impl Fields {
     }
 
     fn entity(&mut self, field: &'static str) -> Result<Option<EntityId>, MessageError> {
-        let Some(text) = self.string(field)? else { return Ok(None) };
+        let Some(text) = self.string(field)? else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|source| MessageError::Entity { field, source })
     }
 
@@ -98,12 +100,16 @@ impl Fields {
     }
 
     fn session_id(&mut self) -> Result<Option<Uuid>, MessageError> {
-        let Some(text) = self.string("session_id")? else { return Ok(None) };
+        let Some(text) = self.string("session_id")? else {
+            return Ok(None);
+        };
         uuid_v4(&text).map(Some).ok_or(MessageError::SessionId)
     }
 
     fn sequence_num(&mut self) -> Result<Option<u64>, MessageError> {
-        let Some(number) = self.number("sequence_num")? else { return Ok(None) };
+        let Some(number) = self.number("sequence_num")? else {
+            return Ok(None);
+        };
         number.as_u64().map(Some).ok_or(MessageError::SequenceNumber)
     }
 

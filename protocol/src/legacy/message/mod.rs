@@ -3,7 +3,6 @@
 mod error;
 mod fields;
 
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
@@ -120,7 +119,9 @@ impl Message {
             })
             .optional_string("session_id", session_id.as_deref())
             .string("signature", &STANDARD.encode(self.signature))
-            .member("timestamp", |out| out.push_str(&content.timestamp.to_string()))
+            .member("timestamp", |out| {
+                out.push_str(&content.timestamp.to_string());
+            })
             .string("version", VERSION)
             .finish()
             .into_bytes()
@@ -165,7 +166,6 @@ impl Message {
 /// The timestamp of a message sent at `now`: a float, as Python's `time.time()` gives.
 pub(super) fn seconds(now: Timestamp) -> Number {
     // Exact to the millisecond for the next 200 000 years, and always finite.
-    #[allow(clippy::cast_precision_loss, reason = "wall-clock milliseconds fit 53 bits")]
     let seconds = now.as_millis() as f64 / 1000.0;
     Number::float(seconds).unwrap_or_else(|_| Number::from(u64::MAX))
 }

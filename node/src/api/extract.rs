@@ -1,0 +1,63 @@
+//! A bounded JSON body.
+
+use std::error::Error as _;
+
+use axum::body::{HttpBody as _, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use http_body_util::LengthLimitError;
+use peer_protocol::limits::MAX_CONTENT_LEN;
+use serde::de::DeserializeOwned;
+
+use super::{MAX_BODY_LEN, Problem};
+
+/// The body of a request, at most [`MAX_BODY_LEN`] bytes of JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = request.into_body();
+        let announced = body.size_hint().lower();
+        if announced > MAX_BODY_LEN as u64 {
+            return Err(too_large(&format!("{announced} bytes")));
+        }
+        let bytes = to_bytes(body, MAX_BODY_LEN).await.map_err(|error| {
+            if error
+                .source()
+                .is_some_and(|source| source.is::<LengthLimitError>())
+            {
+                too_large(&format!("more than {MAX_BODY_LEN} bytes"))
+            } else {
+                invalid(format!("the body of the request broke off: {error}"))
+            }
+        })?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            invalid(format!("the body is not what this request takes: {error}"))
+        })?;
+        Ok(Self(value))
+    }
+}
+
+fn too_large(size: &str) -> Problem {
+    let detail = format!(
+        "the body of the request has {size}, and the limit is {MAX_BODY_LEN}; \
+         one message carries at most {MAX_CONTENT_LEN} bytes of content (1 MiB)"
+    );
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        detail,
+        "send less, or split it; text with many escapes is shorter in base64",
+    )
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid",
+        detail,
+        "correct it and try again",
+    )
+}

@@ -1,0 +1,295 @@
+//! A node that is none: answers commands as a real event loop would, from a script that peers' names
+//! choose.
+
+use std::sync::{Arc, Mutex};
+
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
+use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
+use peer_protocol::time::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::error::NodeError;
+use crate::handle::{Command, Handle};
+use crate::model::{
+    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, PeerStatus, Reported,
+    SessionStatus, Status, TrustLine, Woken,
+};
+
+pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
+pub(crate) const SESSION_ID: &str = "5a2c0a2e-3f6c-4f0e-9d1c-1f0e7c9a4b11";
+
+/// What the fake remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) subscribers: Vec<mpsc::Sender<Incoming>>,
+    pub(crate) answers: Vec<(String, Content, bool)>,
+    pub(crate) reports: Vec<(String, Option<String>, Content)>,
+    pub(crate) wakes: Vec<(String, u32)>,
+    pub(crate) talks: Vec<Content>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<Memory>>);
+
+impl Fake {
+    /// Starts one.
+    pub(crate) fn start() -> (Handle, Self) {
+        let (sender, mut commands) = mpsc::channel(16);
+        let fake = Self::default();
+        let it = fake.clone();
+        tokio::spawn(async move {
+            while let Some(command) = commands.recv().await {
+                if let Command::Shutdown(reply) = command {
+                    it.look(|memory| memory.subscribers.clear());
+                    let _ = reply.send(());
+                    return;
+                }
+                it.obey(command);
+            }
+        });
+        (Handle::new(sender), fake)
+    }
+
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    /// Waits until somebody listens, then hands out a message.
+    pub(crate) async fn deliver(&self, message: Incoming) {
+        for _ in 0..1000 {
+            if let Some(subscriber) = self.look(|memory| memory.subscribers.last().cloned()) {
+                subscriber.send(message).await.unwrap();
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("nobody listens");
+    }
+
+    /// Waits until `count` answers have come in.
+    pub(crate) async fn answers(&self, count: usize) -> Vec<(String, Content, bool)> {
+        for _ in 0..2000 {
+            let answers = self.look(|memory| memory.answers.clone());
+            if answers.len() >= count {
+                return answers;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{count} answers did not come");
+    }
+
+    #[expect(clippy::cognitive_complexity, reason = "one flat arm a command")]
+    fn obey(&self, command: Command) {
+        match command {
+            Command::Status(reply) => drop(reply.send(status())),
+            Command::Peers(reply) => drop(reply.send(vec![peer(), stranger()])),
+            Command::Connect(address, reply) => {
+                let text = address.to_string();
+                let answer = judge(if text.contains("tcp/9") {
+                    "offline"
+                } else {
+                    "entity_b"
+                });
+                let answer = answer.map(|()| PeerStatus {
+                    address: Some(text),
+                    ..peer()
+                });
+                drop(reply.send(answer));
+            }
+            Command::Talk(ask, reply) => {
+                self.look(|memory| memory.talks.push(ask.what.content.clone()));
+                let answer = judge(&ask.peer).map(|()| Answer {
+                    message_id: "m-1".to_owned(),
+                    entity: entity("entity_b"),
+                    done: ask.peer != "unable",
+                    content: ask.what.content,
+                    round_trip_us: 3_210,
+                });
+                drop(reply.send(answer));
+            }
+            Command::Report(ask, reply) => {
+                let what = ask.what;
+                self.look(|memory| {
+                    memory
+                        .reports
+                        .push((what.status, what.next_action, what.content));
+                });
+                let reported = Reported {
+                    message_id: "m-2".to_owned(),
+                    delivery: Delivery::Received,
+                };
+                drop(reply.send(judge(&ask.peer).map(|()| reported)));
+            }
+            Command::Alive(ask, reply) => {
+                let life = Life {
+                    alive: ask.peer != "dead",
+                    entity: Some(entity("entity_b")),
+                    agent: ask.peer == "entity_b",
+                    agent_idle_ms: Some(1500),
+                    uptime_ms: Some(7_384_000),
+                    round_trip_us: Some(812),
+                    error: (ask.peer == "dead").then(|| "connection refused".to_owned()),
+                };
+                drop(reply.send(judge(&ask.peer).map(|()| life)));
+            }
+            Command::Wake(ask, reply) => {
+                let attempt = ask.what.attempt;
+                self.look(|memory| memory.wakes.push((ask.what.reason, attempt)));
+                let woken = ask.peer == "entity_b" || attempt >= 2;
+                let detail = if woken {
+                    "handed to its agent"
+                } else {
+                    "no agent is attached"
+                };
+                let woken = Woken {
+                    woken,
+                    detail: detail.to_owned(),
+                    round_trip_us: 900,
+                };
+                drop(reply.send(judge(&ask.peer).map(|()| woken)));
+            }
+            Command::Answer {
+                message_id,
+                content,
+                done,
+                reply,
+            } => {
+                let known = message_id.starts_with("task");
+                self.look(|memory| memory.answers.push((message_id.clone(), content, done)));
+                let unknown = NodeError::NoSuchTask { message_id };
+                drop(reply.send(if known { Ok(()) } else { Err(unknown) }));
+            }
+            Command::Subscribe(subscriber, reply) => {
+                self.look(|memory| memory.subscribers.push(subscriber));
+                drop(reply.send(()));
+            }
+            Command::TrustList(reply) => drop(reply.send(vec![line(TrustLevel::Seen)])),
+            Command::Pin(entity, fingerprint, reply) => {
+                let pinned = TrustLine {
+                    entity,
+                    fingerprint,
+                    ..line(TrustLevel::Pinned)
+                };
+                drop(reply.send(Ok(pinned)));
+            }
+            Command::Revoke(who, reply) => {
+                drop(reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)])));
+            }
+            Command::Shutdown(_) => unreachable!("handled by the loop"),
+        }
+    }
+}
+
+fn judge(peer: &str) -> Result<(), NodeError> {
+    let name = peer.to_owned();
+    match peer {
+        "nobody" => Err(NodeError::UnknownPeer { peer: name }),
+        "offline" => Err(NodeError::Unreachable {
+            peer: name,
+            reason: "connection refused".to_owned(),
+        }),
+        "refuses" => Err(NodeError::Refused {
+            peer: name,
+            code: ErrorCode::RateLimited,
+            detail: "try again in 100 ms".to_owned(),
+        }),
+        "slow" => Err(NodeError::Timeout {
+            peer: name,
+            waited: std::time::Duration::from_millis(1500),
+            progress: "its node has the task".to_owned(),
+        }),
+        "full" => Err(NodeError::QueueFull {
+            peer: name,
+            detail: "4096 messages".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn entity(name: &str) -> EntityId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn fingerprint() -> Fingerprint {
+    Fingerprint::of(&Ed25519Authenticator::from_seed(&[7; 32]).public_key())
+}
+
+fn line(level: TrustLevel) -> TrustLine {
+    TrustLine {
+        entity: entity("entity_b"),
+        fingerprint: fingerprint(),
+        level,
+        first_seen: Timestamp::from_millis(1_700_000_000_000),
+        last_seen: Timestamp::from_millis(1_700_000_100_000),
+    }
+}
+
+fn status() -> Status {
+    Status {
+        entity: entity("entity_a"),
+        fingerprint: fingerprint(),
+        peer_id: PEER_ID.to_owned(),
+        version: "0.1.0".to_owned(),
+        uptime_ms: 65_000,
+        listen: vec![format!("/ip4/127.0.0.1/tcp/4711/p2p/{PEER_ID}")],
+        connected: 1,
+        sessions: 1,
+        agents: 0,
+        waiting: 2,
+    }
+}
+
+pub(crate) fn peer() -> PeerStatus {
+    PeerStatus {
+        entity: Some(entity("entity_b")),
+        peer_id: PEER_ID.to_owned(),
+        fingerprint: fingerprint(),
+        trust: Some(TrustLevel::Pinned),
+        connected: true,
+        address: Some("/ip4/127.0.0.1/tcp/4711".to_owned()),
+        protocol: Some("1.1".to_owned()),
+        encrypted: true,
+        session: Some(SessionStatus {
+            id: SESSION_ID.to_owned(),
+            state: "READY".to_owned(),
+            suite: "AES-256-GCM".to_owned(),
+            handshake: HandshakeKind::SixStep,
+            initiator: true,
+            handshake_us: 2_345,
+            since: Timestamp::from_millis(1_700_000_000_000),
+            expires: Timestamp::from_millis(1_700_001_800_000),
+        }),
+        queued: 0,
+        last_error: None,
+    }
+}
+
+fn stranger() -> PeerStatus {
+    PeerStatus {
+        entity: None,
+        trust: None,
+        connected: false,
+        protocol: None,
+        encrypted: false,
+        session: None,
+        last_error: Some("connection \u{1b}[31mrefused".to_owned()),
+        ..peer()
+    }
+}
+
+pub(crate) fn task(id: &str, text: &str) -> Incoming {
+    Incoming {
+        message_id: id.to_owned(),
+        kind: IncomingKind::Task,
+        from: entity("entity_b"),
+        from_peer_id: PEER_ID.to_owned(),
+        trust: Some(TrustLevel::Seen),
+        encrypted: true,
+        received_at: Timestamp::from_millis(1_700_000_000_000),
+        content: Content::from_bytes(text.as_bytes()),
+        status: None,
+        next_action: None,
+        conversation: None,
+    }
+}

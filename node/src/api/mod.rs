@@ -1,0 +1,45 @@
+//! The local API: HTTP and JSON over a Unix socket in the data directory, which only the node's
+//! operator may open. The command line is one client of it; a shell script with `curl
+//! --unix-socket` is another.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`](crate::model::Status) |
+//! | `GET /v1/peers` | | [`PeerStatus`](crate::model::PeerStatus)es |
+//! | `POST /v1/connect` | [`Connect`] | [`PeerStatus`](crate::model::PeerStatus) |
+//! | `POST /v1/talk` | [`Talk`] | [`Answer`](crate::model::Answer) |
+//! | `POST /v1/report` | [`Report`] | [`Reported`](crate::model::Reported) |
+//! | `POST /v1/alive` | [`Alive`] | [`Life`](crate::model::Life) |
+//! | `POST /v1/wake` | [`Wake`] | [`Woken`](crate::model::Woken) |
+//! | `POST /v1/restart` | [`Restart`] | [`Restarted`](crate::model::Restarted) |
+//! | `GET /v1/messages` | | server-sent events, each an [`Incoming`](crate::model::Incoming) |
+//! | `POST /v1/answer` | [`Reply`] | `{}` |
+//! | `GET /v1/trust` | | [`TrustLine`](crate::model::TrustLine)s |
+//! | `POST /v1/trust/pin` | [`Pin`] | [`TrustLine`](crate::model::TrustLine) |
+//! | `POST /v1/trust/revoke` | [`Revoke`] | [`TrustLine`](crate::model::TrustLine)s |
+//! | `POST /v1/shutdown` | | `{}`, once the node has stopped |
+//!
+//! Failures are problem details (RFC 9457): see [`Problem`].
+
+mod client;
+mod extract;
+#[cfg(test)]
+pub(crate) mod fake;
+mod problem;
+mod request;
+mod routes;
+mod server;
+mod sse;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, ClientError, Messages};
+pub use problem::Problem;
+pub use request::{
+    Alive, Connect, DEFAULT_TIMEOUT, MAX_TIMEOUT, Pin, Reply, Report, Restart, Revoke, Talk, Wake,
+};
+pub use routes::router;
+pub use server::{Server, ServerError};
+
+/// Longest request body, in bytes: the largest content in base64, and what goes around it.
+pub const MAX_BODY_LEN: usize = 3 << 19;

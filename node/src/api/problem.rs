@@ -1,0 +1,104 @@
+//! Failures as problem details (RFC 9457).
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use peer_protocol::error::ErrorCode;
+use serde::{Deserialize, Serialize};
+
+use crate::error::NodeError;
+use crate::model::Failure;
+
+const TYPE_PREFIX: &str = "urn:peer:";
+
+/// A failure on its way through HTTP, as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:peer:` and the failure's kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in plain words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, to what.
+    pub detail: String,
+    /// The protocol's code, if the failure is one of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
+    /// What to do next.
+    pub next: String,
+}
+
+impl Problem {
+    /// The content type of problem details.
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+
+    pub(super) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
+        let (kind, next) = (kind.to_owned(), next.to_owned());
+        Self::of(
+            status,
+            Failure {
+                kind,
+                code: None,
+                detail,
+                next,
+            },
+        )
+    }
+
+    fn of(status: StatusCode, failure: Failure) -> Self {
+        Self {
+            kind: format!("{TYPE_PREFIX}{}", failure.kind),
+            title: failure.kind.replace('_', " "),
+            status: status.as_u16(),
+            detail: failure.detail,
+            code: failure.code,
+            next: failure.next,
+        }
+    }
+
+    /// The failure.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let kind = self
+            .kind
+            .strip_prefix(TYPE_PREFIX)
+            .unwrap_or(&self.kind)
+            .to_owned();
+        Failure {
+            kind,
+            code: self.code,
+            detail: self.detail,
+            next: self.next,
+        }
+    }
+}
+
+impl From<NodeError> for Problem {
+    fn from(error: NodeError) -> Self {
+        let status = match &error {
+            NodeError::BadAddress { .. } | NodeError::Invalid { .. } => StatusCode::BAD_REQUEST,
+            NodeError::Refused { .. } => StatusCode::FORBIDDEN,
+            NodeError::UnknownPeer { .. } | NodeError::NoSuchTask { .. } => StatusCode::NOT_FOUND,
+            NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            NodeError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
+            NodeError::Storage { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            NodeError::Unreachable { .. } => StatusCode::BAD_GATEWAY,
+            NodeError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            NodeError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::of(status, error.to_failure())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE));
+        response
+    }
+}

@@ -1,0 +1,173 @@
+//! The requests, one handler each.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::routing::{get, post};
+use futures::{Stream, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Problem;
+use super::extract::Json;
+use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
+use crate::config::dial_address;
+use crate::error::NodeError;
+use crate::handle::Handle;
+use crate::model::{
+    Answer, Content, Life, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
+};
+
+/// How often a silent event stream says that it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+type Result<T> = std::result::Result<axum::Json<T>, Problem>;
+
+/// The local API of the node behind `handle`.
+pub fn router(handle: Handle) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/peers", get(peers))
+        .route("/v1/connect", post(connect))
+        .route("/v1/talk", post(talk))
+        .route("/v1/report", post(report))
+        .route("/v1/alive", post(alive))
+        .route("/v1/wake", post(wake))
+        .route("/v1/restart", post(restart))
+        .route("/v1/messages", get(messages))
+        .route("/v1/answer", post(answer))
+        .route("/v1/trust", get(trust))
+        .route("/v1/trust/pin", post(pin))
+        .route("/v1/trust/revoke", post(revoke))
+        .route("/v1/shutdown", post(shutdown))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(handle)
+}
+
+async fn status(State(node): State<Handle>) -> Result<Status> {
+    Ok(axum::Json(node.status().await?))
+}
+
+async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {
+    Ok(axum::Json(node.peers().await?))
+}
+
+async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result<PeerStatus> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    let address = dial_address(&ask.address).map_err(|error| NodeError::BadAddress {
+        address: error.address,
+        reason: error.reason,
+    })?;
+    let connected = tokio::time::timeout(timeout, node.connect(address)).await;
+    let connected = connected.map_err(|_| NodeError::Timeout {
+        peer: ask.address,
+        waited: timeout,
+        progress: "the node is still trying".to_owned(),
+    })?;
+    Ok(axum::Json(connected?))
+}
+
+async fn talk(State(node): State<Handle>, Json(ask): Json<Talk>) -> Result<Answer> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    let content = request::content(ask.content)?;
+    Ok(axum::Json(
+        node.talk(&ask.peer, content, ask.conversation, timeout)
+            .await?,
+    ))
+}
+
+async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<Reported> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    let content = match ask.content {
+        Some(content) => request::content(content)?,
+        None => Content {
+            text: Some(String::new()),
+            ..Content::default()
+        },
+    };
+    let reported = node.report(&ask.peer, ask.status, ask.next_action, content, timeout);
+    Ok(axum::Json(reported.await?))
+}
+
+async fn alive(State(node): State<Handle>, Json(ask): Json<Alive>) -> Result<Life> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    Ok(axum::Json(node.alive(&ask.peer, timeout).await?))
+}
+
+async fn wake(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    Ok(axum::Json(
+        node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout)
+            .await?,
+    ))
+}
+
+async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result<Restarted> {
+    let timeout = request::timeout(ask.timeout_ms)?;
+    let attempts = ask.attempts()?;
+    let reason = ask.reason.unwrap_or_default();
+    Ok(axum::Json(
+        node.restart(&ask.peer, reason, attempts, timeout).await?,
+    ))
+}
+
+async fn messages(
+    State(node): State<Handle>,
+) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
+    let incoming = ReceiverStream::new(node.subscribe().await?);
+    // Plain data always becomes JSON; should it not, the message is left out of the stream.
+    let events = incoming.filter_map(|message| async move {
+        Event::default()
+            .event("message")
+            .json_data(message)
+            .ok()
+            .map(Ok)
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
+}
+
+async fn answer(State(node): State<Handle>, Json(ask): Json<Reply>) -> Result<Value> {
+    let content = request::content(ask.content)?;
+    node.answer(&ask.message_id, content, ask.done).await?;
+    Ok(axum::Json(json!({})))
+}
+
+async fn trust(State(node): State<Handle>) -> Result<Vec<TrustLine>> {
+    Ok(axum::Json(node.trust_list().await?))
+}
+
+async fn pin(State(node): State<Handle>, Json(ask): Json<Pin>) -> Result<TrustLine> {
+    Ok(axum::Json(node.pin(ask.entity, ask.fingerprint).await?))
+}
+
+async fn revoke(State(node): State<Handle>, Json(ask): Json<Revoke>) -> Result<Vec<TrustLine>> {
+    Ok(axum::Json(node.revoke(&ask.who).await?))
+}
+
+async fn shutdown(State(node): State<Handle>) -> Result<Value> {
+    node.shutdown().await;
+    Ok(axum::Json(json!({})))
+}
+
+async fn not_found(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("there is no {method} {}", uri.path()),
+        "compare the path with the list of requests in the documentation",
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{} takes no {method}", uri.path()),
+        "use GET to read and POST to act",
+    )
+}

@@ -1,0 +1,115 @@
+//! What can be wrong with a configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use peer_protocol::identity::EntityIdError;
+use thiserror::Error;
+
+use super::{BadAddress, BadDuration, format_duration};
+
+/// What is wrong with one value, wherever it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidSetting {
+    /// Not an entity id.
+    #[error(transparent)]
+    Entity(#[from] EntityIdError),
+    /// Not an address this node can use.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// Not a duration at all.
+    #[error(transparent)]
+    Text(#[from] BadDuration),
+    /// A duration out of bounds.
+    #[error(
+        "{} is out of bounds: expected {} to {}",
+        format_duration(*given),
+        format_duration(*least),
+        format_duration(*most)
+    )]
+    Duration {
+        /// The value.
+        given: Duration,
+        /// Least value allowed.
+        least: Duration,
+        /// Greatest value allowed.
+        most: Duration,
+    },
+    /// No suite, or one that is unknown or named twice.
+    #[error(
+        "{}: expected one or more of {}, each once",
+        wrong.as_ref().map_or_else(|| "no suite".to_owned(), |name| format!("{name:?}")),
+        known.join(", ")
+    )]
+    Suites {
+        /// The offending name, if there is one.
+        wrong: Option<String>,
+        /// Names that would do.
+        known: Vec<&'static str>,
+    },
+    /// Zero where at least one is needed.
+    #[error("0 is out of bounds: expected at least 1")]
+    Zero,
+    /// Not one of a few words.
+    #[error("{given:?} is none of {}", known.join(", "))]
+    Word {
+        /// The value.
+        given: String,
+        /// Words that would do.
+        known: &'static [&'static str],
+    },
+    /// Not a whole number.
+    #[error("{given:?} is no whole number from {least} to {}", u32::MAX)]
+    Number {
+        /// The value.
+        given: String,
+        /// Least value allowed.
+        least: u32,
+    },
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("cannot read the configuration {}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file is no TOML, has a key that does not exist, or a value of the wrong type.
+    #[error("{}, line {line} (`{text}`): {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The line itself.
+        text: String,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
+    /// A value out of bounds.
+    #[error("{origin}: {reason}")]
+    Value {
+        /// File and line, environment variable, or flag.
+        origin: String,
+        /// What is wrong, and what is expected.
+        reason: InvalidSetting,
+    },
+}
+
+impl ConfigError {
+    /// What to do next.
+    #[must_use]
+    pub const fn next_step(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "repair the file's permissions, or move it away",
+            Self::Malformed { .. } | Self::Value { .. } => {
+                "correct it; `peer init --print-config` prints every key with its default"
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Layers of settings, and how they become one configuration.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::mem::take;
+use std::path::{Path, PathBuf};
+
+use libp2p::Multiaddr;
+use peer_protocol::identity::TrustPolicy;
+
+use super::error::{ConfigError, InvalidSetting};
+use super::{NodeConfig, Settings, dial_address, listen_address, parse_duration};
+
+/// Longest configuration file that is read, in bytes.
+const MAX_FILE_LEN: u64 = 1 << 20;
+
+/// Where settings were written, so that errors can point there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In a TOML file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Its text.
+        text: String,
+    },
+    /// In `PEER_…` environment variables.
+    Environment,
+    /// On the command line.
+    Flags,
+}
+
+/// Settings and where they were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    origin: Origin,
+    settings: Settings,
+}
+
+impl Layer {
+    /// Settings of `origin`.
+    #[must_use]
+    pub const fn new(origin: Origin, settings: Settings) -> Self {
+        Self { origin, settings }
+    }
+
+    /// Reads a TOML file; none if there is no such file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it cannot be read, or holds an unknown key or a value of the wrong type.
+    pub fn read(path: &Path) -> Result<Option<Self>, ConfigError> {
+        let unreadable = |reason: String| ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason,
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_LEN + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(error.to_string()))?;
+        if bytes.len() as u64 > MAX_FILE_LEN {
+            return Err(unreadable(format!("it has more than {MAX_FILE_LEN} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".into()))?;
+        Self::parse(path, text).map(Some)
+    }
+
+    fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
+        let settings = toml::from_str(&text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.get(..offset).unwrap_or_default().matches('\n').count();
+            ConfigError::Malformed {
+                path: path.to_owned(),
+                line: line + 1,
+                text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+                message: error.message().to_owned(),
+            }
+        })?;
+        Ok(Self::new(
+            Origin::File {
+                path: path.to_owned(),
+                text,
+            },
+            settings,
+        ))
+    }
+
+    fn describe(&self, key: &str) -> String {
+        match &self.origin {
+            Origin::File { path, text } => {
+                let is_key = |line: &str| {
+                    line.trim_start()
+                        .strip_prefix(key)
+                        .is_some_and(|rest| rest.trim_start().starts_with('='))
+                };
+                let line = text.lines().position(is_key);
+                let line = line.map_or_else(String::new, |line| format!(", line {}", line + 1));
+                format!("{}{line}, key `{key}`", path.display())
+            }
+            Origin::Environment => format!("environment variable {}", environment_name(key)),
+            Origin::Flags => format!("flag --{}", key.replace('_', "-")),
+        }
+    }
+}
+
+/// The environment variable of a key.
+pub(super) fn environment_name(key: &str) -> String {
+    format!("PEER_{}", key.to_uppercase())
+}
+
+impl NodeConfig {
+    /// Checks settings, later layers over earlier ones and all over the defaults. A list in a later
+    /// layer replaces the earlier list.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] names the file and line, variable or flag at fault.
+    pub fn from_layers(layers: &[Layer]) -> Result<Self, ConfigError> {
+        let stack = Stack(layers);
+        let mut config = Self::default();
+        stack.apply(
+            "entity",
+            |s| s.entity.as_ref(),
+            |value| {
+                config.entity = Some(value.parse()?);
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "listen",
+            |s| s.listen.as_ref(),
+            |value| {
+                config.listen = addresses(value, listen_address)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "bootstrap",
+            |s| s.bootstrap.as_ref(),
+            |value| {
+                config.bootstrap = addresses(value, dial_address)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "trust_policy",
+            |s| s.trust_policy.as_ref(),
+            |value| {
+                config.trust_policy = trust_policy(value)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "session_lifetime",
+            |s| s.session_lifetime.as_ref(),
+            |value| {
+                config = take(&mut config).with_session_lifetime(parse_duration(value)?)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "suites",
+            |s| s.suites.as_ref(),
+            |value| {
+                config = take(&mut config).with_suites(value.clone())?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "max_connections",
+            |s| s.max_connections.as_ref(),
+            |value| {
+                config = take(&mut config).with_max_connections(*value)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "shutdown_grace",
+            |s| s.shutdown_grace.as_ref(),
+            |value| {
+                config = take(&mut config).with_shutdown_grace(parse_duration(value)?)?;
+                Ok(())
+            },
+        )?;
+        for Layer { settings, .. } in layers {
+            config.three_way = settings.three_way.unwrap_or(config.three_way);
+            config.legacy = settings.legacy.unwrap_or(config.legacy);
+            config.require_encryption = settings
+                .require_encryption
+                .unwrap_or(config.require_encryption);
+            if let Some(rate) = &settings.rate {
+                config.rate = rate.over(config.rate);
+            }
+            if let Some(rate) = &settings.trusted_rate {
+                config.trusted_rate = rate.over(config.trusted_rate);
+            }
+        }
+        Ok(config)
+    }
+}
+
+struct Stack<'a>(&'a [Layer]);
+
+impl<'a> Stack<'a> {
+    /// Applies the topmost value of `key`, and says where it stands if it will not do.
+    fn apply<T: 'a>(
+        &self,
+        key: &str,
+        get: impl Fn(&'a Settings) -> Option<&'a T>,
+        apply: impl FnOnce(&'a T) -> Result<(), InvalidSetting>,
+    ) -> Result<(), ConfigError> {
+        let top = self
+            .0
+            .iter()
+            .rev()
+            .find_map(|layer| Some((layer, get(&layer.settings)?)));
+        let Some((layer, value)) = top else {
+            return Ok(());
+        };
+        apply(value).map_err(|reason| ConfigError::Value {
+            origin: layer.describe(key),
+            reason,
+        })
+    }
+}
+
+fn addresses(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<Multiaddr, super::BadAddress>,
+) -> Result<Vec<Multiaddr>, InvalidSetting> {
+    texts
+        .iter()
+        .map(|text| parse(text).map_err(InvalidSetting::from))
+        .collect()
+}
+
+fn trust_policy(text: &str) -> Result<TrustPolicy, InvalidSetting> {
+    match text {
+        "open" => Ok(TrustPolicy::Open),
+        "pinned-only" => Ok(TrustPolicy::PinnedOnly),
+        _ => {
+            let given = text.to_owned();
+            Err(InvalidSetting::Word {
+                given,
+                known: &["open", "pinned-only"],
+            })
+        }
+    }
+}

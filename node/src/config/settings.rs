@@ -1,0 +1,153 @@
+//! Settings as they are written, before anything is checked but their types.
+
+use serde::{Deserialize, Serialize};
+
+use peer_protocol::rate_limit::{Quota, RateProfile};
+
+use super::error::{ConfigError, InvalidSetting};
+use super::layer::environment_name;
+
+/// One layer of settings. What is `None` is left to the layer below.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Entity id.
+    pub entity: Option<String>,
+    /// Addresses to listen on.
+    pub listen: Option<Vec<String>>,
+    /// Peers to connect to at start.
+    pub bootstrap: Option<Vec<String>>,
+    /// `open` or `pinned-only`.
+    pub trust_policy: Option<String>,
+    /// Three-way handshake.
+    pub three_way: Option<bool>,
+    /// Life of a session, such as `30m`.
+    pub session_lifetime: Option<String>,
+    /// Cipher suites, the preferred first.
+    pub suites: Option<Vec<String>>,
+    /// Most connections at once.
+    pub max_connections: Option<u32>,
+    /// Whether version 1.0 peers are accepted.
+    pub legacy: Option<bool>,
+    /// Whether messages without end-to-end encryption are refused.
+    pub require_encryption: Option<bool>,
+    /// Time for a shutdown to drain, such as `5s`.
+    pub shutdown_grace: Option<String>,
+    /// Rate limits of peers that are not pinned.
+    pub rate: Option<RateSettings>,
+    /// Rate limits of pinned peers.
+    pub trusted_rate: Option<RateSettings>,
+}
+
+/// Rate limits, by class; what is `None` keeps its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSettings {
+    /// Started handshakes.
+    pub handshake: Option<QuotaSettings>,
+    /// Heartbeats.
+    pub heartbeat: Option<QuotaSettings>,
+    /// Tasks, reports and wake-ups.
+    pub task: Option<QuotaSettings>,
+    /// Discovery and capability queries.
+    pub discovery: Option<QuotaSettings>,
+    /// Chunks.
+    pub chunk: Option<QuotaSettings>,
+}
+
+/// One rate limit; what is `None` keeps its default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaSettings {
+    /// Tokens that come in per minute.
+    pub per_minute: Option<u32>,
+    /// Most tokens held at once.
+    pub burst: Option<u32>,
+}
+
+impl RateSettings {
+    /// The profile that these settings make of `base`.
+    pub(super) fn over(&self, mut base: RateProfile) -> RateProfile {
+        for (quota, settings) in [
+            (&mut base.handshake, self.handshake),
+            (&mut base.heartbeat, self.heartbeat),
+            (&mut base.task, self.task),
+            (&mut base.discovery, self.discovery),
+            (&mut base.chunk, self.chunk),
+        ] {
+            let settings = settings.unwrap_or_default();
+            *quota = Quota {
+                per_minute: settings.per_minute.unwrap_or(quota.per_minute),
+                burst: settings.burst.unwrap_or(quota.burst),
+            };
+        }
+        base
+    }
+}
+
+impl Settings {
+    /// Settings from environment variables: `PEER_` and the key in capitals, lists separated by
+    /// commas or spaces. An empty variable counts as none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] if a variable that should be a number or a truth value is not.
+    pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = |key: &str| {
+            let value = get(&environment_name(key))?.trim().to_owned();
+            (!value.is_empty()).then_some(value)
+        };
+        let list = |key: &str| {
+            let separator = |c: char| c == ',' || c.is_whitespace();
+            let parts = |value: String| {
+                value
+                    .split(separator)
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            };
+            text(key).map(parts)
+        };
+        let invalid = |key: &str, reason| ConfigError::Value {
+            origin: format!("environment variable {}", environment_name(key)),
+            reason,
+        };
+        let truth = |key: &str| match text(key).as_deref() {
+            None => Ok(None),
+            Some("true" | "1" | "yes" | "on") => Ok(Some(true)),
+            Some("false" | "0" | "no" | "off") => Ok(Some(false)),
+            Some(given) => {
+                let given = given.to_owned();
+                Err(invalid(
+                    key,
+                    InvalidSetting::Word {
+                        given,
+                        known: &["true", "false"],
+                    },
+                ))
+            }
+        };
+        let number = |key: &str| {
+            let parse = |given: String| {
+                given
+                    .parse()
+                    .map_err(|_| invalid(key, InvalidSetting::Number { given, least: 1 }))
+            };
+            text(key).map(parse).transpose()
+        };
+        Ok(Self {
+            entity: text("entity"),
+            listen: list("listen"),
+            bootstrap: list("bootstrap"),
+            trust_policy: text("trust_policy"),
+            three_way: truth("three_way")?,
+            session_lifetime: text("session_lifetime"),
+            suites: list("suites"),
+            max_connections: number("max_connections")?,
+            legacy: truth("legacy")?,
+            require_encryption: truth("require_encryption")?,
+            shutdown_grace: text("shutdown_grace"),
+            rate: None,
+            trusted_rate: None,
+        })
+    }
+}

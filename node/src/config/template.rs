@@ -1,0 +1,91 @@
+//! The commented configuration that `peer init` writes.
+
+use peer_protocol::identity::EntityId;
+use peer_protocol::rate_limit::{Quota, RateProfile};
+
+use super::{NodeConfig, format_duration};
+
+/// A configuration file with every key, commented out at its default; `entity` is set if given.
+#[must_use]
+pub fn template(entity: Option<&EntityId>) -> String {
+    let config = NodeConfig::default();
+    let entity = entity.map_or_else(
+        || "# entity = \"my_entity\"".to_owned(),
+        |entity| format!("entity = {}", toml::Value::from(entity.as_str())),
+    );
+    let listen: Vec<String> = config
+        .listen()
+        .iter()
+        .map(|address| format!("#     \"{address}\",\n"))
+        .collect();
+    let suites = toml::Value::from(config.suites().to_vec());
+    format!(
+        "\
+# Configuration of a peer node. Every key is optional; what is commented out shows its default.
+# Environment variables (PEER_ and the key in capitals) override this file, flags override both.
+
+# The name that peers know this entity by: 1 to 128 bytes of UTF-8.
+# Without it the name is derived from the key: ent- and 16 characters.
+{entity}
+
+# Addresses to listen on, over TCP and over QUIC. Port 0 means any free port.
+# listen = [
+{listen}# ]
+
+# Peers to connect to at start, and again whenever the connection is lost.
+# bootstrap = [\"/ip4/192.0.2.7/tcp/{port}/p2p/<peer id>\"]
+
+# Whom to talk to: \"open\" (strangers are trusted on first use) or \"pinned-only\".
+# trust_policy = \"open\"
+
+# Open sessions with the three-way handshake and accept it: one exchange shorter, opt-in.
+# three_way = {three_way}
+
+# Life of a session before it is renewed: 1s to 24h.
+# session_lifetime = \"{lifetime}\"
+
+# Cipher suites, the preferred first.
+# suites = {suites}
+
+# Most connections at once.
+# max_connections = {max_connections}
+
+# Accept peers that speak only version 1.0, which has signatures but no encryption.
+# legacy = {legacy}
+
+# Refuse to exchange messages that are not end-to-end encrypted.
+# require_encryption = {require_encryption}
+
+# How long a shutdown waits for what is under way.
+# shutdown_grace = \"{grace}\"
+
+# Rate limits of peers that are not pinned, per peer and class.
+{rate}
+# The same for pinned peers.
+{trusted_rate}",
+        listen = listen.concat(),
+        port = super::DEFAULT_PORT,
+        three_way = config.three_way(),
+        lifetime = format_duration(config.session_lifetime()),
+        max_connections = config.max_connections(),
+        legacy = config.legacy(),
+        require_encryption = config.require_encryption(),
+        grace = format_duration(config.shutdown_grace()),
+        rate = rates("rate", config.rate()),
+        trusted_rate = rates("trusted_rate", config.trusted_rate()),
+    )
+}
+
+fn rates(table: &str, profile: &RateProfile) -> String {
+    let line = |class: &str, Quota { per_minute, burst }: Quota| {
+        format!("# [{table}.{class}]\n# per_minute = {per_minute}\n# burst = {burst}\n")
+    };
+    [
+        line("handshake", profile.handshake),
+        line("heartbeat", profile.heartbeat),
+        line("task", profile.task),
+        line("discovery", profile.discovery),
+        line("chunk", profile.chunk),
+    ]
+    .concat()
+}

@@ -1,0 +1,153 @@
+//! What can go wrong when a node is asked for something, and what to do next.
+
+use std::time::Duration;
+
+use peer_protocol::error::ErrorCode;
+use thiserror::Error;
+
+use crate::model::Failure;
+
+/// Why a request to the node failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NodeError {
+    /// Nobody of that name is known.
+    #[error("no peer is known as {peer:?}")]
+    UnknownPeer {
+        /// The name.
+        peer: String,
+    },
+    /// The text is no multiaddress, or not one this node can dial.
+    #[error("{address:?} is no address to dial: {reason}")]
+    BadAddress {
+        /// The text.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No connection came about.
+    #[error("cannot reach {peer}: {reason}")]
+    Unreachable {
+        /// The peer.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+    /// The peer, or this node's trust rules, refused.
+    #[error("{peer} refused: {code}: {detail}")]
+    Refused {
+        /// The peer.
+        peer: String,
+        /// The protocol's code.
+        code: ErrorCode,
+        /// More.
+        detail: String,
+    },
+    /// No answer in time.
+    #[error("no answer from {peer} within {} s: {progress}", waited.as_secs_f32())]
+    Timeout {
+        /// The peer.
+        peer: String,
+        /// How long the caller waited.
+        waited: Duration,
+        /// How far it got.
+        progress: String,
+    },
+    /// The content is too large for one message.
+    #[error("{detail}")]
+    TooLarge {
+        /// Size and limit.
+        detail: String,
+    },
+    /// The queue to this peer is full.
+    #[error("the queue to {peer} is full: {detail}")]
+    QueueFull {
+        /// The peer.
+        peer: String,
+        /// Which bound was reached.
+        detail: String,
+    },
+    /// No task of this id waits for an answer.
+    #[error("no task {message_id} waits for an answer")]
+    NoSuchTask {
+        /// The id.
+        message_id: String,
+    },
+    /// A parameter makes no sense.
+    #[error("{detail}")]
+    Invalid {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The trust list could not be written.
+    #[error("the trust list could not be saved: {reason}")]
+    Storage {
+        /// Why.
+        reason: String,
+    },
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl NodeError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownPeer { .. } => "unknown_peer",
+            Self::BadAddress { .. } => "bad_address",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { .. } => "refused",
+            Self::Timeout { .. } => "timeout",
+            Self::TooLarge { .. } => "too_large",
+            Self::QueueFull { .. } => "queue_full",
+            Self::NoSuchTask { .. } => "no_such_task",
+            Self::Invalid { .. } => "invalid",
+            Self::Storage { .. } => "storage",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub const fn next_step(&self) -> &'static str {
+        match self {
+            Self::UnknownPeer { .. } => {
+                "see `peer peers`, or connect first: `peer connect <multiaddr>`"
+            }
+            Self::BadAddress { .. } => {
+                "write it like /ip4/192.0.2.7/tcp/4001/p2p/<peer id>; the peer's `peer status` prints its own"
+            }
+            Self::Unreachable { .. } => {
+                "check that the peer runs (`peer status` there) and its address"
+            }
+            Self::Refused { .. } => "see the detail; `peer trust list` shows whom this node trusts",
+            Self::Timeout { .. } => {
+                "check the peer with `peer alive <peer>`, or allow more `--timeout`"
+            }
+            Self::TooLarge { .. } => "send less, or split it",
+            Self::QueueFull { .. } => "wait until the peer takes messages again: `peer peers`",
+            Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
+            Self::Invalid { .. } => "correct it and try again",
+            Self::Storage { .. } => {
+                "make room in, or repair the permissions of, the data directory"
+            }
+            Self::Stopped => "start it again: `peer run`",
+        }
+    }
+
+    /// The failure as plain data.
+    #[must_use]
+    pub fn to_failure(&self) -> Failure {
+        Failure {
+            kind: self.kind().to_owned(),
+            code: if let Self::Refused { code, .. } = self {
+                Some(*code)
+            } else {
+                None
+            },
+            detail: self.to_string(),
+            next: self.next_step().to_owned(),
+        }
+    }
+}

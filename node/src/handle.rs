@@ -1,0 +1,315 @@
+//! What other programs hold of a running node: cheap to clone, safe to share.
+
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use peer_protocol::identity::{EntityId, Fingerprint};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::NodeError;
+use crate::model::{
+    Answer, Content, Incoming, Life, PeerStatus, Reported, RestartAttempt, Restarted, Status,
+    TrustLine, Woken,
+};
+
+/// What the event loop is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Status(oneshot::Sender<Status>),
+    Peers(oneshot::Sender<Vec<PeerStatus>>),
+    Connect(Multiaddr, Reply<PeerStatus>),
+    Talk(Outgoing<Talk>, Reply<Answer>),
+    Report(Outgoing<Report>, Reply<Reported>),
+    Alive(Outgoing<()>, Reply<Life>),
+    Wake(Outgoing<Wake>, Reply<Woken>),
+    Answer {
+        message_id: String,
+        content: Content,
+        done: bool,
+        reply: Reply<()>,
+    },
+    Subscribe(mpsc::Sender<Incoming>, oneshot::Sender<()>),
+    TrustList(oneshot::Sender<Vec<TrustLine>>),
+    Pin(EntityId, Fingerprint, Reply<TrustLine>),
+    Revoke(String, Reply<Vec<TrustLine>>),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Where the answer to a command goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, NodeError>>;
+
+/// Something for a peer, and how long the caller waits.
+#[derive(Debug)]
+pub(crate) struct Outgoing<T> {
+    pub(crate) peer: String,
+    pub(crate) timeout: Duration,
+    pub(crate) what: T,
+}
+
+#[derive(Debug)]
+pub(crate) struct Talk {
+    pub(crate) content: Content,
+    pub(crate) conversation: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) status: String,
+    pub(crate) next_action: Option<String>,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) struct Wake {
+    pub(crate) reason: String,
+    pub(crate) attempt: u32,
+}
+
+/// A handle to a running node. Peers are named by entity id, peer id, fingerprint, or a multiaddress
+/// that ends in `/p2p/<peer id>`.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    pub(crate) const fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands }
+    }
+
+    /// The node itself.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn status(&self) -> Result<Status, NodeError> {
+        self.ask(Command::Status).await
+    }
+
+    /// Connected peers, and those with a session.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
+        self.ask(Command::Peers).await
+    }
+
+    /// Dials `address` and opens a session; returns once it is `READY`.
+    ///
+    /// # Errors
+    /// [`NodeError`] if nobody answers there, or the handshake fails.
+    pub async fn connect(&self, address: Multiaddr) -> Result<PeerStatus, NodeError> {
+        self.ask(|reply| Command::Connect(address, reply)).await?
+    }
+
+    /// Asks `peer` and waits for the answer (`talk_to_peer`).
+    ///
+    /// # Errors
+    /// [`NodeError`]; a timeout says how far the message got.
+    pub async fn talk(
+        &self,
+        peer: &str,
+        content: Content,
+        conversation: Option<String>,
+        timeout: Duration,
+    ) -> Result<Answer, NodeError> {
+        let talk = outgoing(
+            peer,
+            timeout,
+            Talk {
+                content,
+                conversation,
+            },
+        );
+        self.ask(|reply| Command::Talk(talk, reply)).await?
+    }
+
+    /// Tells `peer` how things stand (`report_to_peer`); returns once its node has it, or after
+    /// `timeout` with what is known by then, while the node keeps trying.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the peer is unknown or refuses.
+    pub async fn report(
+        &self,
+        peer: &str,
+        status: String,
+        next_action: Option<String>,
+        content: Content,
+        timeout: Duration,
+    ) -> Result<Reported, NodeError> {
+        let report = outgoing(
+            peer,
+            timeout,
+            Report {
+                status,
+                next_action,
+                content,
+            },
+        );
+        self.ask(|reply| Command::Report(report, reply)).await?
+    }
+
+    /// Asks whether `peer` lives, node and agent told apart (`check_peer_alive`).
+    ///
+    /// # Errors
+    /// [`NodeError`] if the peer is unknown. A peer that does not answer is an answer: not alive.
+    pub async fn alive(&self, peer: &str, timeout: Duration) -> Result<Life, NodeError> {
+        let heartbeat = outgoing(peer, timeout, ());
+        self.ask(|reply| Command::Alive(heartbeat, reply)).await?
+    }
+
+    /// Asks `peer` to wake its agent (`wake_up_peer`).
+    ///
+    /// # Errors
+    /// [`NodeError`] if its node does not answer.
+    pub async fn wake(
+        &self,
+        peer: &str,
+        reason: String,
+        timeout: Duration,
+    ) -> Result<Woken, NodeError> {
+        self.wake_attempt(peer, reason, 1, timeout).await
+    }
+
+    /// Checks `peer` and, unless its agent is there, wakes it with up to `attempts` attempts and
+    /// growing pauses (`restart_peer`).
+    ///
+    /// # Errors
+    /// [`NodeError`] if the peer is unknown. Attempts that fail are part of the answer.
+    pub async fn restart(
+        &self,
+        peer: &str,
+        reason: String,
+        attempts: u32,
+        timeout: Duration,
+    ) -> Result<Restarted, NodeError> {
+        let before = self.alive(peer, timeout).await?;
+        let mut ok = before.alive && before.agent;
+        let mut made = Vec::new();
+        let mut pause = Duration::from_millis(500);
+        for attempt in 1..=attempts {
+            if ok {
+                break;
+            }
+            if attempt > 1 {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(30));
+            }
+            let (woken, detail) = match self
+                .wake_attempt(peer, reason.clone(), attempt, timeout)
+                .await
+            {
+                Ok(woken) => (woken.woken, woken.detail),
+                Err(error) => (false, error.to_string()),
+            };
+            ok = woken;
+            made.push(RestartAttempt {
+                attempt,
+                woken,
+                detail,
+            });
+        }
+        Ok(Restarted {
+            ok,
+            before,
+            attempts: made,
+        })
+    }
+
+    /// Messages for the agent, those that waited first. While any subscriber is there the node
+    /// counts as having an agent; each message goes to every subscriber.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn subscribe(&self) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        let (sender, receiver) = mpsc::channel(256);
+        self.ask(|reply| Command::Subscribe(sender, reply)).await?;
+        Ok(receiver)
+    }
+
+    /// Answers a task that came in; `done` is false if the agent could not do it.
+    ///
+    /// # Errors
+    /// [`NodeError::NoSuchTask`] if no such task waits, for instance because it was answered.
+    pub async fn answer(
+        &self,
+        message_id: &str,
+        content: Content,
+        done: bool,
+    ) -> Result<(), NodeError> {
+        let message_id = message_id.to_owned();
+        self.ask(|reply| Command::Answer {
+            message_id,
+            content,
+            done,
+            reply,
+        })
+        .await?
+    }
+
+    /// The trust list.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn trust_list(&self) -> Result<Vec<TrustLine>, NodeError> {
+        self.ask(Command::TrustList).await
+    }
+
+    /// Pins `entity` to a key whose fingerprint the operator has compared.
+    ///
+    /// # Errors
+    /// [`NodeError::Storage`] if it cannot be saved.
+    pub async fn pin(
+        &self,
+        entity: EntityId,
+        fingerprint: Fingerprint,
+    ) -> Result<TrustLine, NodeError> {
+        self.ask(|reply| Command::Pin(entity, fingerprint, reply))
+            .await?
+    }
+
+    /// Revokes the key of an entity, or of a fingerprint, and closes its sessions.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownPeer`] if nothing of that name is on record.
+    pub async fn revoke(&self, who: &str) -> Result<Vec<TrustLine>, NodeError> {
+        let who = who.to_owned();
+        self.ask(|reply| Command::Revoke(who, reply)).await?
+    }
+
+    /// Stops the node: no new work, a short time for what is under way, sessions closed.
+    pub async fn shutdown(&self) {
+        // A node that has stopped already is what the caller wants.
+        let _ = self.ask(Command::Shutdown).await;
+    }
+
+    async fn wake_attempt(
+        &self,
+        peer: &str,
+        reason: String,
+        attempt: u32,
+        timeout: Duration,
+    ) -> Result<Woken, NodeError> {
+        let wake = outgoing(peer, timeout, Wake { reason, attempt });
+        self.ask(|reply| Command::Wake(wake, reply)).await?
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(command(reply))
+            .await
+            .map_err(|_| NodeError::Stopped)?;
+        answer.await.map_err(|_| NodeError::Stopped)
+    }
+}
+
+fn outgoing<T>(peer: &str, timeout: Duration, what: T) -> Outgoing<T> {
+    Outgoing {
+        peer: peer.to_owned(),
+        timeout,
+        what,
+    }
+}

@@ -1,0 +1,333 @@
+//! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
+//! and the command line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
+use peer_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The content of a message: text where it is text, base64 where it is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// The content, if it is UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The content in standard base64, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// Media type; `text/plain` or `application/octet-stream` if nothing else is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// A file's name, if the content is a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The content is neither text nor valid base64, or it is both.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a content holds either `text` or valid `base64`")]
+pub struct BadContent;
+
+impl Content {
+    /// Content of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self {
+                text: Some(text.to_owned()),
+                ..Self::default()
+            },
+            Err(_) => Self {
+                base64: Some(STANDARD.encode(bytes)),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// [`BadContent`] if neither or both forms are given, or the base64 is invalid.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BadContent> {
+        match (&self.text, &self.base64) {
+            (Some(text), None) => Ok(text.clone().into_bytes()),
+            (None, Some(base64)) => STANDARD.decode(base64).map_err(|_| BadContent),
+            _ => Err(BadContent),
+        }
+    }
+
+    /// The media type, guessed if none is given.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        let guess = if self.text.is_some() {
+            "text/plain"
+        } else {
+            "application/octet-stream"
+        };
+        self.content_type.as_deref().unwrap_or(guess)
+    }
+}
+
+/// The node itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its entity id.
+    pub entity: EntityId,
+    /// Its key's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// Version of the program.
+    pub version: String,
+    /// How long it has been up, in milliseconds.
+    pub uptime_ms: u64,
+    /// Addresses it listens on, each complete with its peer id.
+    pub listen: Vec<String>,
+    /// Peers connected now.
+    pub connected: usize,
+    /// Sessions that are `READY`.
+    pub sessions: usize,
+    /// Agents listening for messages.
+    pub agents: usize,
+    /// Messages that wait for an agent.
+    pub waiting: usize,
+}
+
+/// How a peer's session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandshakeKind {
+    /// The default.
+    SixStep,
+    /// Opt-in, one exchange shorter.
+    ThreeWay,
+    /// Signed JSON of version 1.0, without encryption.
+    Legacy,
+}
+
+/// A session with a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Its id, a UUID v4.
+    pub id: String,
+    /// `READY`, or where its handshake stands.
+    pub state: String,
+    /// Cipher suite; `none` for a version 1.0 peer.
+    pub suite: String,
+    /// How it was opened.
+    pub handshake: HandshakeKind,
+    /// Whether this node opened it.
+    pub initiator: bool,
+    /// How long the handshake took, in microseconds.
+    pub handshake_us: u64,
+    /// When it was opened.
+    pub since: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// A peer that is connected, or that has a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its entity id, once a handshake proved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<EntityId>,
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// Its key's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// How it is trusted, if it is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustLevel>,
+    /// Whether there is a connection now.
+    pub connected: bool,
+    /// Where it is, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Protocol version it speaks: `1.1`, `1.0`, or `none` if it speaks neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// Whether messages to it are end-to-end encrypted. False for version 1.0: a downgrade shows.
+    pub encrypted: bool,
+    /// Its session, if there is one or one is being opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionStatus>,
+    /// Messages that wait to be sent to it.
+    pub queued: usize,
+    /// Why the last attempt to open a session failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// The answer to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The task's id.
+    pub message_id: String,
+    /// Who answered.
+    pub entity: EntityId,
+    /// Whether the agent did it; if not, the content says why.
+    pub done: bool,
+    /// The answer.
+    pub content: Content,
+    /// Time from sending to the answer, in microseconds.
+    pub round_trip_us: u64,
+}
+
+/// How far a message is known to have come. `unknown` is honest: it was sent, and nothing came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Waits here; the peer cannot be reached at the moment.
+    Queued,
+    /// The peer's node holds it in memory.
+    Received,
+    /// It is durable at the peer.
+    Delivered,
+    /// The peer's agent took it.
+    Processed,
+    /// Sent, but never acknowledged.
+    Unknown,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The report's id.
+    pub message_id: String,
+    /// How far it has come.
+    pub delivery: Delivery,
+}
+
+/// Whether a peer lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Whether its node answered.
+    pub alive: bool,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<EntityId>,
+    /// Whether an agent is attached to its node.
+    pub agent: bool,
+    /// Since its agent last did anything, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_idle_ms: Option<u64>,
+    /// How long its node has been up, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_ms: Option<u64>,
+    /// Round-trip time, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+    /// Why it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What came of a wake-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Woken {
+    /// Whether an agent was told.
+    pub woken: bool,
+    /// What the peer's node says.
+    pub detail: String,
+    /// Round-trip time, in microseconds.
+    pub round_trip_us: u64,
+}
+
+/// One attempt of a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartAttempt {
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Whether an agent was told.
+    pub woken: bool,
+    /// What happened.
+    pub detail: String,
+}
+
+/// What came of a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// Whether an agent is attached or was told.
+    pub ok: bool,
+    /// What the check before it found.
+    pub before: Life,
+    /// The attempts, in order; none if the agent was there already.
+    pub attempts: Vec<RestartAttempt>,
+}
+
+/// What kind of message came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncomingKind {
+    /// Wants an answer.
+    Task,
+    /// Wants none.
+    StatusReport,
+    /// Asks the agent to go on.
+    WakeUp,
+}
+
+/// A message for the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incoming {
+    /// Its id; a task is answered under it.
+    pub message_id: String,
+    /// What it is.
+    pub kind: IncomingKind,
+    /// Who sent it.
+    pub from: EntityId,
+    /// The sender's peer id.
+    pub from_peer_id: String,
+    /// How the sender is trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustLevel>,
+    /// Whether it came end-to-end encrypted.
+    pub encrypted: bool,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What it says: a task's content, a report's attachment, a wake-up's reason.
+    pub content: Content,
+    /// A report's status line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// A report's next action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<String>,
+    /// A task's conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+}
+
+/// A line of the trust list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustLine {
+    /// The entity.
+    pub entity: EntityId,
+    /// Its key's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// How it is trusted.
+    pub level: TrustLevel,
+    /// When it was first recorded.
+    pub first_seen: Timestamp,
+    /// When it last completed a handshake.
+    pub last_seen: Timestamp,
+}
+
+/// A failure, as the local API and the command line tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word for programs, such as `unknown_peer`.
+    pub kind: String,
+    /// The protocol's code, if the failure is one of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
+    /// What happened, to what.
+    pub detail: String,
+    /// What to do next.
+    pub next: String,
+}

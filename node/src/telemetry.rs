@@ -1,0 +1,73 @@
+//! Logs: on standard error, as text or as JSON.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// How much is logged, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    /// 0: warnings, and information from this program's own crates; 1: their debugging, with each
+    /// handshake step and its state; 2 and more: their traces, and debugging of all libraries.
+    pub verbosity: u8,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// Colours, for text.
+    pub color: bool,
+}
+
+impl Telemetry {
+    /// The filter; `RUST_LOG` wins over the verbosity.
+    #[must_use]
+    pub fn directives(self, rust_log: Option<&str>) -> String {
+        if let Some(rust_log) = rust_log.filter(|value| !value.trim().is_empty()) {
+            return rust_log.to_owned();
+        }
+        let (others, own) = match self.verbosity {
+            0 => ("warn", "info"),
+            1 => ("warn", "debug"),
+            _ => ("debug", "trace"),
+        };
+        let own = ["peer", "peer_node", "peer_behaviours", "peer_protocol"]
+            .map(|target| format!(",{target}={own}"));
+        format!("{others}{}", own.concat())
+    }
+
+    /// Starts logging for the whole process. Does nothing if something else logs already, as it may
+    /// in a program that embeds a node.
+    pub fn start(self) {
+        let rust_log = std::env::var("RUST_LOG").ok();
+        let filter = EnvFilter::builder().parse_lossy(self.directives(rust_log.as_deref()));
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(BoxMakeWriter::new(std::io::stderr))
+            .with_ansi(self.color && std::io::stderr().is_terminal());
+        let _ = if self.json {
+            builder.json().try_init()
+        } else {
+            builder.try_init()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_log_wins_over_verbosity() {
+        let loud = Telemetry {
+            verbosity: 2,
+            ..Telemetry::default()
+        };
+        assert_eq!(loud.directives(Some("error")), "error");
+        assert!(loud.directives(Some(" ")).contains("peer_node=trace"));
+        assert!(loud.directives(None).starts_with("debug,"));
+        let plain = Telemetry::default().directives(None);
+        assert!(
+            plain.starts_with("warn,") && plain.contains("peer_behaviours=info"),
+            "{plain}"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Answers to requests that this link sent, and requests that failed.
+
+use std::time::Duration;
+
+use super::requests::Content;
+use super::{Ended, Link, RequestId};
+use crate::cbor;
+use crate::envelope::{Envelope, EnvelopeKind};
+use crate::error::ErrorCode;
+use crate::id::{MessageId, Nonce, SessionId};
+use crate::message::ErrorReport;
+use crate::time::Now;
+
+/// Pause before a record is sent again to a peer that is not ready yet.
+const NOT_READY: Duration = Duration::from_millis(50);
+
+impl Link {
+    /// Handles the answer to a request. One that does not hold counts as none.
+    pub fn handle_answer(&mut self, id: RequestId, bytes: Vec<u8>, now: Now) {
+        let Some(content) = self.in_flight.remove(&id) else { return };
+        let Ok(envelope) = Envelope::decode(bytes) else {
+            self.lost(content, now);
+            return self.flush(now);
+        };
+        self.heard(now.instant);
+        if envelope.header().kind == EnvelopeKind::Error {
+            self.on_error(content, &envelope, now);
+        } else {
+            match content {
+                Content::Step { attempt } => self.on_step_answer(attempt, envelope, now),
+                content @ Content::Sealed { .. } => self.on_sealed_answer(content, envelope, now),
+            }
+        }
+        self.flush(now);
+    }
+
+    /// The carrier could not deliver a request, or got no answer.
+    pub fn handle_failure(&mut self, id: RequestId, now: Now) {
+        if let Some(content) = self.in_flight.remove(&id) {
+            self.lost(content, now);
+            self.flush(now);
+        }
+    }
+
+    fn on_sealed_answer(&mut self, content: Content, envelope: Envelope, now: Now) {
+        let opened = envelope.header().session.and_then(|id| {
+            let session = self.sessions.get(id)?;
+            let record = session.open(envelope, &self.config.handshake.identity, now).ok()?;
+            Some((id, session.accept(record, now).ok()?))
+        });
+        let Some((id, opened)) = opened else { return self.lost(content, now) };
+        self.sessions.confirmed(id, now.instant);
+        // Answers were asked for: they cost the peer no tokens, whatever rides in them. What is
+        // refused here comes again as a request, and is refused there.
+        let messages = opened.messages.into_iter().map(|message| (message, Ok(())));
+        let outcome = self.take_in(messages, now);
+        self.owe(&outcome.received, now.instant);
+        self.end_if_closed(id, outcome.closed);
+        if let Content::Sealed { messages, .. } = content {
+            for id in messages {
+                self.outbox.retry(id, now.instant);
+            }
+        }
+    }
+
+    /// The peer answers with an error outside the session. It is signed, and names the request.
+    fn on_error(&mut self, content: Content, envelope: &Envelope, now: Now) {
+        let Some(report) = self.read_error(envelope, &content, now) else {
+            return self.lost(content, now);
+        };
+        let retry_after = report.retry_after_ms.map(Duration::from_millis);
+        match content {
+            Content::Step { attempt } => {
+                self.on_step_refused(attempt, report.code, &report.detail, retry_after, now);
+            }
+            Content::Sealed { session, messages, receipts, .. } => {
+                self.owe(&receipts, now.instant);
+                self.on_record_refused(session, messages, report.code, retry_after, now);
+            }
+        }
+    }
+
+    fn read_error(
+        &mut self,
+        envelope: &Envelope,
+        content: &Content,
+        now: Now,
+    ) -> Option<ErrorReport> {
+        let header = envelope.header();
+        let identity = &self.config.handshake.identity;
+        if !identity.answers_to(&header.recipient) {
+            return None;
+        }
+        self.replay.check(header.timestamp, &header.nonce, now.timestamp).ok()?;
+        let report: ErrorReport = cbor::decode(envelope.payload()).ok()?;
+        if let Content::Sealed { nonce, .. } = content
+            && report.in_reply_to.map(Nonce::from_bytes) != Some(*nonce)
+        {
+            return None;
+        }
+        envelope.verify(&self.peer_key).ok()?;
+        self.replay.remember(header.timestamp, header.nonce, now.timestamp);
+        Some(report)
+    }
+
+    /// The peer could not use a sealed record. Nothing in it is lost.
+    fn on_record_refused(
+        &mut self,
+        session: SessionId,
+        messages: Vec<MessageId>,
+        code: ErrorCode,
+        retry_after: Option<Duration>,
+        now: Now,
+    ) {
+        let pause = match code {
+            ErrorCode::EncryptionNotReady => Some(NOT_READY),
+            ErrorCode::RateLimited => Some(retry_after.unwrap_or(Duration::from_secs(1))),
+            ErrorCode::SessionNotFound
+            | ErrorCode::SessionExpired
+            | ErrorCode::DecryptionFailed
+            | ErrorCode::InvalidSignature
+            | ErrorCode::InvalidVersion
+            | ErrorCode::InvalidState
+            | ErrorCode::EncryptionRequired => {
+                self.session_lost(session, Ended::Unknown);
+                None
+            }
+            ErrorCode::ReplayDetected
+            | ErrorCode::SequenceError
+            | ErrorCode::ChallengeExpired
+            | ErrorCode::ChallengeInvalid
+            | ErrorCode::HandshakeInProgress
+            | ErrorCode::ChunkError
+            | ErrorCode::DhtError => None,
+        };
+        for id in messages {
+            match pause {
+                Some(pause) => self.outbox.delay(id, now.instant + pause),
+                None => self.outbox.retry(id, now.instant),
+            }
+        }
+    }
+}

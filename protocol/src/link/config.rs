@@ -1,0 +1,78 @@
+//! What all links of a node share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::handshake::{Config, HandshakeKind};
+use crate::message::Message;
+use crate::rate_limit::{RateLimited, RateProfile};
+
+/// Whether the node has room for a message, asked before the message is acknowledged.
+pub trait Admission: Send + Sync {
+    /// Takes the message in, or says when to try again.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if there is no room now; the sender keeps the message.
+    fn admit(&self, message: &Message) -> Result<(), RateLimited>;
+}
+
+/// There is always room.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdmitAll;
+
+impl Admission for AdmitAll {
+    fn admit(&self, _: &Message) -> Result<(), RateLimited> {
+        Ok(())
+    }
+}
+
+/// Configuration of links.
+#[derive(Clone)]
+pub struct LinkConfig {
+    /// What this entity brings to handshakes.
+    pub handshake: Config,
+    /// The handshake it begins with; if a peer does not answer the three-way one, the six-step one.
+    pub preferred: HandshakeKind,
+    /// Rates for peers that are not pinned.
+    pub rate: RateProfile,
+    /// Rates for pinned peers.
+    pub trusted_rate: RateProfile,
+    /// How long an answer is held back for a result that may ride in it.
+    pub answer_hold: Duration,
+    /// How long a message that went out in an answer may stay unacknowledged before it is sent again.
+    pub answer_timeout: Duration,
+    /// How long an acknowledgement waits for something to ride with.
+    pub receipt_delay: Duration,
+    /// After this long without any answer the connection counts as dead.
+    pub unresponsive_after: Duration,
+    /// Whether there is room for what comes in.
+    pub admission: Arc<dyn Admission>,
+}
+
+impl LinkConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new(handshake: Config) -> Self {
+        Self {
+            handshake,
+            preferred: HandshakeKind::SixStep,
+            rate: RateProfile::default(),
+            trusted_rate: RateProfile::trusted(),
+            answer_hold: Duration::from_millis(100),
+            answer_timeout: Duration::from_secs(2),
+            receipt_delay: Duration::from_millis(200),
+            unresponsive_after: Duration::from_secs(2),
+            admission: Arc::new(AdmitAll),
+        }
+    }
+}
+
+impl fmt::Debug for LinkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkConfig")
+            .field("handshake", &self.handshake)
+            .field("preferred", &self.preferred)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! Requests that come in.
+
+use super::reply::{Held, rate_limited};
+use super::{Ended, Event, ExchangeId, Link, SendFailure};
+use crate::envelope::{Envelope, EnvelopeError, EnvelopeKind};
+use crate::error::ErrorCode;
+use crate::id::{MessageId, SessionId};
+use crate::message::{Body, ErrorReport, Message, UnknownKind};
+use crate::rate_limit::RateLimited;
+use crate::time::Now;
+
+/// What became of the messages of one envelope.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) received: Vec<MessageId>,
+    pub(super) refused: Vec<Message>,
+    pub(super) expects_answer: bool,
+    pub(super) closed: Option<String>,
+}
+
+impl Link {
+    /// Handles a request; the answer follows as a transmit, perhaps after a while.
+    pub fn handle_request(&mut self, exchange: ExchangeId, bytes: Vec<u8>, now: Now) {
+        match Envelope::decode(bytes) {
+            Ok(envelope) => self.handle_envelope(exchange, envelope, now),
+            Err(error) => self.refuse_garbage(exchange, &error, now),
+        }
+        self.flush(now);
+    }
+
+    /// Handles a request that the carrier has decoded already.
+    pub fn handle_envelope(&mut self, exchange: ExchangeId, envelope: Envelope, now: Now) {
+        self.heard(now.instant);
+        match envelope.header().kind {
+            EnvelopeKind::HandshakeInit | EnvelopeKind::Handshake => {
+                self.on_start(exchange, &envelope, now);
+            }
+            EnvelopeKind::ChallengeResponse
+            | EnvelopeKind::SessionConfirm
+            | EnvelopeKind::HandshakeConfirm => self.on_step(exchange, &envelope, now),
+            EnvelopeKind::Sealed => self.on_sealed(exchange, envelope, now),
+            kind @ (EnvelopeKind::HandshakeInitAck
+            | EnvelopeKind::SessionEstablished
+            | EnvelopeKind::Ready
+            | EnvelopeKind::HandshakeAck
+            | EnvelopeKind::Error) => {
+                let detail = format!("{kind} answers; it does not ask");
+                self.refuse(exchange, Some(&envelope), ErrorCode::InvalidState, &detail, now);
+            }
+        }
+        self.flush(now);
+    }
+
+    /// Refuses a request that is no envelope.
+    pub fn refuse_garbage(&mut self, exchange: ExchangeId, error: &EnvelopeError, now: Now) {
+        self.refuse(exchange, None, error.into(), &error.to_string(), now);
+    }
+
+    fn on_sealed(&mut self, exchange: ExchangeId, envelope: Envelope, now: Now) {
+        let Some(id) = envelope.header().session else {
+            let detail = "a sealed envelope names its session";
+            return self.refuse(exchange, Some(&envelope), ErrorCode::SessionNotFound, detail, now);
+        };
+        if self.opening.is_opening(id) {
+            let detail = "the session is not ready yet";
+            let code = ErrorCode::EncryptionNotReady;
+            return self.refuse(exchange, Some(&envelope), code, detail, now);
+        }
+        let profile = self.rate_profile();
+        let Some(session) = self.sessions.get(id) else {
+            let detail = format!("no session {id} here; open a new one");
+            let code = ErrorCode::SessionNotFound;
+            return self.refuse(exchange, Some(&envelope), code, &detail, now);
+        };
+        let nonce = envelope.header().nonce;
+        let record = match session.open(envelope, &self.config.handshake.identity, now) {
+            Ok(record) => record,
+            Err(error) => {
+                let report = ErrorReport::new((&error).into(), error.to_string());
+                return self.refuse_with(exchange, Some(nonce), report, now);
+            }
+        };
+        // Rates come before the signature, the dear check.
+        let mut limits = Vec::with_capacity(record.messages().len());
+        for message in record.messages() {
+            let class = message.as_ref().ok().and_then(|message| message.kind.rate_class());
+            limits.push(
+                class.map_or(Ok(()), |class| self.limiter.take(&profile, class, now.instant)),
+            );
+        }
+        if limits.iter().all(Result::is_err) {
+            let refused = record.messages().iter().zip(limits);
+            let refused = refused
+                .filter_map(|(message, limit)| {
+                    self.limited(message.as_ref().ok()?.id, limit.err()?)
+                })
+                .collect();
+            return self.answer_sealed(exchange, id, refused, now);
+        }
+        let opened = match session.accept(record, now) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let report = ErrorReport::new((&error).into(), error.to_string());
+                return self.refuse_with(exchange, Some(nonce), report, now);
+            }
+        };
+        self.sessions.confirmed(id, now.instant);
+        let outcome = self.take_in(opened.messages.into_iter().zip(limits), now);
+        let Outcome { received, refused, expects_answer, closed } = outcome;
+        let until = now.instant + self.config.answer_hold;
+        let held = Held { exchange, session: id, received, refused, until };
+        if expects_answer {
+            self.hold(held, now);
+        } else {
+            self.answer_held(held, now);
+        }
+        self.end_if_closed(id, closed);
+    }
+
+    /// Hands over what is new, and notes what has to be said about each message.
+    pub(super) fn take_in(
+        &mut self,
+        messages: impl Iterator<Item = (Result<Message, UnknownKind>, Result<(), RateLimited>)>,
+        now: Now,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (message, limit) in messages {
+            match (message, limit) {
+                (Ok(message), Ok(())) => self.take_in_one(message, &mut outcome, now),
+                (Ok(message), Err(limit)) => {
+                    outcome.refused.extend(self.limited(message.id, limit))
+                }
+                (Err(unknown), _) => {
+                    let report = ErrorReport::new(ErrorCode::InvalidVersion, unknown.to_string());
+                    outcome.refused.extend(self.error(unknown.id, report));
+                }
+            }
+        }
+        outcome
+    }
+
+    fn take_in_one(&mut self, message: Message, outcome: &mut Outcome, now: Now) {
+        if self.recent.contains(message.id) {
+            outcome.received.push(message.id);
+            return;
+        }
+        let body = match message.decode() {
+            Ok(body) => body,
+            Err(error) => {
+                let report = ErrorReport::new((&error).into(), error.to_string());
+                outcome.refused.extend(self.error(message.id, report));
+                return;
+            }
+        };
+        match body {
+            Body::Receipt(receipt) => {
+                for id in receipt.message_ids {
+                    if let Some(message) = self.outbox.remove(id) {
+                        self.outbox.pacer.speed_up(message.kind);
+                        self.events.push_back(Event::Receipt { id, status: receipt.status });
+                    }
+                }
+            }
+            Body::Error(report) => self.on_refused(message.in_reply_to, report, now),
+            Body::SessionClose(close) => outcome.closed = Some(close.reason),
+            _ => {
+                if let Err(limit) = self.config.admission.admit(&message) {
+                    outcome.refused.extend(self.limited(message.id, limit));
+                    return;
+                }
+                self.recent.insert(message.id);
+                outcome.received.push(message.id);
+                outcome.expects_answer |= message.kind.expects_answer();
+                self.events.push_back(Event::Message(message));
+            }
+        }
+    }
+
+    pub(super) fn end_if_closed(&mut self, id: SessionId, closed: Option<String>) {
+        if let Some(reason) = closed {
+            self.session_lost(id, Ended::ClosedByPeer { reason });
+        }
+    }
+
+    /// The peer refused one message of an envelope.
+    fn on_refused(&mut self, id: Option<MessageId>, report: ErrorReport, now: Now) {
+        let Some(id) = id else { return };
+        if let (ErrorCode::RateLimited, Some(millis)) = (report.code, report.retry_after_ms) {
+            let retry_after = std::time::Duration::from_millis(millis);
+            if let Some(kind) = self.outbox.kind(id) {
+                self.outbox.pacer.slow_down(kind, retry_after, now.instant);
+                self.outbox.delay(id, now.instant + retry_after);
+                self.events.push_back(Event::Paced { id, retry_after });
+            }
+            return;
+        }
+        if self.outbox.remove(id).is_some() {
+            let why = SendFailure::Refused { code: report.code, detail: report.detail };
+            self.events.push_back(Event::Failed { id, why });
+        }
+    }
+
+    fn limited(&mut self, id: MessageId, limit: RateLimited) -> Option<Message> {
+        self.error(id, rate_limited(limit))
+    }
+
+    fn error(&mut self, id: MessageId, report: ErrorReport) -> Option<Message> {
+        Message::new(self.rng.as_mut(), &Body::from(report), Some(id)).ok()
+    }
+}

@@ -1,0 +1,189 @@
+//! Answering requests: at once, or a little later with a result on board.
+
+use super::requests::Content;
+use super::{ExchangeId, Link, Transmit};
+use crate::cbor;
+use crate::envelope::{self, Envelope, EnvelopeKind, Header};
+use crate::error::ErrorCode;
+use crate::id::{MessageId, Nonce, SessionId};
+use crate::identity::EntityId;
+use crate::message::{Body, ErrorReport, Message, Receipt, ReceiptStatus};
+use crate::rate_limit::{Quota, RateLimited, RateProfile};
+use crate::time::{Instant, Now};
+
+/// Most exchanges whose answer is held back at once.
+const MAX_HELD: usize = 64;
+/// How often a peer gets an error outside a session; beyond it, requests just fail.
+const REFUSALS: Quota = Quota { per_minute: 120, burst: 60 };
+
+/// A request whose answer waits for a result that may come soon.
+pub(super) struct Held {
+    pub(super) exchange: ExchangeId,
+    pub(super) session: SessionId,
+    pub(super) received: Vec<MessageId>,
+    pub(super) refused: Vec<Message>,
+    pub(super) until: Instant,
+}
+
+impl Link {
+    /// Keeps an answer back for as long as the configuration says.
+    pub(super) fn hold(&mut self, held: Held, now: Now) {
+        self.held.push_back(held);
+        if self.held.len() > MAX_HELD {
+            self.release_oldest(now);
+        }
+    }
+
+    /// Answers held requests whose time is up.
+    pub(super) fn tick_held(&mut self, now: Now) {
+        while self.held.front().is_some_and(|held| held.until <= now.instant) {
+            self.release_oldest(now);
+        }
+    }
+
+    /// Lets waiting messages ride in held answers.
+    pub(super) fn answer_with_waiting(&mut self, now: Now) {
+        while self.outbox.has_waiting() && !self.held.is_empty() {
+            self.release_oldest(now);
+        }
+    }
+
+    fn release_oldest(&mut self, now: Now) {
+        if let Some(held) = self.held.pop_front() {
+            self.answer_held(held, now);
+        }
+    }
+
+    /// Answers a request: what became of its messages, and whatever waits.
+    pub(super) fn answer_held(&mut self, held: Held, now: Now) {
+        let Held { exchange, session, received, refused, .. } = held;
+        self.owe(&received, now.instant);
+        let mut batch = refused;
+        let riding = self.outbox.take_batch(now.instant);
+        for message in &riding {
+            self.outbox.delay(message.id, now.instant + self.config.answer_timeout);
+        }
+        batch.extend(riding);
+        self.answer_sealed(exchange, session, batch, now);
+    }
+
+    /// Seals `messages`, with the receipts that are owed, into an answer.
+    pub(super) fn answer_sealed(
+        &mut self,
+        exchange: ExchangeId,
+        session: SessionId,
+        messages: Vec<Message>,
+        now: Now,
+    ) {
+        let receipts = std::mem::take(&mut self.owed);
+        self.owed_at = None;
+        let mut batch = self.receipt(&receipts);
+        batch.extend(messages);
+        if batch.is_empty() {
+            let nothing = Receipt { status: ReceiptStatus::Received, message_ids: Vec::new() };
+            batch.extend(Message::new(self.rng.as_mut(), &Body::from(nothing), None));
+        }
+        let sealed = self.sessions.get(session).and_then(|session| {
+            let identity = &self.config.handshake.identity;
+            session.seal(&batch, identity, self.rng.as_mut(), now).ok()
+        });
+        match sealed {
+            Some(sealed) => self.answer(exchange, sealed.bytes),
+            None => {
+                self.owe(&receipts, now.instant);
+                self.drop_exchange(exchange);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, exchange: ExchangeId, envelope: Vec<u8>) {
+        self.transmits.push_back(Transmit::Answer { exchange, envelope });
+    }
+
+    pub(super) fn drop_exchange(&mut self, exchange: ExchangeId) {
+        self.transmits.push_back(Transmit::Drop { exchange });
+    }
+
+    /// Refuses a request with an error outside any session. The carrier may do so too, for requests
+    /// that it does not let in.
+    pub fn refuse(
+        &mut self,
+        exchange: ExchangeId,
+        envelope: Option<&Envelope>,
+        code: ErrorCode,
+        detail: &str,
+        now: Now,
+    ) {
+        let nonce = envelope.map(|envelope| envelope.header().nonce);
+        self.refuse_with(exchange, nonce, ErrorReport::new(code, detail), now);
+    }
+
+    /// Refuses a request that is over a rate.
+    pub fn refuse_for_now(
+        &mut self,
+        exchange: ExchangeId,
+        envelope: &Envelope,
+        limited: RateLimited,
+        now: Now,
+    ) {
+        self.refuse_with(exchange, Some(envelope.header().nonce), rate_limited(limited), now);
+    }
+
+    pub(super) fn refuse_with(
+        &mut self,
+        exchange: ExchangeId,
+        nonce: Option<Nonce>,
+        mut report: ErrorReport,
+        now: Now,
+    ) {
+        // Each refusal costs a signature: a peer that only makes errors gets no more of them.
+        if self.refusals.take(REFUSALS, now.instant).is_err() {
+            return self.drop_exchange(exchange);
+        }
+        report.in_reply_to = nonce.map(|nonce| *nonce.as_bytes());
+        let header = Header {
+            kind: EnvelopeKind::Error,
+            sender: self.config.handshake.identity.entity().clone(),
+            recipient: EntityId::derived(&self.peer_key),
+            session: None,
+            sequence: 0,
+            timestamp: now.timestamp,
+            nonce: Nonce::random(self.rng.as_mut()),
+        };
+        let payload = cbor::encode(&report);
+        let envelope = envelope::plain(&header, &payload, &self.config.handshake.identity);
+        self.answer(exchange, envelope);
+    }
+
+    /// The rates that apply to this peer.
+    pub(super) fn rate_profile(&self) -> RateProfile {
+        use crate::identity::TrustLevel;
+        let level = self.peer_entity.as_ref().and_then(|entity| self.trust.level(entity));
+        match level {
+            Some(TrustLevel::Pinned) => self.config.trusted_rate,
+            Some(TrustLevel::Seen | TrustLevel::Revoked) | None => self.config.rate,
+        }
+    }
+
+    /// Messages of requests that will not be answered are sent again.
+    pub(super) fn lost(&mut self, content: Content, now: Now) {
+        match content {
+            Content::Step { attempt } => self.on_step_lost(attempt, now),
+            Content::Sealed { messages, receipts, .. } => {
+                for id in messages {
+                    self.outbox.retry(id, now.instant);
+                }
+                self.owe(&receipts, now.instant);
+            }
+        }
+    }
+}
+
+/// The report of a rate limit. A millisecond is added so that the announced time is not too short.
+pub(super) fn rate_limited(limited: RateLimited) -> ErrorReport {
+    let millis = u64::try_from(limited.retry_after.as_millis()).unwrap_or(u64::MAX);
+    ErrorReport {
+        retry_after_ms: Some(millis.saturating_add(1)),
+        ..ErrorReport::new(ErrorCode::RateLimited, limited.to_string())
+    }
+}

@@ -1,0 +1,139 @@
+//! Requests this link sends: what is in flight, and putting messages into it.
+
+use std::time::Duration;
+
+use super::{Event, Link, RequestId, Transmit};
+use crate::id::{MessageId, Nonce, SessionId};
+use crate::limits::MAX_REQUESTS_IN_FLIGHT;
+use crate::message::{Body, Message, Receipt, ReceiptStatus};
+use crate::time::{Instant, Now};
+
+/// How often an owner without a connection is reminded that there is something to send.
+const REMIND: Duration = Duration::from_secs(2);
+
+/// What a request carries, remembered until its carrier reports back.
+pub(super) enum Content {
+    /// A step of the handshake attempt with this number.
+    Step { attempt: u64 },
+    /// A sealed envelope.
+    Sealed { session: SessionId, nonce: Nonce, messages: Vec<MessageId>, receipts: Vec<MessageId> },
+}
+
+impl Link {
+    /// Sends whatever can be sent, and opens a session if that is what it takes.
+    pub(super) fn flush(&mut self, now: Now) {
+        self.answer_with_waiting(now);
+        while self.has_something_due(now.instant)
+            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT
+        {
+            if !self.connected || self.sessions.sendable(now.instant).is_none() {
+                break;
+            }
+            let batch = self.outbox.take_batch(now.instant);
+            if batch.is_empty() && self.owed.is_empty() {
+                break;
+            }
+            self.send_now(batch, now);
+        }
+        self.seek_session(now);
+    }
+
+    /// Seals `messages`, with the receipts that are owed, into a request.
+    pub(super) fn send_now(&mut self, messages: Vec<Message>, now: Now) {
+        let receipts = std::mem::take(&mut self.owed);
+        self.owed_at = None;
+        let ids: Vec<_> = messages
+            .iter()
+            .filter(|message| message.kind.is_acknowledged())
+            .map(|message| message.id)
+            .collect();
+        let mut batch = self.receipt(&receipts);
+        batch.extend(messages);
+        let sealed = self.sessions.sendable(now.instant).map(|session| {
+            let sealed =
+                session.seal(&batch, &self.config.handshake.identity, self.rng.as_mut(), now);
+            (session.id(), sealed)
+        });
+        let Some((session, Ok(sealed))) = sealed else {
+            for id in ids {
+                self.outbox.retry(id, now.instant);
+            }
+            self.owe(&receipts, now.instant);
+            return;
+        };
+        let content = Content::Sealed { session, nonce: sealed.nonce, messages: ids, receipts };
+        self.request(sealed.bytes, content, now.instant);
+    }
+
+    pub(super) fn request(&mut self, envelope: Vec<u8>, content: Content, now: Instant) {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        if self.in_flight.is_empty() {
+            self.last_heard = now;
+        }
+        self.in_flight.insert(id, content);
+        self.transmits.push_back(Transmit::Request { id, envelope });
+    }
+
+    /// A receipt for `ids` as a batch; nothing for no ids.
+    pub(super) fn receipt(&mut self, ids: &[MessageId]) -> Vec<Message> {
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let receipt = Receipt { status: ReceiptStatus::Received, message_ids: ids.to_vec() };
+        Message::new(self.rng.as_mut(), &Body::from(receipt), None).into_iter().collect()
+    }
+
+    /// Receipts to be sent with the next envelope.
+    pub(super) fn owe(&mut self, ids: &[MessageId], now: Instant) {
+        const MOST: usize = crate::limits::MAX_BATCH;
+        self.owed.extend_from_slice(ids);
+        if self.owed.len() > MOST {
+            // The sender of what is dropped here sends it again, and is then acknowledged.
+            self.owed.drain(..self.owed.len() - MOST);
+        }
+        if !self.owed.is_empty() && self.owed_at.is_none() {
+            self.owed_at = Some(now + self.config.receipt_delay);
+        }
+    }
+
+    /// Tells the owner once that requests go unanswered on a connection that looks alive.
+    pub(super) fn tick_unresponsive(&mut self, now: Now) {
+        if self.next_unresponsive_tick().is_some_and(|at| at <= now.instant) {
+            self.unresponsive = true;
+            self.events.push_back(Event::Unresponsive);
+        }
+    }
+
+    pub(super) fn next_unresponsive_tick(&self) -> Option<Instant> {
+        let waiting = self.connected && !self.unresponsive && !self.in_flight.is_empty();
+        waiting.then(|| self.last_heard + self.config.unresponsive_after)
+    }
+
+    pub(super) const fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+        self.unresponsive = false;
+    }
+
+    /// Asks for what is missing: a connection, or a session.
+    fn seek_session(&mut self, now: Now) {
+        if self.connected {
+            self.seek_handshake(now);
+        } else if self.opening.wanted || !self.outbox.is_empty() {
+            let due = self.asked_for_connection.is_none_or(|at| at + REMIND <= now.instant);
+            if due {
+                self.asked_for_connection = Some(now.instant);
+                self.events.push_back(Event::NeedConnection);
+            }
+        }
+    }
+
+    fn has_something_due(&self, now: Instant) -> bool {
+        self.outbox.has_waiting() || self.owed_at.is_some_and(|at| at <= now)
+    }
+
+    fn sealed_in_flight(&self) -> usize {
+        let sealed = |content: &&Content| matches!(content, Content::Sealed { .. });
+        self.in_flight.values().filter(sealed).count()
+    }
+}

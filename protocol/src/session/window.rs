@@ -1,0 +1,121 @@
+//! The sequence window: each record once, late ones within reason.
+
+use thiserror::Error;
+
+use crate::limits::REPLAY_WINDOW;
+
+const WORDS: usize = (REPLAY_WINDOW / 64) as usize;
+
+/// Why a record's number is not acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WindowError {
+    /// The number was used before.
+    #[error("record {sequence} was received before")]
+    Repeated {
+        /// The number.
+        sequence: u64,
+    },
+    /// So far behind the newest that nobody can tell whether it was used.
+    #[error("record {sequence} is more than {REPLAY_WINDOW} behind the newest, {newest}")]
+    TooOld {
+        /// The number.
+        sequence: u64,
+        /// The newest number received.
+        newest: u64,
+    },
+}
+
+/// Which of the newest [`REPLAY_WINDOW`] numbers have been received.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    /// One more than the newest number received; zero if none was.
+    next: u64,
+    /// Bit `n % REPLAY_WINDOW` stands for number `n`.
+    bits: [u64; WORDS],
+}
+
+impl Window {
+    pub(super) const fn new() -> Self {
+        Self { next: 0, bits: [0; WORDS] }
+    }
+
+    /// Whether `sequence` may be new; changes nothing.
+    pub(super) fn check(&self, sequence: u64) -> Result<(), WindowError> {
+        if sequence >= self.next {
+            return Ok(());
+        }
+        if self.next - sequence > REPLAY_WINDOW {
+            return Err(WindowError::TooOld { sequence, newest: self.next - 1 });
+        }
+        if self.bit(sequence) { Err(WindowError::Repeated { sequence }) } else { Ok(()) }
+    }
+
+    /// Marks a number that passed every check.
+    pub(super) fn mark(&mut self, sequence: u64) {
+        if sequence >= self.next {
+            // Numbers between the old newest and this one come into the window unseen.
+            let fresh = (sequence - self.next).min(REPLAY_WINDOW);
+            for number in sequence - fresh..sequence {
+                self.set(number, false);
+            }
+            self.next = sequence.saturating_add(1);
+        }
+        self.set(sequence, true);
+    }
+
+    fn bit(&self, sequence: u64) -> bool {
+        let (word, mask) = place(sequence);
+        self.bits.get(word).is_some_and(|bits| bits & mask != 0)
+    }
+
+    fn set(&mut self, sequence: u64, on: bool) {
+        let (word, mask) = place(sequence);
+        if let Some(bits) = self.bits.get_mut(word) {
+            *bits = if on { *bits | mask } else { *bits & !mask };
+        }
+    }
+}
+
+const fn place(sequence: u64) -> (usize, u64) {
+    let slot = sequence % REPLAY_WINDOW;
+    ((slot / 64) as usize, 1 << (slot % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_set_of_all_numbers(
+            steps in proptest::collection::vec((0_u64..6000, any::<bool>()), 1..400),
+        ) {
+            let mut window = Window::new();
+            let mut seen = HashSet::new();
+            let mut newest: Option<u64> = None;
+            for (sequence, mark) in steps {
+                let too_old = newest.is_some_and(|newest| newest + 1 > sequence + REPLAY_WINDOW);
+                let fine = !too_old && !seen.contains(&sequence);
+                prop_assert_eq!(window.check(sequence).is_ok(), fine, "{}", sequence);
+                if fine && mark {
+                    window.mark(sequence);
+                    seen.insert(sequence);
+                    newest = newest.max(Some(sequence));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_number_of_all_neither_wraps_nor_panics() {
+        let mut window = Window::new();
+        window.mark(u64::MAX - 1);
+        assert!(window.check(0).is_err());
+        assert!(window.check(u64::MAX - 1).is_err());
+        assert!(window.check(u64::MAX - 2).is_ok());
+    }
+}
