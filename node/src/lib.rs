@@ -1,6 +1,7 @@
 //! A node of the Peer Communication Protocol v1.1, for embedding and for the binary `peer`.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 mod error;
 mod handle;

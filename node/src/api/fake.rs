@@ -79,11 +79,10 @@ impl Fake {
         panic!("{count} answers did not come");
     }
 
-    #[expect(clippy::cognitive_complexity, reason = "one flat arm a command")]
     fn obey(&self, command: Command) {
         match command {
-            Command::Status(reply) => drop(reply.send(status())),
-            Command::Peers(reply) => drop(reply.send(vec![peer(), stranger()])),
+            Command::Status(reply) => { let _ = reply.send(status()); }
+            Command::Peers(reply) => { let _ = reply.send(vec![peer(), stranger()]); }
             Command::Connect(address, reply) => {
                 let text = address.to_string();
                 let answer = judge(if text.contains("tcp/9") {
@@ -95,7 +94,7 @@ impl Fake {
                     address: Some(text),
                     ..peer()
                 });
-                drop(reply.send(answer));
+                let _ = reply.send(answer);
             }
             Command::Talk(ask, reply) => {
                 self.look(|memory| memory.talks.push(ask.what.content.clone()));
@@ -106,7 +105,7 @@ impl Fake {
                     content: ask.what.content,
                     round_trip_us: 3_210,
                 });
-                drop(reply.send(answer));
+                let _ = reply.send(answer);
             }
             Command::Report(ask, reply) => {
                 let what = ask.what;
@@ -119,7 +118,7 @@ impl Fake {
                     message_id: "m-2".to_owned(),
                     delivery: Delivery::Received,
                 };
-                drop(reply.send(judge(&ask.peer).map(|()| reported)));
+                let _ = reply.send(judge(&ask.peer).map(|()| reported));
             }
             Command::Alive(ask, reply) => {
                 let life = Life {
@@ -131,7 +130,7 @@ impl Fake {
                     round_trip_us: Some(812),
                     error: (ask.peer == "dead").then(|| "connection refused".to_owned()),
                 };
-                drop(reply.send(judge(&ask.peer).map(|()| life)));
+                let _ = reply.send(judge(&ask.peer).map(|()| life));
             }
             Command::Wake(ask, reply) => {
                 let attempt = ask.what.attempt;
@@ -147,7 +146,7 @@ impl Fake {
                     detail: detail.to_owned(),
                     round_trip_us: 900,
                 };
-                drop(reply.send(judge(&ask.peer).map(|()| woken)));
+                let _ = reply.send(judge(&ask.peer).map(|()| woken));
             }
             Command::Answer {
                 message_id,
@@ -158,23 +157,23 @@ impl Fake {
                 let known = message_id.starts_with("task");
                 self.look(|memory| memory.answers.push((message_id.clone(), content, done)));
                 let unknown = NodeError::NoSuchTask { message_id };
-                drop(reply.send(if known { Ok(()) } else { Err(unknown) }));
+                let _ = reply.send(if known { Ok(()) } else { Err(unknown) });
             }
             Command::Subscribe(subscriber, reply) => {
                 self.look(|memory| memory.subscribers.push(subscriber));
-                drop(reply.send(()));
+                let _ = reply.send(());
             }
-            Command::TrustList(reply) => drop(reply.send(vec![line(TrustLevel::Seen)])),
+            Command::TrustList(reply) => { let _ = reply.send(vec![line(TrustLevel::Seen)]); }
             Command::Pin(entity, fingerprint, reply) => {
                 let pinned = TrustLine {
                     entity,
                     fingerprint,
                     ..line(TrustLevel::Pinned)
                 };
-                drop(reply.send(Ok(pinned)));
+                let _ = reply.send(Ok(pinned));
             }
             Command::Revoke(who, reply) => {
-                drop(reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)])));
+                let _ = reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)]));
             }
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }

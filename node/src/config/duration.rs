@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
 pub fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, millis_per_unit) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis > 0 && millis % millis_per_unit == 0 {
+        if millis > 0 && millis.is_multiple_of(millis_per_unit) {
             return format!("{}{unit}", millis / millis_per_unit);
         }
     }

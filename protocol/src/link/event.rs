@@ -70,6 +70,8 @@ pub struct SessionInfo {
 pub enum Ended {
     /// Its life is over, or a newer one took its place.
     Expired,
+    /// This side closed it.
+    Closed,
     /// The peer closed it.
     ClosedByPeer {
         /// Why, as the peer says.
@@ -88,6 +90,9 @@ pub enum SendFailure {
     /// It was sent, but its time ran out before anything came back: nobody can tell.
     #[error("it was sent, but nothing came back in time")]
     Unknown,
+    /// It was not even queued.
+    #[error("the queue is full: {0}")]
+    QueueFull(#[from] QueueFull),
     /// The peer, or this entity's own trust rules, refused it.
     #[error("{code}: {detail}")]
     Refused {

@@ -157,7 +157,9 @@ impl Link {
         if let Ok(message) = Message::new(self.rng.as_mut(), &body, None) {
             self.send_now(vec![message], now);
         }
-        self.sessions.clear();
+        for id in self.sessions.clear() {
+            self.events.push_back(Event::SessionEnded { id, why: Ended::Closed });
+        }
     }
 
     /// Does what is due.

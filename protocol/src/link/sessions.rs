@@ -105,8 +105,9 @@ impl Sessions {
         self.held.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.held.clear();
+    /// Takes out all sessions.
+    pub(super) fn clear(&mut self) -> Vec<SessionId> {
+        self.held.drain(..).map(|held| held.session.id()).collect()
     }
 
     /// Older sessions only receive what is still under way.

@@ -1,0 +1,206 @@
+//! The command line: one file a command.
+
+mod alive;
+mod connect;
+mod content;
+mod error;
+mod exec;
+mod exit;
+mod id;
+mod init;
+mod listen;
+mod output;
+mod peers;
+mod report;
+mod restart;
+mod run;
+mod status;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trust;
+mod wake;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::Client;
+use crate::config::{Layer, NodeConfig, Origin, Settings, parse_duration};
+use crate::paths::DataDir;
+use crate::telemetry::Telemetry;
+use error::CliError;
+use exit::Exit;
+use output::Output;
+
+/// A node of the Peer Communication Protocol: lets agents find each other, prove who they are, and
+/// exchange encrypted messages.
+#[derive(Debug, Parser)]
+#[command(name = "peer", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Where the node keeps configuration, key, trust list and socket [default: the user's own, such
+    /// as ~/.local/share/peer]
+    #[arg(long, global = true, env = "PEER_DATA_DIR", value_name = "PATH")]
+    data_dir: Option<PathBuf>,
+    /// Print one JSON document instead of text, failures included
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more, on standard error: -v each handshake step and its state, -vv everything; `RUST_LOG`
+    /// overrides it
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// When to use colours; `auto` obeys `NO_COLOR`
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    /// Log as JSON, one object a line
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Run(run::Args),
+    Id(id::Args),
+    Status(status::Args),
+    Peers(peers::Args),
+    Connect(connect::Args),
+    Talk(talk::Args),
+    Report(report::Args),
+    Wake(wake::Args),
+    Alive(alive::Args),
+    Restart(restart::Args),
+    Trust(trust::Args),
+    Listen(listen::Args),
+}
+
+/// A peer, and how long to wait for it.
+#[derive(Debug, Args)]
+struct PeerArgs {
+    /// Entity id, peer id, fingerprint, or multiaddress with /p2p/<peer id>
+    peer: String,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+#[derive(Debug, Args)]
+struct Timeout {
+    /// How long to wait: 500ms, 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+}
+
+impl Timeout {
+    fn millis(&self) -> Option<u64> {
+        u64::try_from(self.timeout.as_millis()).ok()
+    }
+}
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output, misuse to standard error; nobody else can be told.
+            let _ = error.print();
+            return (if error.use_stderr() { Exit::Usage } else { Exit::Ok }).into();
+        }
+    };
+    match cli.global.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+    .write_global();
+    Telemetry {
+        verbosity: cli.global.verbose,
+        json: cli.global.log_json,
+        color: AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
+    }
+    .start();
+    let mut output = Output::standard(cli.global.json);
+    let runtime = if matches!(cli.command, Command::Run(_)) {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    } else {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()
+    };
+    let exit = match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(execute(cli, &mut output));
+            // Reading standard input or a name lookup may still block a thread: do not wait for it.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            conclude(Err(CliError::system("cannot start", &error)), &mut output)
+        }
+    };
+    exit.into()
+}
+
+/// Executes a command, and tells its failure if it fails.
+async fn execute(cli: Cli, output: &mut Output) -> Exit {
+    let ended = dispatch(cli, output).await;
+    conclude(ended, output)
+}
+
+fn conclude(ended: Result<Exit, CliError>, output: &mut Output) -> Exit {
+    match ended {
+        Ok(exit) => exit,
+        Err(CliError::PipeClosed) => Exit::Ok,
+        Err(CliError::Failure(failure)) => {
+            output.failure(&failure);
+            Exit::of_kind(&failure.kind)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
+    let dir = DataDir::resolve(cli.global.data_dir)?;
+    let client = Client::new(&dir);
+    match cli.command {
+        Command::Init(args) => init::execute(&args, &dir, output),
+        Command::Run(args) => run::execute(args, &dir, output).await,
+        Command::Id(args) => id::execute(&args, &dir, output),
+        Command::Status(args) => status::execute(&args, &client, output).await,
+        Command::Peers(args) => peers::execute(&args, &client, output).await,
+        Command::Connect(args) => connect::execute(args, &client, output).await,
+        Command::Talk(args) => talk::execute(args, &client, output).await,
+        Command::Report(args) => report::execute(args, &client, output).await,
+        Command::Wake(args) => wake::execute(args, &client, output).await,
+        Command::Alive(args) => alive::execute(args, &client, output).await,
+        Command::Restart(args) => restart::execute(args, &client, output).await,
+        Command::Trust(args) => trust::execute(args, &client, output).await,
+        Command::Listen(args) => listen::execute(&args, &dir, &client, output).await,
+    }
+}
+
+/// The configuration of `dir`, under the environment and `flags`.
+fn configuration(dir: &DataDir, flags: Settings) -> Result<NodeConfig, CliError> {
+    let variable = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+    let environment = Settings::from_environment(variable)?;
+    let mut layers: Vec<Layer> = Layer::read(&dir.config())?.into_iter().collect();
+    layers.push(Layer::new(Origin::Environment, environment));
+    layers.push(Layer::new(Origin::Flags, flags));
+    Ok(NodeConfig::from_layers(&layers)?)
+}

@@ -1,0 +1,69 @@
+//! `peer peers`
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::output::Output;
+use super::text::{printable, table};
+use super::trust::level;
+use crate::api::Client;
+use crate::model::PeerStatus;
+
+/// List connected peers, and those with a session
+///
+/// ENCRYPTED says whether messages to the peer are end-to-end encrypted: not so for peers that speak
+/// only version 1.0. More about each, such as session ids, with --json.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) async fn execute(
+    _: &Args,
+    client: &Client,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
+    let peers = client.peers().await?;
+    output.show(&peers, |peers| describe(peers))?;
+    Ok(Exit::Ok)
+}
+
+fn describe(peers: &[PeerStatus]) -> String {
+    if peers.is_empty() {
+        return "no peers; connect to one with `peer connect <multiaddr>`".to_owned();
+    }
+    let header = ["PEER", "TRUST", "SESSION", "ENCRYPTED", "QUEUED", "ADDRESS"];
+    let table = table(&header, peers.iter().map(row).collect());
+    let errors = peers.iter().filter_map(|peer| {
+        Some(format!("\n{}: {}", printable(&name(peer)), printable(peer.last_error.as_ref()?)))
+    });
+    format!("{table}{}", errors.collect::<String>())
+}
+
+fn row(peer: &PeerStatus) -> Vec<String> {
+    let session = match (&peer.session, peer.connected) {
+        (Some(session), _) => session.state.clone(),
+        (None, true) => "none".to_owned(),
+        (None, false) => "disconnected".to_owned(),
+    };
+    let encrypted = match &peer.session {
+        Some(session) if peer.encrypted => session.suite.clone(),
+        _ if peer.encrypted => "yes".to_owned(),
+        _ => "NO".to_owned(),
+    };
+    vec![
+        name(peer),
+        peer.trust.map_or("-", level).to_owned(),
+        session,
+        encrypted,
+        peer.queued.to_string(),
+        address(peer),
+    ]
+}
+
+fn name(peer: &PeerStatus) -> String {
+    peer.entity.as_ref().map_or_else(|| peer.peer_id.clone(), ToString::to_string)
+}
+
+/// The address without the peer id, which the name stands for.
+fn address(peer: &PeerStatus) -> String {
+    let address = peer.address.as_deref().unwrap_or("-");
+    address.split_once("/p2p/").map_or(address, |(address, _)| address).to_owned()
+}

@@ -1,0 +1,55 @@
+//! `peer report`
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::output::Output;
+use super::text::printable;
+use super::{PeerArgs, content};
+use crate::api::{self, Client};
+use crate::model::{Delivery, Reported};
+
+/// Tell a peer how things stand, without waiting for its agent
+///
+/// Returns once the peer's node has the report, or after --timeout with what is known by then.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    peer: PeerArgs,
+    /// How things stand, in a line
+    status: String,
+    /// Something to go with it: text, `-` for standard input, or `@file`; at most 1 MiB
+    #[arg(value_name = "CONTENT")]
+    content: Option<String>,
+    /// What comes next
+    #[arg(long, value_name = "TEXT")]
+    next_action: Option<String>,
+}
+
+pub(super) async fn execute(
+    args: Args,
+    client: &Client,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
+    let content = args.content.map(|argument| content::read(Some(&argument))).transpose()?;
+    let ask = api::Report {
+        peer: args.peer.peer,
+        status: args.status,
+        next_action: args.next_action,
+        content,
+        timeout_ms: args.peer.timeout.millis(),
+    };
+    let reported = client.report(&ask).await?;
+    output.show(&reported, describe)?;
+    Ok(Exit::Ok)
+}
+
+fn describe(reported: &Reported) -> String {
+    let (word, meaning) = match reported.delivery {
+        Delivery::Queued => ("queued", "the peer cannot be reached now; the node keeps trying"),
+        Delivery::Received => ("received", "the peer's node has it"),
+        Delivery::Delivered => ("delivered", "the peer's node has stored it"),
+        Delivery::Processed => ("processed", "the peer's agent took it"),
+        Delivery::Unknown => ("unknown", "sent, but nothing came back yet"),
+    };
+    format!("{word}: {meaning} (message {})", printable(&reported.message_id))
+}

@@ -1,0 +1,232 @@
+//! `peer run`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use peer_protocol::identity::{EntityId, Fingerprint};
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::id::identity;
+use super::output::Output;
+use super::status::addresses;
+use crate::api::Server;
+use crate::config::Settings;
+use crate::error::NodeError;
+use crate::handle::Handle;
+use crate::keystore::{self, KeyError};
+use crate::model::Status;
+use crate::node::{Node, StartError};
+use crate::paths::DataDir;
+use crate::trust_file::TrustFile;
+
+/// How long a start waits for the first address to listen on.
+const FIRST_ADDRESS: Duration = Duration::from_secs(2);
+/// How much longer than its grace a shutdown may take before the process ends anyway.
+const LAST_RESORT: Duration = Duration::from_secs(5);
+
+/// Run the node until it is told to stop (Ctrl-C, SIGTERM)
+///
+/// Works without any configuration: the first start makes a key. Settings come from `config.toml` in
+/// the data directory, from environment variables (PEER_ and the key in capitals, such as
+/// PEER_LISTEN), and from these flags; later ones win. Logs go to standard error. Stopping lets what
+/// is under way end; a second signal stops at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The name that peers know this entity by [default: derived from the key]
+    #[arg(long, value_name = "NAME")]
+    entity: Option<String>,
+    /// An address to listen on; repeat it, or separate several by commas [default: port 4711 of every
+    /// interface, over TCP and QUIC]
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    listen: Option<Vec<String>>,
+    /// A peer to connect to at start; repeat it, or separate several by commas
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    bootstrap: Option<Vec<String>>,
+    /// Whom to talk to: `open` (strangers are trusted on first use) or `pinned-only` [default: open]
+    #[arg(long, value_name = "POLICY")]
+    trust_policy: Option<String>,
+    /// Use and accept the three-way handshake [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    three_way: Option<bool>,
+    /// Life of a session before it is renewed, 1s to 24h [default: 30m]
+    #[arg(long, value_name = "TIME")]
+    session_lifetime: Option<String>,
+    /// Cipher suites, the preferred first [default: AES-256-GCM,ChaCha20-Poly1305]
+    #[arg(long, value_name = "SUITE", value_delimiter = ',')]
+    suites: Option<Vec<String>>,
+    /// Most connections at once [default: 1024]
+    #[arg(long, value_name = "COUNT")]
+    max_connections: Option<u32>,
+    /// Accept peers that speak only version 1.0, without encryption [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    legacy: Option<bool>,
+    /// Refuse to exchange messages that are not end-to-end encrypted [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    require_encryption: Option<bool>,
+    /// How long stopping waits for what is under way [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    shutdown_grace: Option<String>,
+}
+
+impl From<Args> for Settings {
+    fn from(args: Args) -> Self {
+        Self {
+            entity: args.entity,
+            listen: args.listen,
+            bootstrap: args.bootstrap,
+            trust_policy: args.trust_policy,
+            three_way: args.three_way,
+            session_lifetime: args.session_lifetime,
+            suites: args.suites,
+            max_connections: args.max_connections,
+            legacy: args.legacy,
+            require_encryption: args.require_encryption,
+            shutdown_grace: args.shutdown_grace,
+            rate: None,
+            trusted_rate: None,
+        }
+    }
+}
+
+/// What is told once the node runs.
+#[derive(Debug, Serialize)]
+struct Started {
+    entity: EntityId,
+    fingerprint: Fingerprint,
+    peer_id: String,
+    listen: Vec<String>,
+    data_dir: PathBuf,
+    socket: PathBuf,
+}
+
+pub(super) async fn execute(
+    args: Args,
+    dir: &DataDir,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
+    let config = super::configuration(dir, args.into())?;
+    let grace = config.shutdown_grace();
+    let listens = !config.listen().is_empty();
+    let mut signals = Signals::new()?;
+    dir.create()?;
+    let _lock = dir.lock()?;
+    let key = match keystore::load(&dir.key()) {
+        Err(KeyError::Missing { path }) => {
+            let key = keystore::generate(&path)?;
+            output.note(&format!("made a new key: {}", path.display()));
+            key
+        }
+        key => key?,
+    };
+    let trust = TrustFile::load(&dir.trust(), config.trust_policy())?;
+    let node = Node::start(config, key, trust).await?;
+    let handle = node.handle();
+    let server = match Server::start(&dir.socket(), handle.clone()).await {
+        Ok(server) => server,
+        Err(error) => {
+            handle.shutdown().await;
+            return Err(error.into());
+        }
+    };
+    let started = started(first_status(&handle, listens).await?, dir);
+    output.show(&started, describe)?;
+
+    let stopped = node.stopped();
+    tokio::pin!(stopped);
+    let exit = tokio::select! {
+        () = &mut stopped => Exit::Ok,
+        () = signals.next() => {
+            output.note("stopping; a second signal stops at once");
+            let draining = async {
+                handle.shutdown().await;
+                stopped.await;
+            };
+            tokio::select! {
+                () = draining => Exit::Ok,
+                () = signals.next() => {
+                    output.note("stopped at once");
+                    Exit::Failed
+                }
+                () = tokio::time::sleep(grace + LAST_RESORT) => {
+                    output.note("stopped without waiting any longer");
+                    Exit::Failed
+                }
+            }
+        }
+    };
+    server.stop().await;
+    Ok(exit)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, CliError> {
+        let watch = |kind| {
+            signal(kind).map_err(|error| CliError::system("cannot watch for signals", &error))
+        };
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The node's status once it listens somewhere, if it is to listen at all.
+async fn first_status(handle: &Handle, listens: bool) -> Result<Status, NodeError> {
+    let begun = std::time::Instant::now();
+    loop {
+        let status = handle.status().await?;
+        if !listens || !status.listen.is_empty() || begun.elapsed() > FIRST_ADDRESS {
+            return Ok(status);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn started(status: Status, dir: &DataDir) -> Started {
+    Started {
+        entity: status.entity,
+        fingerprint: status.fingerprint,
+        peer_id: status.peer_id,
+        listen: status.listen,
+        data_dir: dir.root().to_owned(),
+        socket: dir.socket(),
+    }
+}
+
+fn describe(started: &Started) -> String {
+    format!(
+        "{}{}",
+        identity(&started.entity, &started.fingerprint, &started.peer_id),
+        addresses(&started.listen)
+    )
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        let (kind, next) = match &error {
+            StartError::Listen { .. } => {
+                ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
+            }
+            _ => ("config", "correct the configuration: `peer init --print-config` shows every key"),
+        };
+        Self::new(kind, error.to_string(), next)
+    }
+}

@@ -1,0 +1,44 @@
+//! `peer status`
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::id::identity;
+use super::output::Output;
+use super::text::{pairs, span};
+use crate::api::Client;
+use crate::model::Status;
+
+/// Show the running node: who it is, where it listens, how busy it is
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) async fn execute(
+    _: &Args,
+    client: &Client,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
+    let status = client.status().await?;
+    output.show(&status, describe)?;
+    Ok(Exit::Ok)
+}
+
+fn describe(status: &Status) -> String {
+    let identity = identity(&status.entity, &status.fingerprint, &status.peer_id);
+    let pairs = pairs(&[
+        ("version", status.version.clone()),
+        ("up", span(status.uptime_ms)),
+        ("peers", format!("{} connected, {} with a session", status.connected, status.sessions)),
+        ("agents", format!("{} listening", status.agents)),
+        ("waiting", format!("{} messages for an agent", status.waiting)),
+    ]);
+    format!("{identity}{pairs}{}", addresses(&status.listen))
+}
+
+/// Addresses for people, one a line, ready to copy.
+pub(super) fn addresses(listen: &[String]) -> String {
+    if listen.is_empty() {
+        return "listens nowhere: it can only dial\n".to_owned();
+    }
+    let lines: String = listen.iter().map(|address| format!("  {address}\n")).collect();
+    format!("listens on\n{lines}")
+}

@@ -1,0 +1,71 @@
+//! `peer talk`
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::output::Output;
+use super::text::printable;
+use super::{PeerArgs, content};
+use crate::api::{self, Client};
+use crate::model::{Answer, Content};
+
+/// Ask a peer's agent, wait, and print the answer
+///
+/// The answer goes to standard output exactly as it came; on a terminal, control characters are shown
+/// as escapes. Exits with 1 if the agent says that it could not do it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    peer: PeerArgs,
+    #[arg(help = content::HELP)]
+    message: Option<String>,
+    /// Tie several messages to one conversation, by any name
+    #[arg(long, value_name = "NAME")]
+    conversation: Option<String>,
+}
+
+pub(super) async fn execute(
+    args: Args,
+    client: &Client,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
+    let ask = api::Talk {
+        peer: args.peer.peer,
+        content: content::read(args.message.as_deref())?,
+        conversation: args.conversation,
+        timeout_ms: args.peer.timeout.millis(),
+    };
+    let answer = client.talk(&ask).await?;
+    if output.json() {
+        output.document(&answer)?;
+    } else if answer.done {
+        print(&answer, output)?;
+    } else {
+        return Err(unable(&answer));
+    }
+    Ok(if answer.done { Exit::Ok } else { Exit::Failed })
+}
+
+fn print(answer: &Answer, output: &mut Output) -> Result<(), CliError> {
+    output.content(&bytes(&answer.content)?, answer.content.media_type())
+}
+
+/// The bytes of content that came from a node.
+pub(super) fn bytes(content: &Content) -> Result<Vec<u8>, CliError> {
+    content.to_bytes().map_err(|error| {
+        CliError::new(
+            "garbled",
+            format!("the content that came is broken: {error}"),
+            "check that command and node are of the same version: `peer status`",
+        )
+    })
+}
+
+fn unable(answer: &Answer) -> CliError {
+    let said = answer.content.text.as_deref().unwrap_or_default().trim();
+    let said = if said.is_empty() { "it does not say why" } else { said };
+    CliError::new(
+        "not_done",
+        format!("{} could not do it: {}", answer.entity, printable(said)),
+        "see what its agent says, and ask again",
+    )
+}
