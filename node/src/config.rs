@@ -59,10 +59,7 @@ impl Default for NodeConfig {
             trust_policy: TrustPolicy::Open,
             three_way: false,
             session_lifetime: SESSION_LIFETIME,
-            suites: SuiteRegistry::default()
-                .names()
-                .map(ToOwned::to_owned)
-                .collect(),
+            suites: SuiteRegistry::default().names().map(ToOwned::to_owned).collect(),
             rate: RateProfile::default(),
             trusted_rate: RateProfile::trusted(),
             max_connections: 1024,
@@ -212,10 +209,7 @@ impl NodeConfig {
             .find(|(index, name)| known.get(name).is_none() || suites[..*index].contains(name));
         if suites.is_empty() || wrong.is_some() {
             let wrong = wrong.map(|(_, name)| name.clone());
-            return Err(InvalidSetting::Suites {
-                wrong,
-                known: known.names().collect(),
-            });
+            return Err(InvalidSetting::Suites { wrong, known: known.names().collect() });
         }
         self.suites = suites;
         Ok(self)
@@ -282,18 +276,14 @@ fn within(given: Duration, least: Duration, most: Duration) -> Result<(), Invali
 
 fn default_listen() -> Vec<Multiaddr> {
     use std::net::{Ipv4Addr, Ipv6Addr};
-    let hosts = [
-        Protocol::Ip4(Ipv4Addr::UNSPECIFIED),
-        Protocol::Ip6(Ipv6Addr::UNSPECIFIED),
-    ];
+    let hosts = [Protocol::Ip4(Ipv4Addr::UNSPECIFIED), Protocol::Ip6(Ipv6Addr::UNSPECIFIED)];
     hosts
         .into_iter()
         .flat_map(|host| {
             let host = Multiaddr::empty().with(host);
             [
                 host.clone().with(Protocol::Tcp(DEFAULT_PORT)),
-                host.with(Protocol::Udp(DEFAULT_PORT))
-                    .with(Protocol::QuicV1),
+                host.with(Protocol::Udp(DEFAULT_PORT)).with(Protocol::QuicV1),
             ]
         })
         .collect()

@@ -141,11 +141,7 @@ impl NodeError {
     pub fn to_failure(&self) -> Failure {
         Failure {
             kind: self.kind().to_owned(),
-            code: if let Self::Refused { code, .. } = self {
-                Some(*code)
-            } else {
-                None
-            },
+            code: if let Self::Refused { code, .. } = self { Some(*code) } else { None },
             detail: self.to_string(),
             next: self.next_step().to_owned(),
         }

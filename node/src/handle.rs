@@ -22,12 +22,7 @@ pub(crate) enum Command {
     Report(Outgoing<Report>, Reply<Reported>),
     Alive(Outgoing<()>, Reply<Life>),
     Wake(Outgoing<Wake>, Reply<Woken>),
-    Answer {
-        message_id: String,
-        content: Content,
-        done: bool,
-        reply: Reply<()>,
-    },
+    Answer { message_id: String, content: Content, done: bool, reply: Reply<()> },
     Subscribe(mpsc::Sender<Incoming>, oneshot::Sender<()>),
     TrustList(oneshot::Sender<Vec<TrustLine>>),
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
@@ -112,14 +107,7 @@ impl Handle {
         conversation: Option<String>,
         timeout: Duration,
     ) -> Result<Answer, NodeError> {
-        let talk = outgoing(
-            peer,
-            timeout,
-            Talk {
-                content,
-                conversation,
-            },
-        );
+        let talk = outgoing(peer, timeout, Talk { content, conversation });
         self.ask(|reply| Command::Talk(talk, reply)).await?
     }
 
@@ -136,15 +124,7 @@ impl Handle {
         content: Content,
         timeout: Duration,
     ) -> Result<Reported, NodeError> {
-        let report = outgoing(
-            peer,
-            timeout,
-            Report {
-                status,
-                next_action,
-                content,
-            },
-        );
+        let report = outgoing(peer, timeout, Report { status, next_action, content });
         self.ask(|reply| Command::Report(report, reply)).await?
     }
 
@@ -194,25 +174,15 @@ impl Handle {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(30));
             }
-            let (woken, detail) = match self
-                .wake_attempt(peer, reason.clone(), attempt, timeout)
-                .await
-            {
-                Ok(woken) => (woken.woken, woken.detail),
-                Err(error) => (false, error.to_string()),
-            };
+            let (woken, detail) =
+                match self.wake_attempt(peer, reason.clone(), attempt, timeout).await {
+                    Ok(woken) => (woken.woken, woken.detail),
+                    Err(error) => (false, error.to_string()),
+                };
             ok = woken;
-            made.push(RestartAttempt {
-                attempt,
-                woken,
-                detail,
-            });
+            made.push(RestartAttempt { attempt, woken, detail });
         }
-        Ok(Restarted {
-            ok,
-            before,
-            attempts: made,
-        })
+        Ok(Restarted { ok, before, attempts: made })
     }
 
     /// Messages for the agent, those that waited first. While any subscriber is there the node
@@ -237,13 +207,7 @@ impl Handle {
         done: bool,
     ) -> Result<(), NodeError> {
         let message_id = message_id.to_owned();
-        self.ask(|reply| Command::Answer {
-            message_id,
-            content,
-            done,
-            reply,
-        })
-        .await?
+        self.ask(|reply| Command::Answer { message_id, content, done, reply }).await?
     }
 
     /// The trust list.
@@ -263,8 +227,7 @@ impl Handle {
         entity: EntityId,
         fingerprint: Fingerprint,
     ) -> Result<TrustLine, NodeError> {
-        self.ask(|reply| Command::Pin(entity, fingerprint, reply))
-            .await?
+        self.ask(|reply| Command::Pin(entity, fingerprint, reply)).await?
     }
 
     /// Revokes the key of an entity, or of a fingerprint, and closes its sessions.
@@ -298,18 +261,11 @@ impl Handle {
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, NodeError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| NodeError::Stopped)?;
+        self.commands.send(command(reply)).await.map_err(|_| NodeError::Stopped)?;
         answer.await.map_err(|_| NodeError::Stopped)
     }
 }
 
 fn outgoing<T>(peer: &str, timeout: Duration, what: T) -> Outgoing<T> {
-    Outgoing {
-        peer: peer.to_owned(),
-        timeout,
-        what,
-    }
+    Outgoing { peer: peer.to_owned(), timeout, what }
 }

@@ -128,10 +128,8 @@ pub fn load(path: &Path) -> Result<Ed25519Authenticator, KeyError> {
             ReadError::NotAFile | ReadError::TooLong { .. } => KeyError::Malformed { path, reason },
         }
     })?;
-    let seed = decode(&text).map_err(|reason| KeyError::Malformed {
-        path: path.to_owned(),
-        reason,
-    })?;
+    let seed =
+        decode(&text).map_err(|reason| KeyError::Malformed { path: path.to_owned(), reason })?;
     Ok(Ed25519Authenticator::from_seed(&seed))
 }
 
@@ -145,10 +143,7 @@ pub fn create(path: &Path, key: &Ed25519Authenticator) -> Result<(), KeyError> {
         if error.kind() == io::ErrorKind::AlreadyExists {
             KeyError::Exists { path }
         } else {
-            KeyError::Unwritable {
-                path,
-                reason: error.to_string(),
-            }
+            KeyError::Unwritable { path, reason: error.to_string() }
         }
     })
 }
@@ -186,9 +181,7 @@ fn decode(text: &[u8]) -> Result<Zeroizing<[u8; 32]>, String> {
     let digits = lines.next().unwrap_or_default();
     if digits.len() != 64 {
         let len = digits.len();
-        return Err(format!(
-            "its second line has {len} characters, not 64 hex digits"
-        ));
+        return Err(format!("its second line has {len} characters, not 64 hex digits"));
     }
     let mut seed = Zeroizing::new([0; 32]);
     hex::decode_to_slice(digits, seed.as_mut_slice())
@@ -236,19 +229,9 @@ mod tests {
         for mode in [0o640, 0o604, 0o644, 0o620, 0o602, 0o777] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let error = load(&path).unwrap_err();
-            assert!(
-                matches!(error, KeyError::Exposed { .. }),
-                "{mode:o}: {error}"
-            );
-            assert!(
-                error.to_string().contains(&format!("{mode:04o}")),
-                "{error}"
-            );
-            assert!(
-                error
-                    .next_step()
-                    .contains(&format!("chmod 600 {}", path.display()))
-            );
+            assert!(matches!(error, KeyError::Exposed { .. }), "{mode:o}: {error}");
+            assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
+            assert!(error.next_step().contains(&format!("chmod 600 {}", path.display())));
         }
         fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
         assert!(load(&path).is_ok());
@@ -275,10 +258,7 @@ mod tests {
             let error = load(&path).unwrap_err();
             assert!(matches!(error, KeyError::Malformed { .. }), "{error}");
             assert!(error.to_string().contains(reason), "{error}");
-            assert!(
-                !error.to_string().contains("0707"),
-                "no key material in {error}"
-            );
+            assert!(!error.to_string().contains("0707"), "no key material in {error}");
         }
     }
 }

@@ -37,14 +37,8 @@ impl Content {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self {
-                text: Some(text.to_owned()),
-                ..Self::default()
-            },
-            Err(_) => Self {
-                base64: Some(STANDARD.encode(bytes)),
-                ..Self::default()
-            },
+            Ok(text) => Self { text: Some(text.to_owned()), ..Self::default() },
+            Err(_) => Self { base64: Some(STANDARD.encode(bytes)), ..Self::default() },
         }
     }
 
@@ -63,11 +57,7 @@ impl Content {
     /// The media type, guessed if none is given.
     #[must_use]
     pub fn media_type(&self) -> &str {
-        let guess = if self.text.is_some() {
-            "text/plain"
-        } else {
-            "application/octet-stream"
-        };
+        let guess = if self.text.is_some() { "text/plain" } else { "application/octet-stream" };
         self.content_type.as_deref().unwrap_or(guess)
     }
 }

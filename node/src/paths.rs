@@ -144,17 +144,12 @@ impl DataDir {
         }
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        builder
-            .create(&self.root)
-            .map_err(|error| unusable(&self.root, &error))?;
+        builder.create(&self.root).map_err(|error| unusable(&self.root, &error))?;
         let metadata =
             std::fs::metadata(&self.root).map_err(|error| unusable(&self.root, &error))?;
         let mode = metadata.mode() & 0o7777;
         if mode & 0o022 != 0 {
-            return Err(PathError::Exposed {
-                root: self.root.clone(),
-                mode,
-            });
+            return Err(PathError::Exposed { root: self.root.clone(), mode });
         }
         Ok(())
     }
@@ -176,17 +171,12 @@ impl DataDir {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(PathError::InUse {
-                    root: self.root.clone(),
-                    pid: read_pid(&file),
-                });
+                return Err(PathError::InUse { root: self.root.clone(), pid: read_pid(&file) });
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         // The id is a courtesy to whoever finds the directory locked: the lock itself is what counts.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(DataLock { _file: file })
     }
 }
@@ -199,10 +189,7 @@ fn read_pid(file: &File) -> Option<String> {
 }
 
 fn unusable(root: &Path, error: &io::Error) -> PathError {
-    PathError::Unusable {
-        root: root.to_owned(),
-        reason: error.to_string(),
-    }
+    PathError::Unusable { root: root.to_owned(), reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -264,12 +251,7 @@ mod tests {
         let dir = at(temp.path().to_owned());
         let lock = dir.lock().unwrap();
         let error = dir.lock().unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("process {}", std::process::id())),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
         assert_eq!(error.kind(), "in_use");
         drop(lock);
         dir.lock().unwrap();

@@ -43,11 +43,7 @@ impl Telemetry {
             .with_env_filter(filter)
             .with_writer(BoxMakeWriter::new(std::io::stderr))
             .with_ansi(self.color && std::io::stderr().is_terminal());
-        let _ = if self.json {
-            builder.json().try_init()
-        } else {
-            builder.try_init()
-        };
+        let _ = if self.json { builder.json().try_init() } else { builder.try_init() };
     }
 }
 
@@ -57,17 +53,11 @@ mod tests {
 
     #[test]
     fn rust_log_wins_over_verbosity() {
-        let loud = Telemetry {
-            verbosity: 2,
-            ..Telemetry::default()
-        };
+        let loud = Telemetry { verbosity: 2, ..Telemetry::default() };
         assert_eq!(loud.directives(Some("error")), "error");
         assert!(loud.directives(Some(" ")).contains("peer_node=trace"));
         assert!(loud.directives(None).starts_with("debug,"));
         let plain = Telemetry::default().directives(None);
-        assert!(
-            plain.starts_with("warn,") && plain.contains("peer_behaviours=info"),
-            "{plain}"
-        );
+        assert!(plain.starts_with("warn,") && plain.contains("peer_behaviours=info"), "{plain}");
     }
 }

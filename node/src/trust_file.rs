@@ -98,38 +98,23 @@ impl TrustFile {
                 TrustStore::default()
             }
             Err(error @ ReadError::Io(_)) => {
-                return Err(TrustFileError::Unreadable {
-                    path: at(),
-                    reason: error.to_string(),
-                });
+                return Err(TrustFileError::Unreadable { path: at(), reason: error.to_string() });
             }
             Err(error @ ReadError::Exposed { .. }) => {
-                return Err(TrustFileError::Exposed {
-                    path: at(),
-                    reason: error.to_string(),
-                });
+                return Err(TrustFileError::Exposed { path: at(), reason: error.to_string() });
             }
             Err(error) => {
-                return Err(TrustFileError::Malformed {
-                    path: at(),
-                    reason: error.to_string(),
-                });
+                return Err(TrustFileError::Malformed { path: at(), reason: error.to_string() });
             }
         };
         store.set_policy(policy);
-        Ok(Self {
-            path: Some(at()),
-            store,
-        })
+        Ok(Self { path: Some(at()), store })
     }
 
     /// An empty list that is kept nowhere.
     #[must_use]
     pub fn in_memory(policy: TrustPolicy) -> Self {
-        Self {
-            path: None,
-            store: TrustStore::new(policy),
-        }
+        Self { path: None, store: TrustStore::new(policy) }
     }
 
     /// A given list that is kept nowhere.
@@ -162,10 +147,7 @@ impl TrustFile {
     /// # Errors
     /// Whatever the operating system says.
     pub fn save(path: &Path, store: &TrustStore) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(&Storing {
-            version: VERSION,
-            trust: store,
-        })?;
+        let mut text = serde_json::to_vec_pretty(&Storing { version: VERSION, trust: store })?;
         text.push(b'\n');
         private_file::replace(path, &text)
     }
@@ -176,9 +158,7 @@ fn parse(text: &[u8]) -> Result<TrustStore, String> {
     let stored: Stored = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if stored.version != VERSION {
         let found = stored.version;
-        return Err(format!(
-            "it has version {found}, and this program reads version {VERSION}"
-        ));
+        return Err(format!("it has version {found}, and this program reads version {VERSION}"));
     }
     serde_json::from_value(stored.trust).map_err(|error| error.to_string())
 }
@@ -198,15 +178,9 @@ mod tests {
         let mut store = TrustStore::new(TrustPolicy::Open);
         for (seed, name) in [(1, "entity_a"), (2, "エンティティ")] {
             let key = Ed25519Authenticator::from_seed(&[seed; 32]).public_key();
-            store.pin(
-                name.parse().unwrap(),
-                Fingerprint::of(&key),
-                Timestamp::from_millis(5),
-            );
+            store.pin(name.parse().unwrap(), Fingerprint::of(&key), Timestamp::from_millis(5));
         }
-        store.revoke(Fingerprint::of(
-            &Ed25519Authenticator::from_seed(&[2; 32]).public_key(),
-        ));
+        store.revoke(Fingerprint::of(&Ed25519Authenticator::from_seed(&[2; 32]).public_key()));
         store
     }
 
@@ -219,14 +193,8 @@ mod tests {
         TrustFile::save(&path, &filled()).unwrap();
         TrustFile::save(&path, &filled()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "nothing left behind"
-        );
-        let (kept, store) = TrustFile::load(&path, TrustPolicy::Open)
-            .unwrap()
-            .into_parts();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing left behind");
+        let (kept, store) = TrustFile::load(&path, TrustPolicy::Open).unwrap().into_parts();
         assert_eq!((kept, store), (Some(path), filled()));
     }
 
@@ -236,10 +204,7 @@ mod tests {
         let path = dir.path().join("trust.json");
         TrustFile::save(&path, &filled()).unwrap();
         fs::write(dir.path().join("trust.json.new"), "half of").unwrap();
-        assert_eq!(
-            TrustFile::load(&path, TrustPolicy::Open).unwrap().store(),
-            &filled()
-        );
+        assert_eq!(TrustFile::load(&path, TrustPolicy::Open).unwrap().store(), &filled());
         TrustFile::save(&path, &TrustStore::default()).unwrap();
         assert_eq!(
             TrustFile::load(&path, TrustPolicy::Open).unwrap().store(),
@@ -262,10 +227,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             let error = TrustFile::load(&path, TrustPolicy::Open).unwrap_err();
-            assert!(
-                matches!(error, TrustFileError::Malformed { .. }),
-                "{text}: {error}"
-            );
+            assert!(matches!(error, TrustFileError::Malformed { .. }), "{text}: {error}");
             assert!(error.to_string().contains("trust.json"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }

@@ -1,1 +1,10 @@
-//! tests
+//! What the tests share: people with keys, a simulated network on a virtual clock, and the bodies of
+//! the fuzz targets, which stable Rust can call too.
+
+#![allow(
+    clippy::expect_used,
+    reason = "all of this runs inside tests, where an expectation that fails is the finding"
+)]
+
+pub mod people;
+pub mod simulation;

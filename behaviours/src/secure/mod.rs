@@ -32,12 +32,12 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 pub use self::gate::GateConfig;
-pub use self::peers::peer_id_of;
+pub use self::peers::{key_of, peer_id_of};
 
 use self::carrier::{Arrival, Carrier, Inner, Polled};
 use self::driver::{Driver, Input, Output, Reach};
 use self::gate::{Gate, Prefix};
-use self::peers::{INPUTS, Peer, key_of};
+use self::peers::{INPUTS, Peer};
 use crate::clock::Clock;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 

@@ -76,7 +76,8 @@ impl Peer {
 }
 
 /// The Ed25519 key that a peer id is made of; `None` for peer ids of other keys.
-pub(super) fn key_of(peer: &PeerId) -> Option<PublicKey> {
+#[must_use]
+pub fn key_of(peer: &PeerId) -> Option<PublicKey> {
     const IDENTITY: u64 = 0;
     let multihash = peer.as_ref();
     if multihash.code() != IDENTITY {

@@ -86,24 +86,17 @@ impl ClientError {
         let detail = self.to_string();
         let (kind, next) = match self {
             Self::Failed(failure) => return failure,
-            Self::NoNode { .. } => (
-                "no_node",
-                "start one with `peer run`, or name its directory: `--data-dir <path>`",
-            ),
+            Self::NoNode { .. } => {
+                ("no_node", "start one with `peer run`, or name its directory: `--data-dir <path>`")
+            }
             Self::Socket { .. } => ("socket", "act as the user whose node it is"),
             Self::Stopped { .. } => ("stopped", "start it again: `peer run`"),
             Self::Silent { .. } => ("silent", "look into its log, and start it again"),
-            Self::Garbled { .. } => (
-                "garbled",
-                "check that command and node are of the same version: `peer status`",
-            ),
+            Self::Garbled { .. } => {
+                ("garbled", "check that command and node are of the same version: `peer status`")
+            }
         };
-        Failure {
-            kind: kind.to_owned(),
-            code: None,
-            detail,
-            next: next.to_owned(),
-        }
+        Failure { kind: kind.to_owned(), code: None, detail, next: next.to_owned() }
     }
 }
 
@@ -111,15 +104,11 @@ impl Client {
     /// A client of the node on `dir`.
     #[must_use]
     pub fn new(dir: &DataDir) -> Self {
-        Self {
-            root: dir.root().to_owned(),
-            socket: dir.socket(),
-        }
+        Self { root: dir.root().to_owned(), socket: dir.socket() }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.ask(Method::GET, path, Bytes::new(), DEFAULT_TIMEOUT)
-            .await
+        self.ask(Method::GET, path, Bytes::new(), DEFAULT_TIMEOUT).await
     }
 
     async fn post<T: DeserializeOwned>(
@@ -129,8 +118,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.garbled(&error))?;
-        self.ask(Method::POST, path, body.into(), timeout + PATIENCE)
-            .await
+        self.ask(Method::POST, path, body.into(), timeout + PATIENCE).await
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -145,13 +133,8 @@ impl Client {
             let bytes = self.collect(answer).await?;
             serde_json::from_slice(&bytes).map_err(|error| self.garbled(&error))
         };
-        let silent = |_| ClientError::Silent {
-            root: self.root.clone(),
-            waited: timeout,
-        };
-        tokio::time::timeout(timeout, asking)
-            .await
-            .map_err(silent)?
+        let silent = |_| ClientError::Silent { root: self.root.clone(), waited: timeout };
+        tokio::time::timeout(timeout, asking).await.map_err(silent)?
     }
 
     async fn send(
@@ -161,26 +144,18 @@ impl Client {
         body: Bytes,
     ) -> Result<Response<Body>, ClientError> {
         let stream =
-            UnixStream::connect(&self.socket)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NoNode {
-                        root: self.root.clone(),
-                    },
-                    _ => ClientError::Socket {
-                        socket: self.socket.clone(),
-                        reason: error.to_string(),
-                    },
-                })?;
+            UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                    ClientError::NoNode { root: self.root.clone() }
+                }
+                _ => ClientError::Socket { socket: self.socket.clone(), reason: error.to_string() },
+            })?;
         let stopped = |error: hyper::Error| {
             tracing::debug!(%error, "the connection to the node broke");
-            ClientError::Stopped {
-                root: self.root.clone(),
-            }
+            ClientError::Stopped { root: self.root.clone() }
         };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(stopped)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(stopped)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection to the node ended");
@@ -204,26 +179,18 @@ impl Client {
     }
 
     async fn collect(&self, answer: Response<Body>) -> Result<Bytes, ClientError> {
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_LEN)
-            .collect()
-            .await;
-        body.map(http_body_util::Collected::to_bytes)
-            .map_err(|error| {
-                if error.is::<hyper::Error>() {
-                    ClientError::Stopped {
-                        root: self.root.clone(),
-                    }
-                } else {
-                    self.garbled(&error)
-                }
-            })
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_LEN).collect().await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+            if error.is::<hyper::Error>() {
+                ClientError::Stopped { root: self.root.clone() }
+            } else {
+                self.garbled(&error)
+            }
+        })
     }
 
     fn garbled(&self, error: &impl ToString) -> ClientError {
-        ClientError::Garbled {
-            root: self.root.clone(),
-            reason: error.to_string(),
-        }
+        ClientError::Garbled { root: self.root.clone(), reason: error.to_string() }
     }
 }
 
@@ -283,18 +250,12 @@ impl Client {
     /// Messages for the agent, as they come.
     pub async fn messages(&self) -> Result<Messages, ClientError> {
         let answer = self.send(Method::GET, "/v1/messages", Bytes::new()).await?;
-        Ok(Messages {
-            client: self.clone(),
-            body: answer.into_body(),
-            decoder: Decoder::default(),
-        })
+        Ok(Messages { client: self.clone(), body: answer.into_body(), decoder: Decoder::default() })
     }
 
     /// Answers a task.
     pub async fn answer(&self, ask: &Reply) -> Result<(), ClientError> {
-        self.post("/v1/answer", ask, DEFAULT_TIMEOUT)
-            .await
-            .map(|_: serde_json::Value| ())
+        self.post("/v1/answer", ask, DEFAULT_TIMEOUT).await.map(|_: serde_json::Value| ())
     }
 
     /// The trust list.
@@ -315,9 +276,7 @@ impl Client {
     /// Stops the node.
     pub async fn shutdown(&self) -> Result<(), ClientError> {
         let grace = crate::config::MAX_SHUTDOWN_GRACE;
-        self.post("/v1/shutdown", &(), grace)
-            .await
-            .map(|_: serde_json::Value| ())
+        self.post("/v1/shutdown", &(), grace).await.map(|_: serde_json::Value| ())
     }
 }
 
@@ -339,19 +298,10 @@ impl Messages {
             if let Some(event) = self.decoder.next() {
                 return serde_json::from_slice(&event).map_err(|error| self.client.garbled(&error));
             }
-            let stopped = || ClientError::Stopped {
-                root: self.client.root.clone(),
-            };
-            let frame = self
-                .body
-                .frame()
-                .await
-                .ok_or_else(stopped)?
-                .map_err(|_| stopped())?;
+            let stopped = || ClientError::Stopped { root: self.client.root.clone() };
+            let frame = self.body.frame().await.ok_or_else(stopped)?.map_err(|_| stopped())?;
             if let Some(bytes) = frame.data_ref() {
-                self.decoder
-                    .push(bytes)
-                    .map_err(|error| self.client.garbled(&error))?;
+                self.decoder.push(bytes).map_err(|error| self.client.garbled(&error))?;
             }
         }
     }

@@ -24,10 +24,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             return Err(too_large(&format!("{announced} bytes")));
         }
         let bytes = to_bytes(body, MAX_BODY_LEN).await.map_err(|error| {
-            if error
-                .source()
-                .is_some_and(|source| source.is::<LengthLimitError>())
-            {
+            if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
                 too_large(&format!("more than {MAX_BODY_LEN} bytes"))
             } else {
                 invalid(format!("the body of the request broke off: {error}"))
@@ -54,10 +51,5 @@ fn too_large(size: &str) -> Problem {
 }
 
 fn invalid(detail: String) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "invalid",
-        detail,
-        "correct it and try again",
-    )
+    Problem::new(StatusCode::BAD_REQUEST, "invalid", detail, "correct it and try again")
 }

@@ -81,19 +81,16 @@ impl Fake {
 
     fn obey(&self, command: Command) {
         match command {
-            Command::Status(reply) => { let _ = reply.send(status()); }
-            Command::Peers(reply) => { let _ = reply.send(vec![peer(), stranger()]); }
+            Command::Status(reply) => {
+                let _ = reply.send(status());
+            }
+            Command::Peers(reply) => {
+                let _ = reply.send(vec![peer(), stranger(), legacy()]);
+            }
             Command::Connect(address, reply) => {
                 let text = address.to_string();
-                let answer = judge(if text.contains("tcp/9") {
-                    "offline"
-                } else {
-                    "entity_b"
-                });
-                let answer = answer.map(|()| PeerStatus {
-                    address: Some(text),
-                    ..peer()
-                });
+                let answer = judge(if text.contains("tcp/9") { "offline" } else { "entity_b" });
+                let answer = answer.map(|()| PeerStatus { address: Some(text), ..peer() });
                 let _ = reply.send(answer);
             }
             Command::Talk(ask, reply) => {
@@ -110,14 +107,10 @@ impl Fake {
             Command::Report(ask, reply) => {
                 let what = ask.what;
                 self.look(|memory| {
-                    memory
-                        .reports
-                        .push((what.status, what.next_action, what.content));
+                    memory.reports.push((what.status, what.next_action, what.content));
                 });
-                let reported = Reported {
-                    message_id: "m-2".to_owned(),
-                    delivery: Delivery::Received,
-                };
+                let reported =
+                    Reported { message_id: "m-2".to_owned(), delivery: Delivery::Received };
                 let _ = reply.send(judge(&ask.peer).map(|()| reported));
             }
             Command::Alive(ask, reply) => {
@@ -136,24 +129,11 @@ impl Fake {
                 let attempt = ask.what.attempt;
                 self.look(|memory| memory.wakes.push((ask.what.reason, attempt)));
                 let woken = ask.peer == "entity_b" || attempt >= 2;
-                let detail = if woken {
-                    "handed to its agent"
-                } else {
-                    "no agent is attached"
-                };
-                let woken = Woken {
-                    woken,
-                    detail: detail.to_owned(),
-                    round_trip_us: 900,
-                };
+                let detail = if woken { "handed to its agent" } else { "no agent is attached" };
+                let woken = Woken { woken, detail: detail.to_owned(), round_trip_us: 900 };
                 let _ = reply.send(judge(&ask.peer).map(|()| woken));
             }
-            Command::Answer {
-                message_id,
-                content,
-                done,
-                reply,
-            } => {
+            Command::Answer { message_id, content, done, reply } => {
                 let known = message_id.starts_with("task");
                 self.look(|memory| memory.answers.push((message_id.clone(), content, done)));
                 let unknown = NodeError::NoSuchTask { message_id };
@@ -163,13 +143,11 @@ impl Fake {
                 self.look(|memory| memory.subscribers.push(subscriber));
                 let _ = reply.send(());
             }
-            Command::TrustList(reply) => { let _ = reply.send(vec![line(TrustLevel::Seen)]); }
+            Command::TrustList(reply) => {
+                let _ = reply.send(vec![line(TrustLevel::Seen)]);
+            }
             Command::Pin(entity, fingerprint, reply) => {
-                let pinned = TrustLine {
-                    entity,
-                    fingerprint,
-                    ..line(TrustLevel::Pinned)
-                };
+                let pinned = TrustLine { entity, fingerprint, ..line(TrustLevel::Pinned) };
                 let _ = reply.send(Ok(pinned));
             }
             Command::Revoke(who, reply) => {
@@ -184,10 +162,9 @@ fn judge(peer: &str) -> Result<(), NodeError> {
     let name = peer.to_owned();
     match peer {
         "nobody" => Err(NodeError::UnknownPeer { peer: name }),
-        "offline" => Err(NodeError::Unreachable {
-            peer: name,
-            reason: "connection refused".to_owned(),
-        }),
+        "offline" => {
+            Err(NodeError::Unreachable { peer: name, reason: "connection refused".to_owned() })
+        }
         "refuses" => Err(NodeError::Refused {
             peer: name,
             code: ErrorCode::RateLimited,
@@ -198,10 +175,7 @@ fn judge(peer: &str) -> Result<(), NodeError> {
             waited: std::time::Duration::from_millis(1500),
             progress: "its node has the task".to_owned(),
         }),
-        "full" => Err(NodeError::QueueFull {
-            peer: name,
-            detail: "4096 messages".to_owned(),
-        }),
+        "full" => Err(NodeError::QueueFull { peer: name, detail: "4096 messages".to_owned() }),
         _ => Ok(()),
     }
 }
@@ -273,6 +247,16 @@ fn stranger() -> PeerStatus {
         encrypted: false,
         session: None,
         last_error: Some("connection \u{1b}[31mrefused".to_owned()),
+        ..peer()
+    }
+}
+
+fn legacy() -> PeerStatus {
+    PeerStatus {
+        entity: Some(entity("legacy-node")),
+        protocol: Some("1.0".to_owned()),
+        encrypted: false,
+        session: None,
         ..peer()
     }
 }

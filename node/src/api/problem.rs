@@ -36,15 +36,7 @@ impl Problem {
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
         let (kind, next) = (kind.to_owned(), next.to_owned());
-        Self::of(
-            status,
-            Failure {
-                kind,
-                code: None,
-                detail,
-                next,
-            },
-        )
+        Self::of(status, Failure { kind, code: None, detail, next })
     }
 
     fn of(status: StatusCode, failure: Failure) -> Self {
@@ -61,17 +53,8 @@ impl Problem {
     /// The failure.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        let kind = self
-            .kind
-            .strip_prefix(TYPE_PREFIX)
-            .unwrap_or(&self.kind)
-            .to_owned();
-        Failure {
-            kind,
-            code: self.code,
-            detail: self.detail,
-            next: self.next,
-        }
+        let kind = self.kind.strip_prefix(TYPE_PREFIX).unwrap_or(&self.kind).to_owned();
+        Failure { kind, code: self.code, detail: self.detail, next: self.next }
     }
 }
 
@@ -96,9 +79,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(self)).into_response();
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE));
         response
     }
 }

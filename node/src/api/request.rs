@@ -155,10 +155,7 @@ pub(super) fn timeout(millis: Option<u64>) -> Result<Duration, NodeError> {
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
         let most = MAX_TIMEOUT.as_millis();
         return Err(NodeError::Invalid {
-            detail: format!(
-                "a timeout of {} ms: expected 1 to {most}",
-                timeout.as_millis()
-            ),
+            detail: format!("a timeout of {} ms: expected 1 to {most}", timeout.as_millis()),
         });
     }
     Ok(timeout)
@@ -166,9 +163,8 @@ pub(super) fn timeout(millis: Option<u64>) -> Result<Duration, NodeError> {
 
 /// Content that one message can carry.
 pub(super) fn content(content: Content) -> Result<Content, NodeError> {
-    let bytes = content.to_bytes().map_err(|error| NodeError::Invalid {
-        detail: error.to_string(),
-    })?;
+    let bytes =
+        content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })?;
     check_len(bytes.len())?;
     Ok(content)
 }

@@ -59,10 +59,8 @@ async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {
 
 async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result<PeerStatus> {
     let timeout = request::timeout(ask.timeout_ms)?;
-    let address = dial_address(&ask.address).map_err(|error| NodeError::BadAddress {
-        address: error.address,
-        reason: error.reason,
-    })?;
+    let address = dial_address(&ask.address)
+        .map_err(|error| NodeError::BadAddress { address: error.address, reason: error.reason })?;
     let connected = tokio::time::timeout(timeout, node.connect(address)).await;
     let connected = connected.map_err(|_| NodeError::Timeout {
         peer: ask.address,
@@ -75,20 +73,14 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
 async fn talk(State(node): State<Handle>, Json(ask): Json<Talk>) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
-    Ok(axum::Json(
-        node.talk(&ask.peer, content, ask.conversation, timeout)
-            .await?,
-    ))
+    Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, timeout).await?))
 }
 
 async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<Reported> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = match ask.content {
         Some(content) => request::content(content)?,
-        None => Content {
-            text: Some(String::new()),
-            ..Content::default()
-        },
+        None => Content { text: Some(String::new()), ..Content::default() },
     };
     let reported = node.report(&ask.peer, ask.status, ask.next_action, content, timeout);
     Ok(axum::Json(reported.await?))
@@ -101,19 +93,14 @@ async fn alive(State(node): State<Handle>, Json(ask): Json<Alive>) -> Result<Lif
 
 async fn wake(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
     let timeout = request::timeout(ask.timeout_ms)?;
-    Ok(axum::Json(
-        node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout)
-            .await?,
-    ))
+    Ok(axum::Json(node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout).await?))
 }
 
 async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result<Restarted> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let attempts = ask.attempts()?;
     let reason = ask.reason.unwrap_or_default();
-    Ok(axum::Json(
-        node.restart(&ask.peer, reason, attempts, timeout).await?,
-    ))
+    Ok(axum::Json(node.restart(&ask.peer, reason, attempts, timeout).await?))
 }
 
 async fn messages(
@@ -122,11 +109,7 @@ async fn messages(
     let incoming = ReceiverStream::new(node.subscribe().await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
     let events = incoming.filter_map(|message| async move {
-        Event::default()
-            .event("message")
-            .json_data(message)
-            .ok()
-            .map(Ok)
+        Event::default().event("message").json_data(message).ok().map(Ok)
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }

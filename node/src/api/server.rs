@@ -86,11 +86,7 @@ impl Server {
                 tracing::error!(%error, "the local API has failed");
             }
         });
-        Ok(Self {
-            socket: socket.to_owned(),
-            stop: Some(stop),
-            task,
-        })
+        Ok(Self { socket: socket.to_owned(), stop: Some(stop), task })
     }
 
     /// Stops taking requests, lets those under way end, and removes the socket.
@@ -114,17 +110,13 @@ async fn check_place(socket: &Path) -> Result<(), ServerError> {
     match std::fs::symlink_metadata(socket) {
         Ok(metadata) if metadata.file_type().is_socket() => {}
         Ok(_) => {
-            return Err(ServerError::InTheWay {
-                socket: socket.to_owned(),
-            });
+            return Err(ServerError::InTheWay { socket: socket.to_owned() });
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(socket, &error)),
     }
     match UnixStream::connect(socket).await {
-        Ok(_) => Err(ServerError::InUse {
-            socket: socket.to_owned(),
-        }),
+        Ok(_) => Err(ServerError::InUse { socket: socket.to_owned() }),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(unusable(socket, &error)),
     }
@@ -152,8 +144,5 @@ fn bind_private(socket: &Path) -> io::Result<UnixListener> {
 }
 
 fn unusable(socket: &Path, error: &io::Error) -> ServerError {
-    ServerError::Unusable {
-        socket: socket.to_owned(),
-        reason: error.to_string(),
-    }
+    ServerError::Unusable { socket: socket.to_owned(), reason: error.to_string() }
 }

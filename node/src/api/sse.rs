@@ -51,8 +51,7 @@ impl Decoder {
                 if std::mem::replace(&mut self.has_data, true) {
                     self.data.push(b'\n');
                 }
-                self.data
-                    .extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
+                self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
             }
             // Other fields, and comments, which keep the connection alive, mean nothing here.
         }

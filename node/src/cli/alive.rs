@@ -1,10 +1,10 @@
 //! `peer alive`
 
+use super::PeerArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, pairs, span};
-use super::PeerArgs;
 use crate::api::{self, Client};
 use crate::model::Life;
 
@@ -34,7 +34,8 @@ pub(super) fn describe(peer: &str, life: &Life) -> String {
         let why = life.error.clone().unwrap_or_else(|| "it does not answer".to_owned());
         return pairs(&[("peer", name), ("node", format!("not alive: {why}"))]);
     }
-    let round_trip = life.round_trip_us.map_or_else(String::new, |us| format!(" in {}", micros(us)));
+    let round_trip =
+        life.round_trip_us.map_or_else(String::new, |us| format!(" in {}", micros(us)));
     let up = life.uptime_ms.map_or_else(String::new, |ms| format!(", up {}", span(ms)));
     let idle = life.agent_idle_ms.map_or_else(String::new, |ms| format!(", idle for {}", span(ms)));
     let agent = if life.agent { format!("attached{idle}") } else { "none attached".to_owned() };

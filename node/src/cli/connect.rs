@@ -1,11 +1,11 @@
 //! `peer connect`
 
+use super::Timeout;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, printable};
 use super::trust::level;
-use super::Timeout;
 use crate::api::{self, Client};
 use crate::model::{HandshakeKind, PeerStatus};
 

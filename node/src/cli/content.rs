@@ -70,7 +70,9 @@ fn from_reader(reader: impl Read, place: &str) -> Result<Content, CliError> {
 fn too_large(place: &str, size: &str) -> CliError {
     CliError::new(
         "too_large",
-        format!("{place} has {size} bytes, and one message carries at most {MAX_CONTENT_LEN} (1 MiB)"),
+        format!(
+            "{place} has {size} bytes, and one message carries at most {MAX_CONTENT_LEN} (1 MiB)"
+        ),
         "send less, or split it",
     )
 }

@@ -77,7 +77,8 @@ impl Program {
 
     async fn attend(&self, mut child: Child, content: &[u8]) -> Ran {
         let mut group = Group::of(&child);
-        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (input, output, errors) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (mut answer, mut tail) = (Vec::new(), Vec::new());
         let work = async {
             let feeding = async {
@@ -111,18 +112,18 @@ impl Program {
             ));
         };
         group.0 = None;
-        judge(status, answer, &tail)
+        judge(status, &answer, &tail)
     }
 }
 
-fn judge(status: io::Result<ExitStatus>, answer: Vec<u8>, tail: &[u8]) -> Ran {
+fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
     if answer.len() > MAX_CONTENT_LEN {
         return Ran::failed(&format!(
             "the program was stopped: its answer has more than {MAX_CONTENT_LEN} bytes (1 MiB)"
         ));
     }
     match status {
-        Ok(status) if status.success() => Ran { done: true, content: compact(&answer) },
+        Ok(status) if status.success() => Ran { done: true, content: compact(answer) },
         Ok(status) => {
             let said = String::from_utf8_lossy(tail);
             Ran::failed(format!("the program failed ({status})\n{said}").trim_end())

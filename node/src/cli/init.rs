@@ -56,15 +56,17 @@ pub(super) fn execute(args: &Args, dir: &DataDir, output: &mut Output) -> Result
     if key.try_exists().unwrap_or(true) {
         return Err(KeyError::Exists { path: key }.into());
     }
-    let config_written = match private_file::create(&config, template(args.entity.as_ref()).as_bytes()) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-        Err(error) => {
-            let detail = format!("cannot write the configuration {}: {error}", config.display());
-            let next = "make room, or repair the permissions of the data directory";
-            return Err(CliError::new("config", detail, next));
-        }
-    };
+    let config_written =
+        match private_file::create(&config, template(args.entity.as_ref()).as_bytes()) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => {
+                let detail =
+                    format!("cannot write the configuration {}: {error}", config.display());
+                let next = "make room, or repair the permissions of the data directory";
+                return Err(CliError::new("config", detail, next));
+            }
+        };
     // Read back, so that a kept file that will not do is told now and not at the first start.
     let settings = super::configuration(dir, Settings::default())?;
     if let Some(entity) = &args.entity

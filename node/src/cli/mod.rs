@@ -9,6 +9,7 @@ mod exit;
 mod id;
 mod init;
 mod listen;
+mod node_stub;
 mod output;
 mod peers;
 mod report;
@@ -151,9 +152,7 @@ pub fn main() -> ExitCode {
             runtime.shutdown_background();
             exit
         }
-        Err(error) => {
-            conclude(Err(CliError::system("cannot start", &error)), &mut output)
-        }
+        Err(error) => conclude(Err(CliError::system("cannot start", &error)), &mut output),
     };
     exit.into()
 }

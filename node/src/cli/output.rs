@@ -81,7 +81,9 @@ impl Output {
             Err(_) => {
                 let len = bytes.len();
                 let media_type = printable(media_type);
-                self.note(&format!("{len} bytes of {media_type}; redirect the output to keep them"));
+                self.note(&format!(
+                    "{len} bytes of {media_type}; redirect the output to keep them"
+                ));
                 Ok(())
             }
         }
@@ -137,9 +139,13 @@ pub(super) mod captured {
         let output = Output {
             json,
             terminal,
-            text: Box::new(anstream::StripStream::new(Box::new(out.clone()) as Box<dyn Write + Send>)),
+            text: Box::new(anstream::StripStream::new(
+                Box::new(out.clone()) as Box<dyn Write + Send>
+            )),
             raw: Box::new(out.clone()),
-            notes: Box::new(anstream::StripStream::new(Box::new(err.clone()) as Box<dyn Write + Send>)),
+            notes: Box::new(anstream::StripStream::new(
+                Box::new(err.clone()) as Box<dyn Write + Send>
+            )),
         };
         (output, out, err)
     }

@@ -43,10 +43,11 @@ fn row(peer: &PeerStatus) -> Vec<String> {
         (None, true) => "none".to_owned(),
         (None, false) => "disconnected".to_owned(),
     };
-    let encrypted = match &peer.session {
-        Some(session) if peer.encrypted => session.suite.clone(),
-        _ if peer.encrypted => "yes".to_owned(),
-        _ => "NO".to_owned(),
+    let encrypted = match (&peer.session, peer.encrypted) {
+        (Some(session), true) => session.suite.clone(),
+        (None, true) => "yes".to_owned(),
+        (None, false) if peer.protocol.as_deref() != Some("1.0") => "-".to_owned(),
+        (_, false) => "NO".to_owned(),
     };
     vec![
         name(peer),

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::error::CliError;
 use super::exit::Exit;
 use super::id::identity;
+use super::node_stub::{Node, StartError};
 use super::output::Output;
 use super::status::addresses;
 use crate::api::Server;
@@ -18,7 +19,6 @@ use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::model::Status;
-use crate::node::{Node, StartError};
 use crate::paths::DataDir;
 use crate::trust_file::TrustFile;
 
@@ -225,7 +225,8 @@ impl From<StartError> for CliError {
             StartError::Listen { .. } => {
                 ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
             }
-            _ => ("config", "correct the configuration: `peer init --print-config` shows every key"),
+            StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
+            _ => ("start", "see the reason, and start it again with -v for more"),
         };
         Self::new(kind, error.to_string(), next)
     }

@@ -1,10 +1,10 @@
 //! `peer wake`
 
+use super::PeerArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, printable};
-use super::PeerArgs;
 use crate::api::{self, Client};
 use crate::model::Woken;
 

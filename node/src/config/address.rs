@@ -68,21 +68,14 @@ pub fn dial_address(text: &str) -> Result<Multiaddr, BadAddress> {
         }
         (Some(Protocol::Tcp(_)), None | Some(Protocol::P2p(_)))
         | (Some(Protocol::Udp(_)), Some(Protocol::QuicV1)) => Ok(address),
-        _ => Err(bad(
-            text,
-            "expected /tcp/<port> or /udp/<port>/quic-v1 after the host",
-        )),
+        _ => Err(bad(text, "expected /tcp/<port> or /udp/<port>/quic-v1 after the host")),
     }
 }
 
 fn parse(text: &str) -> Result<Multiaddr, BadAddress> {
-    text.parse()
-        .map_err(|error: libp2p::multiaddr::Error| bad(text, &error.to_string()))
+    text.parse().map_err(|error: libp2p::multiaddr::Error| bad(text, &error.to_string()))
 }
 
 fn bad(address: &str, reason: &str) -> BadAddress {
-    BadAddress {
-        address: address.to_owned(),
-        reason: reason.to_owned(),
-    }
+    BadAddress { address: address.to_owned(), reason: reason.to_owned() }
 }

@@ -15,9 +15,7 @@ pub struct BadDuration;
 /// [`BadDuration`] if number or unit are missing or unknown, or the time is over a year.
 pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     let text = text.trim();
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or(BadDuration)?;
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(BadDuration)?;
     let (number, unit) = text.split_at(unit_at);
     let number: u64 = number.parse().map_err(|_| BadDuration)?;
     let millis_per_unit = match unit.trim() {

@@ -49,10 +49,7 @@ impl Layer {
     /// # Errors
     /// [`ConfigError`] if it cannot be read, or holds an unknown key or a value of the wrong type.
     pub fn read(path: &Path) -> Result<Option<Self>, ConfigError> {
-        let unreadable = |reason: String| ConfigError::Unreadable {
-            path: path.to_owned(),
-            reason,
-        };
+        let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -80,13 +77,7 @@ impl Layer {
                 message: error.message().to_owned(),
             }
         })?;
-        Ok(Self::new(
-            Origin::File {
-                path: path.to_owned(),
-                text,
-            },
-            settings,
-        ))
+        Ok(Self::new(Origin::File { path: path.to_owned(), text }, settings))
     }
 
     fn describe(&self, key: &str) -> String {
@@ -188,9 +179,8 @@ impl NodeConfig {
         for Layer { settings, .. } in layers {
             config.three_way = settings.three_way.unwrap_or(config.three_way);
             config.legacy = settings.legacy.unwrap_or(config.legacy);
-            config.require_encryption = settings
-                .require_encryption
-                .unwrap_or(config.require_encryption);
+            config.require_encryption =
+                settings.require_encryption.unwrap_or(config.require_encryption);
             if let Some(rate) = &settings.rate {
                 config.rate = rate.over(config.rate);
             }
@@ -212,18 +202,11 @@ impl<'a> Stack<'a> {
         get: impl Fn(&'a Settings) -> Option<&'a T>,
         apply: impl FnOnce(&'a T) -> Result<(), InvalidSetting>,
     ) -> Result<(), ConfigError> {
-        let top = self
-            .0
-            .iter()
-            .rev()
-            .find_map(|layer| Some((layer, get(&layer.settings)?)));
+        let top = self.0.iter().rev().find_map(|layer| Some((layer, get(&layer.settings)?)));
         let Some((layer, value)) = top else {
             return Ok(());
         };
-        apply(value).map_err(|reason| ConfigError::Value {
-            origin: layer.describe(key),
-            reason,
-        })
+        apply(value).map_err(|reason| ConfigError::Value { origin: layer.describe(key), reason })
     }
 }
 
@@ -231,10 +214,7 @@ fn addresses(
     texts: &[String],
     parse: impl Fn(&str) -> Result<Multiaddr, super::BadAddress>,
 ) -> Result<Vec<Multiaddr>, InvalidSetting> {
-    texts
-        .iter()
-        .map(|text| parse(text).map_err(InvalidSetting::from))
-        .collect()
+    texts.iter().map(|text| parse(text).map_err(InvalidSetting::from)).collect()
 }
 
 fn trust_policy(text: &str) -> Result<TrustPolicy, InvalidSetting> {
@@ -243,10 +223,7 @@ fn trust_policy(text: &str) -> Result<TrustPolicy, InvalidSetting> {
         "pinned-only" => Ok(TrustPolicy::PinnedOnly),
         _ => {
             let given = text.to_owned();
-            Err(InvalidSetting::Word {
-                given,
-                known: &["open", "pinned-only"],
-            })
+            Err(InvalidSetting::Word { given, known: &["open", "pinned-only"] })
         }
     }
 }

@@ -99,11 +99,7 @@ impl Settings {
         let list = |key: &str| {
             let separator = |c: char| c == ',' || c.is_whitespace();
             let parts = |value: String| {
-                value
-                    .split(separator)
-                    .filter(|part| !part.is_empty())
-                    .map(str::to_owned)
-                    .collect()
+                value.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect()
             };
             text(key).map(parts)
         };
@@ -117,20 +113,12 @@ impl Settings {
             Some("false" | "0" | "no" | "off") => Ok(Some(false)),
             Some(given) => {
                 let given = given.to_owned();
-                Err(invalid(
-                    key,
-                    InvalidSetting::Word {
-                        given,
-                        known: &["true", "false"],
-                    },
-                ))
+                Err(invalid(key, InvalidSetting::Word { given, known: &["true", "false"] }))
             }
         };
         let number = |key: &str| {
             let parse = |given: String| {
-                given
-                    .parse()
-                    .map_err(|_| invalid(key, InvalidSetting::Number { given, least: 1 }))
+                given.parse().map_err(|_| invalid(key, InvalidSetting::Number { given, least: 1 }))
             };
             text(key).map(parse).transpose()
         };

@@ -13,11 +13,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
         || "# entity = \"my_entity\"".to_owned(),
         |entity| format!("entity = {}", toml::Value::from(entity.as_str())),
     );
-    let listen: Vec<String> = config
-        .listen()
-        .iter()
-        .map(|address| format!("#     \"{address}\",\n"))
-        .collect();
+    let listen: Vec<String> =
+        config.listen().iter().map(|address| format!("#     \"{address}\",\n")).collect();
     let suites = toml::Value::from(config.suites().to_vec());
     format!(
         "\

@@ -61,10 +61,8 @@ fn environment_overrides_the_file_and_flags_override_both() {
     };
     let environment = Settings::from_environment(variables).unwrap();
     layers.push(Layer::new(Origin::Environment, environment));
-    let flags = Settings {
-        listen: Some(vec!["/ip6/::1/udp/3/quic-v1".to_owned()]),
-        ..Settings::default()
-    };
+    let flags =
+        Settings { listen: Some(vec!["/ip6/::1/udp/3/quic-v1".to_owned()]), ..Settings::default() };
     layers.push(Layer::new(Origin::Flags, flags));
     let config = NodeConfig::from_layers(&layers).unwrap();
     assert_eq!(config.entity().map(EntityId::as_str), Some("e"));
@@ -80,29 +78,17 @@ fn errors_name_the_place_and_what_is_expected() {
     assert!(unknown.contains("line 2"), "{unknown}");
     assert!(unknown.contains("unknown field `threeway`"), "{unknown}");
     let kind = message("\nthree_way = \"yes\"\n");
-    assert!(
-        kind.contains("line 2") && kind.contains("expected a boolean"),
-        "{kind}"
-    );
+    assert!(kind.contains("line 2") && kind.contains("expected a boolean"), "{kind}");
     let syntax = message("listen = [\n");
     assert!(syntax.contains("config.toml, line"), "{syntax}");
     let address = message("# x\nlisten = ['/ip4/1.2.3/tcp/1']\n");
     assert!(address.contains("line 2, key `listen`"), "{address}");
     let nested = message("[rate.task]\nburst = 3\nper_hour = 1");
-    assert!(
-        nested.contains("line 3") && nested.contains("per_hour"),
-        "{nested}"
-    );
+    assert!(nested.contains("line 3") && nested.contains("per_hour"), "{nested}");
     let lifetime = message("session_lifetime = '48h'");
-    assert!(
-        lifetime.contains("48h is out of bounds: expected 1s to 24h"),
-        "{lifetime}"
-    );
+    assert!(lifetime.contains("48h is out of bounds: expected 1s to 24h"), "{lifetime}");
     let suites = message("suites = ['AES-256-GCM', 'ROT13']");
-    assert!(
-        suites.contains("\"ROT13\"") && suites.contains("ChaCha20-Poly1305"),
-        "{suites}"
-    );
+    assert!(suites.contains("\"ROT13\"") && suites.contains("ChaCha20-Poly1305"), "{suites}");
     assert!(message("suites = []").contains("no suite"));
     assert!(message("suites = ['AES-256-GCM', 'AES-256-GCM']").contains("each once"));
     assert!(message("trust_policy = 'closed'").contains("open, pinned-only"));
@@ -117,19 +103,10 @@ fn errors_name_the_variable_or_flag() {
         (name == "PEER_MAX_CONNECTIONS").then(|| "many".to_owned())
     });
     let text = bad.unwrap_err().to_string();
-    assert!(
-        text.contains("environment variable PEER_MAX_CONNECTIONS: \"many\""),
-        "{text}"
-    );
-    let flags = Settings {
-        shutdown_grace: Some("soon".to_owned()),
-        ..Settings::default()
-    };
+    assert!(text.contains("environment variable PEER_MAX_CONNECTIONS: \"many\""), "{text}");
+    let flags = Settings { shutdown_grace: Some("soon".to_owned()), ..Settings::default() };
     let error = NodeConfig::from_layers(&[Layer::new(Origin::Flags, flags)]).unwrap_err();
-    assert!(
-        error.to_string().starts_with("flag --shutdown-grace: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("flag --shutdown-grace: "), "{error}");
 }
 
 #[test]
@@ -140,10 +117,7 @@ fn a_partial_rate_keeps_the_rest() {
     assert_eq!(config.rate().task.per_minute, expected.task.per_minute);
     assert_eq!(config.rate().chunk, expected.chunk);
     assert_eq!(config.trusted_rate().chunk.per_minute, 9);
-    assert_eq!(
-        config.trusted_rate().chunk.burst,
-        RateProfile::trusted().chunk.burst
-    );
+    assert_eq!(config.trusted_rate().chunk.burst, RateProfile::trusted().chunk.burst);
 }
 
 #[test]
@@ -152,16 +126,7 @@ fn durations_read_back() {
         assert_eq!(format_duration(parse_duration(text).unwrap()), text);
     }
     assert_eq!(parse_duration("2 min"), Ok(Duration::from_secs(120)));
-    for text in [
-        "",
-        "5",
-        "s",
-        "-1s",
-        "1.5s",
-        "1d",
-        "99999999999999999999s",
-        "9999999999999999h",
-    ] {
+    for text in ["", "5", "s", "-1s", "1.5s", "1d", "99999999999999999999s", "9999999999999999h"] {
         assert_eq!(parse_duration(text), Err(BadDuration), "{text}");
     }
 }
@@ -189,13 +154,9 @@ fn addresses_are_checked_for_their_use() {
     ] {
         assert!(dial_address(&good).is_ok(), "{good}");
     }
-    for bad in [
-        "/ip4/1.2.3.4/tcp/0",
-        "/ip4/1.2.3.4",
-        "/p2p-circuit",
-        "1.2.3.4:5",
-        "/ip4/1.2.3.4/udp/1",
-    ] {
+    for bad in
+        ["/ip4/1.2.3.4/tcp/0", "/ip4/1.2.3.4", "/p2p-circuit", "1.2.3.4:5", "/ip4/1.2.3.4/udp/1"]
+    {
         assert!(dial_address(bad).is_err(), "{bad}");
     }
 }

@@ -5,24 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::handshake::{Config, HandshakeKind};
-use crate::message::Message;
-use crate::rate_limit::{RateLimited, RateProfile};
+use crate::message::{ErrorReport, Message};
+use crate::rate_limit::RateProfile;
 
-/// Whether the node has room for a message, asked before the message is acknowledged.
+/// Whether the node takes a message, asked before the message is acknowledged.
 pub trait Admission: Send + Sync {
-    /// Takes the message in, or says when to try again.
+    /// Takes the message in, or says why not. After [`ErrorCode::RateLimited`] with a time the sender
+    /// tries again then; after anything else it gives the message up.
     ///
     /// # Errors
-    /// [`RateLimited`] if there is no room now; the sender keeps the message.
-    fn admit(&self, message: &Message) -> Result<(), RateLimited>;
+    /// What the sender is told.
+    ///
+    /// [`ErrorCode::RateLimited`]: crate::error::ErrorCode::RateLimited
+    fn admit(&self, message: &Message) -> Result<(), ErrorReport>;
 }
 
-/// There is always room.
+/// Takes every message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdmitAll;
 
 impl Admission for AdmitAll {
-    fn admit(&self, _: &Message) -> Result<(), RateLimited> {
+    fn admit(&self, _: &Message) -> Result<(), ErrorReport> {
         Ok(())
     }
 }
@@ -46,7 +49,7 @@ pub struct LinkConfig {
     pub receipt_delay: Duration,
     /// After this long without any answer the connection counts as dead.
     pub unresponsive_after: Duration,
-    /// Whether there is room for what comes in.
+    /// Whether what comes in is taken.
     pub admission: Arc<dyn Admission>,
 }
 

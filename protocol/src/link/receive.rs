@@ -164,8 +164,8 @@ impl Link {
             Body::Error(report) => self.on_refused(message.in_reply_to, report, now),
             Body::SessionClose(close) => outcome.closed = Some(close.reason),
             _ => {
-                if let Err(limit) = self.config.admission.admit(&message) {
-                    outcome.refused.extend(self.limited(message.id, limit));
+                if let Err(report) = self.config.admission.admit(&message) {
+                    outcome.refused.extend(self.error(message.id, report));
                     return;
                 }
                 self.recent.insert(message.id);

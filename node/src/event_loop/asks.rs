@@ -1,0 +1,93 @@
+//! Callers that wait: for an answer to a message, or for a session.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
+use peer_protocol::id::MessageId;
+use peer_protocol::message::ReceiptStatus;
+use peer_protocol::time::Instant;
+
+use crate::handle::Reply;
+use crate::model::{Answer, Life, PeerStatus, Reported, Woken};
+
+/// Who waits, and for what.
+pub(super) enum Waiting {
+    Talk(Reply<Answer>),
+    Report(Reply<Reported>),
+    Alive(Reply<Life>),
+    Wake(Reply<Woken>),
+}
+
+/// A message sent on behalf of a caller.
+pub(super) struct Ask {
+    pub(super) message_id: MessageId,
+    pub(super) peer: PeerId,
+    pub(super) sent_at: Instant,
+    pub(super) waited: Duration,
+    pub(super) receipt: Option<ReceiptStatus>,
+    pub(super) waiting: Waiting,
+    deadline: Instant,
+}
+
+/// Callers that wait for messages, by message and by deadline.
+#[derive(Default)]
+pub(super) struct Asks {
+    asks: HashMap<MessageId, Ask>,
+    deadlines: BTreeSet<(Instant, MessageId)>,
+}
+
+impl Asks {
+    pub(super) fn insert(
+        &mut self,
+        id: MessageId,
+        peer: PeerId,
+        waited: Duration,
+        waiting: Waiting,
+        now: Instant,
+    ) {
+        let deadline = now + waited;
+        self.deadlines.insert((deadline, id));
+        let ask = Ask { message_id: id, peer, sent_at: now, waited, receipt: None, waiting, deadline };
+        self.asks.insert(id, ask);
+    }
+
+    pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut Ask> {
+        self.asks.get_mut(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: MessageId) -> Option<Ask> {
+        let ask = self.asks.remove(&id)?;
+        self.deadlines.remove(&(ask.deadline, id));
+        Some(ask)
+    }
+
+    /// Takes out those whose time is over.
+    pub(super) fn timed_out(&mut self, now: Instant) -> Vec<Ask> {
+        let mut over = Vec::new();
+        while let Some(&(deadline, id)) = self.deadlines.first()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            over.extend(self.asks.remove(&id));
+        }
+        over
+    }
+
+    pub(super) fn count_for(&self, peer: &PeerId) -> usize {
+        self.asks.values().filter(|ask| ask.peer == *peer).count()
+    }
+}
+
+/// A caller that waits for a session.
+pub(super) struct Connecting {
+    /// What it dialled, in its own words.
+    pub(super) address: String,
+    /// The dial, while it is under way.
+    pub(super) dial: Option<ConnectionId>,
+    /// The peer, once it is known.
+    pub(super) peer: Option<PeerId>,
+    pub(super) deadline: Instant,
+    pub(super) reply: Reply<PeerStatus>,
+}

@@ -1,0 +1,113 @@
+//! What callers ask for, one arm a command.
+
+use peer_protocol::id::MessageId;
+use peer_protocol::identity::{EntityId, Fingerprint};
+use peer_protocol::message::{TaskOutcome, TaskResult};
+
+use super::EventLoop;
+use crate::error::NodeError;
+use crate::handle::{Command, Reply};
+use crate::model::{Content, TrustLine};
+
+impl EventLoop {
+    pub(super) fn on_command(&mut self, command: Command) {
+        // A caller that is gone does not need its answer: results of `send` are not looked at.
+        match command {
+            Command::Status(reply) => drop(reply.send(self.status())),
+            Command::Peers(reply) => drop(reply.send(self.peers())),
+            Command::Connect(address, reply) => self.connect(address, reply),
+            Command::Talk(talk, reply) => self.talk(talk, reply),
+            Command::Report(report, reply) => self.report(report, reply),
+            Command::Alive(heartbeat, reply) => self.alive(heartbeat, reply),
+            Command::Wake(wake, reply) => self.wake(wake, reply),
+            Command::Answer { message_id, content, done, reply } => {
+                drop(reply.send(self.answer(&message_id, &content, done)));
+            }
+            Command::Subscribe(agent, reply) => {
+                self.agent_seen = Some(self.clock.now().instant);
+                self.inbox.subscribe(agent);
+                let _ = reply.send(());
+            }
+            Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
+            Command::Pin(entity, fingerprint, reply) => self.pin(entity, fingerprint, reply),
+            Command::Revoke(who, reply) => self.revoke(&who, reply),
+            Command::Shutdown(reply) => {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Sends the agent's answer to a task.
+    fn answer(
+        &mut self,
+        message_id: &str,
+        content: &Content,
+        done: bool,
+    ) -> Result<(), NodeError> {
+        self.agent_seen = Some(self.clock.now().instant);
+        let no_such_task = || NodeError::NoSuchTask { message_id: message_id.to_owned() };
+        let id: MessageId = message_id.parse().map_err(|_| no_such_task())?;
+        let peer = self.inbox.asker(id).ok_or_else(no_such_task)?;
+        let result = TaskResult {
+            content: bytes_of(content)?.into(),
+            outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
+            content_type: content.media_type().to_owned(),
+        };
+        self.send(peer, &result.into(), Some(id), super::outgoing::ANSWER_LIFETIME)?;
+        self.inbox.close_task(id);
+        Ok(())
+    }
+
+    fn pin(&mut self, entity: EntityId, fingerprint: Fingerprint, reply: Reply<TrustLine>) {
+        let now = self.clock.now().timestamp;
+        let saved = self.trust.pin(entity.clone(), fingerprint, now);
+        let lines = self.trust.lines();
+        tokio::spawn(async move {
+            let line = lines.into_iter().find(|line| line.entity == entity);
+            drop(reply.send(stored(saved.await).and_then(|()| line.ok_or(NodeError::Stopped))));
+        });
+    }
+
+    /// Revokes a key by entity id, fingerprint or peer, and closes the session with its holder.
+    fn revoke(&mut self, who: &str, reply: Reply<Vec<TrustLine>>) {
+        let by_entity = who.parse().ok().and_then(|entity| self.trust.fingerprint(&entity));
+        let by_peer = || {
+            let id = self.directory.resolve(who).ok()?;
+            self.directory.get(&id).map(|peer| Fingerprint::of(&peer.key))
+        };
+        let Some(fingerprint) = by_entity.or_else(|| who.parse().ok()).or_else(by_peer) else {
+            drop(reply.send(Err(NodeError::UnknownPeer { peer: who.to_owned() })));
+            return;
+        };
+        let saved = self.trust.revoke(fingerprint);
+        let holders = self.directory.iter();
+        let holders = holders.filter(|(_, peer)| Fingerprint::of(&peer.key) == fingerprint);
+        for id in holders.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.swarm.behaviour_mut().secure.close(&id, "the key is revoked");
+        }
+        let lines = self.trust.lines();
+        tokio::spawn(async move {
+            let mut lines = lines;
+            lines.retain(|line| line.fingerprint == fingerprint);
+            drop(reply.send(stored(saved.await).map(|()| lines)));
+        });
+    }
+}
+
+/// The bytes of a content.
+pub(super) fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
+    if content.text.is_none() && content.base64.is_none() {
+        return Ok(Vec::new());
+    }
+    content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
+}
+
+type Saved = Result<std::io::Result<()>, tokio::sync::oneshot::error::RecvError>;
+
+fn stored(saved: Saved) -> Result<(), NodeError> {
+    match saved {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(NodeError::Storage { reason: error.to_string() }),
+        Err(_) => Err(NodeError::Stopped),
+    }
+}

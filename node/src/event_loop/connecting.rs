@@ -1,0 +1,251 @@
+//! Dialling: on demand, to stay connected, and for callers that wait for a session.
+
+use std::time::Duration;
+
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId};
+use peer_protocol::time::Instant;
+use rand::Rng as _;
+
+use super::EventLoop;
+use super::asks::Connecting;
+use crate::directory::peer_of;
+use crate::error::NodeError;
+use crate::handle::Reply;
+use crate::model::PeerStatus;
+
+/// Time for a caller's dial and handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl EventLoop {
+    /// Dials for a caller, who waits for the session.
+    pub(super) fn connect(&mut self, address: Multiaddr, reply: Reply<PeerStatus>) {
+        let deadline = self.clock.now().instant + CONNECT_TIMEOUT;
+        let text = address.to_string();
+        let peer = peer_of(&address);
+        let mut connecting =
+            Connecting { address: text.clone(), dial: None, peer, deadline, reply };
+        if let Some(id) = peer {
+            let Some(known) = self.directory.entry(id) else {
+                let reason = "its peer id is not that of an Ed25519 key".to_owned();
+                let _ = connecting.reply.send(Err(NodeError::BadAddress { address: text, reason }));
+                return;
+            };
+            known.add_address(address.clone());
+            known.redial.keep();
+            if known.is_connected() {
+                self.open_session(id);
+                self.connecting.push(connecting);
+                return self.settle_connecting(id);
+            }
+        }
+        let opts = match peer {
+            Some(id) => DialOpts::peer_id(id)
+                .addresses(vec![address])
+                .condition(PeerCondition::Always)
+                .build(),
+            None => DialOpts::unknown_peer_id().address(address).build(),
+        };
+        let dial = opts.connection_id();
+        match self.swarm.dial(opts) {
+            Ok(()) => {
+                connecting.dial = Some(dial);
+                self.connecting.push(connecting);
+            }
+            Err(error) => {
+                let error = NodeError::Unreachable { peer: text, reason: explain(&error) };
+                let _ = connecting.reply.send(Err(error));
+            }
+        }
+    }
+
+    /// A bootstrap address that does not say who is there.
+    pub(super) fn bootstrap_unknown(&mut self, address: Multiaddr) {
+        let opts = DialOpts::unknown_peer_id().address(address.clone()).build();
+        if let Err(error) = self.swarm.dial(opts) {
+            tracing::warn!(%address, error = %explain(&error), "cannot dial bootstrap address");
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, at: &ConnectedPoint) {
+        let address = at.get_remote_address().clone();
+        let dialed = at.is_dialer();
+        tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
+        if let Some(peer) = self.directory.entry(id) {
+            peer.connections.insert(connection, address.clone());
+            if dialed {
+                let full = address.with_p2p(id).unwrap_or_else(|address| address);
+                peer.add_address(full);
+                peer.redial.succeeded();
+            }
+        }
+        let mut asked = false;
+        for connecting in &mut self.connecting {
+            if connecting.dial == Some(connection) {
+                connecting.dial = None;
+                connecting.peer = Some(id);
+                asked = true;
+            }
+        }
+        if asked && let Some(peer) = self.directory.get_mut(&id) {
+            peer.redial.keep();
+        }
+        // Whoever dials opens the session, so that normally only one side does.
+        if dialed {
+            self.open_session(id);
+            self.settle_connecting(id);
+        }
+    }
+
+    pub(super) fn on_dial_failed(
+        &mut self,
+        connection: ConnectionId,
+        id: Option<PeerId>,
+        error: &DialError,
+    ) {
+        let reason = explain(error);
+        if let Some(id) = id {
+            self.dial_failed(id, &reason);
+        }
+        let (failed, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
+            .into_iter()
+            .partition(|connecting| connecting.dial == Some(connection));
+        self.connecting = waiting;
+        for connecting in failed {
+            let error =
+                NodeError::Unreachable { peer: connecting.address, reason: reason.clone() };
+            let _ = connecting.reply.send(Err(error));
+        }
+    }
+
+    /// Dials every peer whose time has come.
+    pub(super) fn redial(&mut self, now: Instant) {
+        let due: Vec<PeerId> = self
+            .directory
+            .iter()
+            .filter(|(_, peer)| !peer.addresses.is_empty())
+            .filter(|(_, peer)| peer.redial.is_due(peer.is_connected(), now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.dial_known(id);
+        }
+    }
+
+    /// A message waits for this peer: dial at once, even if a dead connection seems to exist.
+    pub(super) fn need_connection(&mut self, id: PeerId) {
+        let Some(peer) = self.directory.get_mut(&id) else { return };
+        if peer.addresses.is_empty() {
+            peer.last_error = Some("no address is known".to_owned());
+            return;
+        }
+        peer.redial.hurry();
+        let now = self.clock.now().instant;
+        if peer.redial.is_due(peer.is_connected(), now) {
+            self.dial_known(id);
+        }
+    }
+
+    fn dial_known(&mut self, id: PeerId) {
+        let Some(peer) = self.directory.get_mut(&id) else { return };
+        peer.redial.dialing();
+        let addresses = peer.addresses.iter().rev().cloned().collect();
+        let opts =
+            DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::Always).build();
+        if let Err(error) = self.swarm.dial(opts) {
+            self.dial_failed(id, &explain(&error));
+        }
+    }
+
+    fn dial_failed(&mut self, id: PeerId, reason: &str) {
+        let now = self.clock.now().instant;
+        let jitter = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+        if let Some(peer) = self.directory.get_mut(&id) {
+            tracing::debug!(peer = %peer.name(), %reason, "cannot connect");
+            peer.last_error = Some(reason.to_owned());
+            peer.redial.failed(jitter, now);
+        }
+    }
+
+    fn open_session(&mut self, id: PeerId) {
+        if let Err(error) = self.swarm.behaviour_mut().secure.open(id) {
+            tracing::warn!(peer = %self.directory.name(&id), %error, "cannot open a session");
+        }
+    }
+
+    /// Tells callers that wait for a session with `id`, if there is one.
+    pub(super) fn settle_connecting(&mut self, id: PeerId) {
+        let ready = self.directory.get(&id).is_some_and(|peer| !peer.sessions.is_empty());
+        if ready {
+            self.finish_connecting(id, None);
+        }
+    }
+
+    /// Tells callers that wait for a session with `id` how it ended.
+    pub(super) fn finish_connecting(&mut self, id: PeerId, error: Option<&NodeError>) {
+        let (done, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
+            .into_iter()
+            .partition(|connecting| connecting.dial.is_none() && connecting.peer == Some(id));
+        self.connecting = waiting;
+        for connecting in done {
+            let result = match error {
+                Some(error) => Err(error.clone()),
+                None => self.peer_status(&id).ok_or(NodeError::Stopped),
+            };
+            let _ = connecting.reply.send(result);
+        }
+    }
+
+    pub(super) fn tick_connecting(&mut self, now: Instant) {
+        let (over, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
+            .into_iter()
+            .partition(|connecting| connecting.deadline <= now);
+        self.connecting = waiting;
+        for connecting in over {
+            let peer = connecting.peer.and_then(|id| self.directory.get(&id));
+            let progress = match peer {
+                Some(peer) => format!(
+                    "the handshake stands at {}{}",
+                    peer.phase.unwrap_or("INITIAL"),
+                    peer.last_error.as_ref().map_or_else(String::new, |error| format!("; {error}"))
+                ),
+                None => "nobody answered there".to_owned(),
+            };
+            let error = NodeError::Timeout {
+                peer: connecting.address,
+                waited: CONNECT_TIMEOUT,
+                progress,
+            };
+            let _ = connecting.reply.send(Err(error));
+        }
+    }
+}
+
+/// What went wrong with a dial, for people.
+fn explain(error: &DialError) -> String {
+    match error {
+        DialError::WrongPeerId { obtained, address } => {
+            format!("at {address} there is another peer: {obtained}")
+        }
+        DialError::Transport(errors) => {
+            let each: Vec<String> = errors
+                .iter()
+                .map(|(address, error)| format!("{address}: {}", innermost(error)))
+                .collect();
+            each.join("; ")
+        }
+        DialError::NoAddresses => "no address is known".to_owned(),
+        DialError::LocalPeerId { .. } => "that is this node itself".to_owned(),
+        other => innermost(other),
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,198 @@
+//! Messages from peers: some the node answers itself, the rest is for the agent.
+
+use libp2p::PeerId;
+use peer_protocol::identity::{EntityId, TrustView as _};
+use peer_protocol::message::{
+    AgentLife, Body, CapabilityResponse, DiscoveryResponse, FoundEntity, HeartbeatAck, Message,
+    TaskOutcome, WakeOutcome, WakeUpAck,
+};
+
+use super::EventLoop;
+use super::asks::Waiting;
+use super::outgoing::ANSWER_LIFETIME;
+use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
+
+impl EventLoop {
+    pub(super) fn on_message(&mut self, from: PeerId, message: Message) {
+        // The link has decoded the body before it acknowledged the message.
+        let Ok(body) = message.decode() else { return };
+        match body {
+            Body::Task(task) => {
+                let content = Content {
+                    content_type: Some(task.content_type),
+                    name: task.name,
+                    ..Content::from_bytes(&task.content)
+                };
+                let incoming = Incoming {
+                    conversation: task.conversation,
+                    ..self.incoming(from, &message, IncomingKind::Task, content)
+                };
+                self.inbox.open_task(message.id, from);
+                self.inbox.push(incoming, message.body.len());
+            }
+            Body::StatusReport(report) => {
+                let content = Content {
+                    content_type: Some(report.content_type),
+                    ..Content::from_bytes(&report.content)
+                };
+                let incoming = Incoming {
+                    status: Some(report.status),
+                    next_action: report.next_action,
+                    ..self.incoming(from, &message, IncomingKind::StatusReport, content)
+                };
+                self.inbox.push(incoming, message.body.len());
+            }
+            Body::WakeUp(wake) => {
+                let content = Content::from_bytes(wake.reason.as_bytes());
+                let incoming = self.incoming(from, &message, IncomingKind::WakeUp, content);
+                let handed = self.inbox.push(incoming, message.body.len());
+                let (outcome, detail) = if handed {
+                    (WakeOutcome::HandedToAgent, "the attached agent was told")
+                } else {
+                    (WakeOutcome::NoAgent, "no agent is attached; it will be told when it comes")
+                };
+                let ack = WakeUpAck { detail: detail.to_owned(), outcome };
+                self.reply(from, &message, &ack.into());
+            }
+            Body::Heartbeat(_) => {
+                let ack = self.heartbeat_ack();
+                self.reply(from, &message, &ack.into());
+            }
+            Body::CapabilityQuery(_) => {
+                self.reply(from, &message, &CapabilityResponse::default().into());
+            }
+            Body::Discovery(query) => {
+                let own = self.identity.entity();
+                let asked = query.capability.is_none()
+                    && query.entity_id.is_none_or(|entity| entity == *own);
+                let entities = if asked { vec![self.introduce()] } else { Vec::new() };
+                self.reply(from, &message, &DiscoveryResponse { entities }.into());
+            }
+            Body::TaskResult(result) => {
+                let content = Content {
+                    content_type: Some(result.content_type),
+                    ..Content::from_bytes(&result.content)
+                };
+                self.on_answer(from, &message, content, result.outcome == TaskOutcome::Done);
+            }
+            Body::WakeUpAck(ack) => self.on_woken(from, &message, ack),
+            Body::HeartbeatAck(ack) => self.on_alive(from, &message, ack),
+            Body::CapabilityResponse(_)
+            | Body::DiscoveryResponse(_)
+            | Body::Chunk(_)
+            | Body::ChunkAck(_)
+            | Body::Receipt(_)
+            | Body::Error(_)
+            | Body::SessionClose(_) => {
+                tracing::debug!(kind = %message.kind, "nobody waits for this message");
+            }
+        }
+    }
+
+    fn incoming(
+        &self,
+        from: PeerId,
+        message: &Message,
+        kind: IncomingKind,
+        content: Content,
+    ) -> Incoming {
+        let entity = self.entity_of(&from);
+        Incoming {
+            message_id: message.id.to_string(),
+            kind,
+            trust: self.trust.level(&entity),
+            from: entity,
+            from_peer_id: from.to_string(),
+            encrypted: true,
+            received_at: self.clock.now().timestamp,
+            content,
+            status: None,
+            next_action: None,
+            conversation: None,
+        }
+    }
+
+    fn reply(&mut self, to: PeerId, message: &Message, body: &Body<'_>) {
+        if let Err(error) = self.send(to, body, Some(message.id), ANSWER_LIFETIME) {
+            tracing::warn!(peer = %self.directory.name(&to), %error, "cannot answer");
+        }
+    }
+
+    fn heartbeat_ack(&self) -> HeartbeatAck {
+        let now = self.clock.now().instant;
+        let millis = |since| u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+        let agent = if self.inbox.has_agent() { AgentLife::Attached } else { AgentLife::Absent };
+        HeartbeatAck {
+            agent,
+            uptime_ms: millis(self.started),
+            agent_idle_ms: self.agent_seen.map(millis),
+        }
+    }
+
+    fn introduce(&self) -> FoundEntity {
+        FoundEntity {
+            addresses: self.listen_addresses(),
+            entity_id: self.identity.entity().clone(),
+            public_key: *self.identity.public_key().as_bytes(),
+            capabilities: Vec::new(),
+        }
+    }
+
+    /// An answer counts only from the peer that was asked.
+    fn take_ask(&mut self, from: PeerId, message: &Message) -> Option<super::asks::Ask> {
+        let id = message.in_reply_to?;
+        self.asks.get_mut(id).filter(|ask| ask.peer == from)?;
+        self.asks.remove(id)
+    }
+
+    fn on_answer(&mut self, from: PeerId, message: &Message, content: Content, done: bool) {
+        let entity = self.entity_of(&from);
+        let Some(ask) = self.take_ask(from, message) else {
+            tracing::info!(from = %entity, "an answer came after its caller had given up");
+            return;
+        };
+        let round_trip_us = self.micros_since(ask.sent_at);
+        let message_id = ask.message_id.to_string();
+        if let Waiting::Talk(reply) = ask.waiting {
+            drop(reply.send(Ok(Answer { message_id, entity, done, content, round_trip_us })));
+        }
+    }
+
+    fn on_woken(&mut self, from: PeerId, message: &Message, ack: WakeUpAck) {
+        let Some(ask) = self.take_ask(from, message) else { return };
+        let round_trip_us = self.micros_since(ask.sent_at);
+        let woken = ack.outcome == WakeOutcome::HandedToAgent;
+        if let Waiting::Wake(reply) = ask.waiting {
+            drop(reply.send(Ok(Woken { woken, detail: ack.detail, round_trip_us })));
+        }
+    }
+
+    fn on_alive(&mut self, from: PeerId, message: &Message, ack: HeartbeatAck) {
+        let entity = self.entity_of(&from);
+        let Some(ask) = self.take_ask(from, message) else { return };
+        let round_trip_us = self.micros_since(ask.sent_at);
+        if let Waiting::Alive(reply) = ask.waiting {
+            drop(reply.send(Ok(Life {
+                alive: true,
+                entity: Some(entity),
+                agent: ack.agent == AgentLife::Attached,
+                agent_idle_ms: ack.agent_idle_ms,
+                uptime_ms: Some(ack.uptime_ms),
+                round_trip_us: Some(round_trip_us),
+                error: None,
+            })));
+        }
+    }
+
+    fn micros_since(&self, then: peer_protocol::time::Instant) -> u64 {
+        u64::try_from(self.clock.now().instant.since(then).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// The entity behind a peer; messages come only from peers that proved theirs.
+    fn entity_of(&self, id: &PeerId) -> EntityId {
+        let peer = self.directory.get(id);
+        peer.and_then(|peer| peer.entity.clone())
+            .or_else(|| peer.map(|peer| EntityId::derived(&peer.key)))
+            .unwrap_or_else(|| self.identity.entity().clone())
+    }
+}

@@ -1,0 +1,159 @@
+//! What links tell: handshake steps, sessions, receipts, failures.
+
+use libp2p::PeerId;
+use peer_behaviours::secure::{self, EventKind};
+use peer_protocol::error::ErrorCode;
+use peer_protocol::handshake::{self, Role};
+use peer_protocol::id::MessageId;
+use peer_protocol::link::{Ended, Event, SendFailure, SessionInfo};
+use peer_protocol::message::ReceiptStatus;
+
+use super::EventLoop;
+use super::asks::Waiting;
+use super::outgoing::delivery;
+use crate::error::NodeError;
+use crate::model::{HandshakeKind, Reported, SessionStatus};
+
+impl EventLoop {
+    pub(super) fn on_secure(&mut self, event: secure::Event) {
+        let secure::Event { peer, kind } = event;
+        match kind {
+            EventKind::Link(event) => self.on_link(peer, event),
+            EventKind::Unsupported => {
+                tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
+                if let Some(peer) = self.directory.entry(peer) {
+                    peer.protocol = Some("none");
+                }
+            }
+        }
+    }
+
+    fn on_link(&mut self, id: PeerId, event: Event) {
+        match event {
+            Event::NeedConnection => self.need_connection(id),
+            Event::Unresponsive => {
+                tracing::debug!(peer = %self.directory.name(&id), "does not answer; dialling again");
+                self.need_connection(id);
+            }
+            Event::Step { role, kind, phase } => {
+                let peer = self.directory.name(&id);
+                tracing::debug!(target: "peer_node::handshake", %peer, ?role, step = %kind, state = %phase);
+                if let Some(peer) = self.directory.entry(id) {
+                    peer.phase = Some(phase.as_str());
+                }
+            }
+            Event::HandshakeFailed { role, phase, code, detail, fatal } => {
+                self.on_handshake_failed(id, role, phase, code, &detail, fatal);
+            }
+            Event::SessionReady(info) => self.on_session_ready(id, info),
+            Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
+            Event::Message(message) => self.on_message(id, message),
+            Event::Receipt { id: message, status } => self.on_receipt(message, status),
+            Event::Failed { id: message, why } => self.on_failed(id, message, why),
+            Event::Paced { retry_after, .. } => {
+                let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
+                tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
+            }
+        }
+    }
+
+    fn on_session_ready(&mut self, id: PeerId, info: SessionInfo) {
+        let now = self.clock.now();
+        tracing::info!(
+            peer = %info.peer,
+            session = %info.id,
+            suite = info.suite,
+            handshake = %info.handshake,
+            role = ?info.role,
+            took_ms = info.took.as_secs_f64() * 1000.0,
+            "session ready"
+        );
+        let Some(peer) = self.directory.entry(id) else { return };
+        peer.entity = Some(info.peer);
+        peer.phase = None;
+        peer.last_error = None;
+        peer.protocol = Some("1.1");
+        let status = SessionStatus {
+            id: info.id.to_string(),
+            state: match info.handshake {
+                handshake::HandshakeKind::SixStep => "READY",
+                handshake::HandshakeKind::ThreeWay => "ACTIVE",
+            }
+            .to_owned(),
+            suite: info.suite.to_owned(),
+            handshake: match info.handshake {
+                handshake::HandshakeKind::SixStep => HandshakeKind::SixStep,
+                handshake::HandshakeKind::ThreeWay => HandshakeKind::ThreeWay,
+            },
+            initiator: info.role == Role::Initiator,
+            handshake_us: u64::try_from(info.took.as_micros()).unwrap_or(u64::MAX),
+            since: now.timestamp,
+            expires: now.timestamp + info.expires.since(now.instant),
+        };
+        peer.sessions.push((info.id, status));
+        self.finish_connecting(id, None);
+    }
+
+    fn on_session_ended(
+        &mut self,
+        id: PeerId,
+        session: peer_protocol::id::SessionId,
+        why: &Ended,
+    ) {
+        tracing::info!(peer = %self.directory.name(&id), %session, ?why, "session ended");
+        if let Some(peer) = self.directory.get_mut(&id) {
+            peer.sessions.retain(|(known, _)| *known != session);
+        }
+    }
+
+    fn on_handshake_failed(
+        &mut self,
+        id: PeerId,
+        role: Role,
+        phase: handshake::Phase,
+        code: ErrorCode,
+        detail: &str,
+        fatal: bool,
+    ) {
+        let name = self.directory.name(&id);
+        tracing::warn!(peer = %name, ?role, state = %phase, %code, detail, "handshake failed");
+        if let Some(peer) = self.directory.entry(id) {
+            peer.phase = Some(phase.as_str());
+            peer.last_error = Some(format!("{code}: {detail}"));
+        }
+        if fatal {
+            let error = NodeError::Refused { peer: name, code, detail: detail.to_owned() };
+            self.finish_connecting(id, Some(&error));
+        }
+    }
+
+    fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
+        self.unsettled.remove(&message);
+        let Some(ask) = self.asks.get_mut(message) else { return };
+        ask.receipt = Some(status);
+        if !matches!(ask.waiting, Waiting::Report(_)) {
+            return;
+        }
+        if let Some(ask) = self.asks.remove(message)
+            && let Waiting::Report(reply) = ask.waiting
+        {
+            let message_id = message.to_string();
+            drop(reply.send(Ok(Reported { message_id, delivery: delivery(status) })));
+        }
+    }
+
+    fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+        self.unsettled.remove(&message);
+        let peer = self.directory.name(&id);
+        tracing::debug!(%peer, %message, %why, "message failed");
+        // A message that ran out of time is told by its caller's own deadline, which knows more.
+        let error = match why {
+            SendFailure::Expired | SendFailure::Unknown => return,
+            SendFailure::Refused { code, detail } => NodeError::Refused { peer, code, detail },
+            SendFailure::QueueFull(full) => NodeError::QueueFull { peer, detail: full.to_string() },
+        };
+        if let Some(ask) = self.asks.remove(message) {
+            ask.waiting.fail(error);
+        }
+    }
+}

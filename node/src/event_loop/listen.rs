@@ -1,0 +1,56 @@
+//! Opening the listeners, and waiting until each says where it is.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::swarm::SwarmEvent;
+
+use super::EventLoop;
+use crate::node::StartError;
+
+/// Time for all listeners to come up.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+impl EventLoop {
+    /// Listens on every configured address.
+    pub(crate) async fn listen(&mut self) -> Result<(), StartError> {
+        let mut waiting = Vec::new();
+        for address in self.config.listen().to_vec() {
+            let failed = |reason: String| StartError::Listen { address: address.clone(), reason };
+            let id = self.swarm.listen_on(address.clone()).map_err(|e| failed(reason(&e)))?;
+            waiting.push((id, address));
+        }
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        while !waiting.is_empty() {
+            match tokio::time::timeout_at(deadline, self.swarm.select_next_some()).await {
+                Ok(SwarmEvent::NewListenAddr { listener_id, .. }) => {
+                    waiting.retain(|(id, _)| *id != listener_id);
+                }
+                Ok(SwarmEvent::ListenerClosed { listener_id, reason, .. }) => {
+                    if let Some((_, address)) = waiting.iter().find(|(id, _)| *id == listener_id) {
+                        let reason = reason.err().map_or_else(String::new, |e| e.to_string());
+                        return Err(StartError::Listen { address: address.clone(), reason });
+                    }
+                }
+                Ok(event) => self.on_swarm_event(event),
+                // A listener without any address, such as one for IPv6 on a machine without it.
+                Err(_) => {
+                    for (_, address) in &waiting {
+                        tracing::warn!(%address, "no address to listen on yet");
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The innermost cause, such as "Address already in use".
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

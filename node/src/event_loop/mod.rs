@@ -1,0 +1,212 @@
+//! The event loop: it owns the swarm and everything the node knows, and never blocks. Cryptography
+//! happens in the links' tasks, disk writes on blocking threads.
+//!
+//! Priorities, highest first: what is due by time (callers must not wait longer than they asked),
+//! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
+//! so that a busy network does not lock the operator out.
+
+mod asks;
+mod commands;
+mod connecting;
+mod incoming;
+mod links;
+mod listen;
+mod outgoing;
+pub(crate) mod redial;
+mod shutdown;
+mod status;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::swarm::{Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, identify};
+use peer_behaviours::Clock;
+use peer_protocol::id::MessageId;
+use peer_protocol::identity::Identity;
+use peer_protocol::time::Instant;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use self::asks::{Asks, Connecting};
+use crate::behaviour::{Behaviour, BehaviourEvent};
+use crate::config::NodeConfig;
+use crate::directory::Directory;
+use crate::handle::Command;
+use crate::inbox::Inbox;
+use crate::trust::SharedTrust;
+
+/// Network events handled in a row before a command gets its turn.
+const NETWORK_BURST: u32 = 64;
+/// How often deadlines and redials are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// The request–response protocols, as identify lists them.
+const SECURE: &str = "/peer/1.1.0";
+const LEGACY: &str = "/peer/1.0.0";
+
+/// The state of a running node.
+pub(crate) struct EventLoop {
+    config: NodeConfig,
+    identity: Identity,
+    swarm: Swarm<Behaviour>,
+    trust: Arc<SharedTrust>,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+    started: Instant,
+    agent_seen: Option<Instant>,
+    directory: Directory,
+    inbox: Inbox,
+    asks: Asks,
+    connecting: Vec<Connecting>,
+    /// Messages sent whose fate is not known yet; shutting down waits for them.
+    unsettled: HashSet<MessageId>,
+    commands: mpsc::Receiver<Command>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        config: NodeConfig,
+        identity: Identity,
+        swarm: Swarm<Behaviour>,
+        trust: Arc<SharedTrust>,
+        clock: Arc<dyn Clock>,
+        inbox: Inbox,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let started = clock.now().instant;
+        Self {
+            config,
+            identity,
+            swarm,
+            trust,
+            clock,
+            rng: rand::make_rng(),
+            started,
+            agent_seen: None,
+            directory: Directory::default(),
+            inbox,
+            asks: Asks::default(),
+            connecting: Vec::new(),
+            unsettled: HashSet::new(),
+            commands,
+        }
+    }
+
+    /// Runs until it is told to stop, or no handle is left.
+    pub(crate) async fn run(&mut self) {
+        self.keep_bootstrap_peers();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut burst = 0;
+        let stopped: Option<oneshot::Sender<()>> = loop {
+            let network_first = burst < NETWORK_BURST;
+            tokio::select! {
+                biased;
+                _ = tick.tick() => self.tick(),
+                event = self.swarm.select_next_some(), if network_first => {
+                    burst += 1;
+                    self.on_swarm_event(event);
+                }
+                command = self.commands.recv() => {
+                    burst = 0;
+                    match command {
+                        Some(Command::Shutdown(reply)) => break Some(reply),
+                        Some(command) => self.on_command(command),
+                        None => break None,
+                    }
+                }
+                () = std::future::ready(()), if !network_first => burst = 0,
+            }
+        };
+        self.shut_down().await;
+        if let Some(stopped) = stopped {
+            // Whoever asked may be gone already.
+            let _ = stopped.send(());
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now().instant;
+        for ask in self.asks.timed_out(now) {
+            self.ask_timed_out(ask);
+        }
+        self.inbox.hand_over();
+        self.tick_connecting(now);
+        self.redial(now);
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
+                peer_id,
+                info,
+                ..
+            })) => self.on_identified(peer_id, info),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                tracing::debug!(peer = %self.directory.name(&peer_id), ?cause, "connection closed");
+                if let Some(peer) = self.directory.get_mut(&peer_id) {
+                    peer.connections.remove(&connection_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.on_dial_failed(connection_id, peer_id, &error);
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "listening");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::warn!(?addresses, ?reason, "listener closed");
+            }
+            _ => {}
+        }
+    }
+
+    /// What a peer says of itself: which protocols it speaks, and where it listens.
+    fn on_identified(&mut self, id: PeerId, info: identify::Info) {
+        let speaks = |name: &str| info.protocols.iter().any(|protocol| protocol.as_ref() == name);
+        let Some(peer) = self.directory.entry(id) else { return };
+        peer.protocol = Some(if speaks(SECURE) {
+            "1.1"
+        } else if speaks(LEGACY) {
+            "1.0"
+        } else {
+            "none"
+        });
+        for address in info.listen_addrs.into_iter().take(8) {
+            let full = address.with_p2p(id).unwrap_or_else(|address| address);
+            // Last comes what is tried first: a dialled address that worked stays ahead of hearsay.
+            if !peer.addresses.contains(&full) {
+                peer.addresses.insert(0, full);
+            }
+        }
+        peer.addresses.truncate(16);
+    }
+
+    fn keep_bootstrap_peers(&mut self) {
+        for address in self.config.bootstrap().to_vec() {
+            self.dial_bootstrap(address);
+        }
+    }
+
+    fn dial_bootstrap(&mut self, address: Multiaddr) {
+        if let Some(peer) =
+            crate::directory::peer_of(&address).and_then(|id| self.directory.entry(id))
+        {
+            peer.add_address(address);
+            peer.redial.keep();
+        } else {
+            self.bootstrap_unknown(address);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Messages that callers send, and callers that wait for what comes back.
+
+use std::time::Duration;
+
+use libp2p::PeerId;
+use peer_protocol::id::MessageId;
+use peer_protocol::message::{
+    Body, BodyError, Heartbeat, Message, ReceiptStatus, StatusReport, Task, WakeUp,
+};
+
+use super::EventLoop;
+use super::asks::{Ask, Waiting};
+use super::commands::bytes_of;
+use crate::error::NodeError;
+use crate::handle::{Outgoing, Reply, Report, Talk, Wake};
+use crate::model::{Answer, Delivery, Life, Reported, Woken};
+
+/// How long the node keeps trying to deliver an answer.
+pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(600);
+/// How long the node keeps trying to deliver a report, whether or not its caller still waits.
+const REPORT_LIFETIME: Duration = Duration::from_secs(600);
+
+impl EventLoop {
+    pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
+        let Outgoing { peer, timeout, what: Talk { content, conversation } } = talk;
+        let sent = bytes_of(&content).and_then(|bytes| {
+            let task = Task {
+                name: content.name.clone(),
+                content: bytes.into(),
+                content_type: content.media_type().to_owned(),
+                conversation,
+            };
+            self.send_to(&peer, &task.into(), timeout)
+        });
+        self.wait(sent, timeout, Waiting::Talk(reply));
+    }
+
+    pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
+        let Outgoing { peer, timeout, what: Report { status, next_action, content } } = report;
+        let sent = bytes_of(&content).and_then(|bytes| {
+            let content_type = content.media_type().to_owned();
+            let report = StatusReport { status, content: bytes.into(), next_action, content_type };
+            self.send_to(&peer, &report.into(), timeout.max(REPORT_LIFETIME))
+        });
+        self.wait(sent, timeout, Waiting::Report(reply));
+    }
+
+    pub(super) fn alive(&mut self, heartbeat: Outgoing<()>, reply: Reply<Life>) {
+        let sent = self.send_to(&heartbeat.peer, &Heartbeat {}.into(), heartbeat.timeout);
+        self.wait(sent, heartbeat.timeout, Waiting::Alive(reply));
+    }
+
+    pub(super) fn wake(&mut self, wake: Outgoing<Wake>, reply: Reply<Woken>) {
+        let Outgoing { peer, timeout, what: Wake { reason, attempt } } = wake;
+        let sent = self.send_to(&peer, &WakeUp { reason, attempt }.into(), timeout);
+        self.wait(sent, timeout, Waiting::Wake(reply));
+    }
+
+    fn send_to(
+        &mut self,
+        peer: &str,
+        body: &Body<'_>,
+        lifetime: Duration,
+    ) -> Result<(MessageId, PeerId), NodeError> {
+        let id = self.directory.resolve(peer)?;
+        let message = self.send(id, body, None, lifetime)?;
+        Ok((message, id))
+    }
+
+    /// Gives a message to the link of `peer`.
+    pub(super) fn send(
+        &mut self,
+        peer: PeerId,
+        body: &Body<'_>,
+        in_reply_to: Option<MessageId>,
+        lifetime: Duration,
+    ) -> Result<MessageId, NodeError> {
+        let message = Message::new(&mut self.rng, body, in_reply_to).map_err(|error| match error {
+            BodyError::TooLong { .. } | BodyError::Field { .. } => {
+                NodeError::TooLarge { detail: error.to_string() }
+            }
+            BodyError::Cbor { .. } => NodeError::Invalid { detail: error.to_string() },
+        })?;
+        let id = message.id;
+        let deadline = self.clock.now().instant + lifetime;
+        let secure = &mut self.swarm.behaviour_mut().secure;
+        secure.send(peer, message, deadline).map_err(|error| NodeError::QueueFull {
+            peer: self.directory.name(&peer),
+            detail: error.to_string(),
+        })?;
+        self.unsettled.insert(id);
+        Ok(id)
+    }
+
+    fn wait(
+        &mut self,
+        sent: Result<(MessageId, PeerId), NodeError>,
+        timeout: Duration,
+        waiting: Waiting,
+    ) {
+        match sent {
+            Ok((id, peer)) => {
+                let now = self.clock.now().instant;
+                self.asks.insert(id, peer, timeout, waiting, now);
+            }
+            Err(error) => waiting.fail(error),
+        }
+    }
+
+    /// The caller's time is over; the message may still be under way.
+    pub(super) fn ask_timed_out(&mut self, ask: Ask) {
+        let peer = self.directory.get(&ask.peer);
+        let connected = peer.is_some_and(crate::directory::Peer::is_connected);
+        let last_error = peer.and_then(|peer| peer.last_error.clone());
+        let phase = peer.and_then(|peer| peer.phase);
+        let name = self.directory.name(&ask.peer);
+        let waited = ask.waited;
+        let progress = match (ask.receipt, connected, phase) {
+            (Some(_), _, _) => "its node has the message, but no agent has answered".to_owned(),
+            (None, false, _) => match last_error {
+                Some(error) => format!("there is no connection: {error}"),
+                None => "there is no connection".to_owned(),
+            },
+            (None, true, Some(phase)) => format!("the handshake stands at {phase}"),
+            (None, true, None) => "it was sent, and nothing came back".to_owned(),
+        };
+        let error = NodeError::Timeout { peer: name, waited, progress };
+        if let Waiting::Report(reply) = ask.waiting {
+            let delivery = if connected { Delivery::Unknown } else { Delivery::Queued };
+            let message_id = ask.message_id.to_string();
+            drop(reply.send(Ok(Reported { message_id, delivery })));
+        } else {
+            ask.waiting.fail(error);
+        }
+    }
+}
+
+/// How far a message is known to have come.
+pub(super) const fn delivery(status: ReceiptStatus) -> Delivery {
+    match status {
+        ReceiptStatus::Received => Delivery::Received,
+        ReceiptStatus::Delivered => Delivery::Delivered,
+        ReceiptStatus::Processed => Delivery::Processed,
+    }
+}
+
+impl Waiting {
+    /// Tells the caller that it failed. For a heartbeat, not to be answered is an answer.
+    pub(super) fn fail(self, error: NodeError) {
+        match self {
+            Self::Talk(reply) => drop(reply.send(Err(error))),
+            Self::Report(reply) => drop(reply.send(Err(error))),
+            Self::Wake(reply) => drop(reply.send(Err(error))),
+            Self::Alive(reply) => drop(reply.send(match error {
+                NodeError::UnknownPeer { .. } | NodeError::BadAddress { .. } => Err(error),
+                error => Ok(Life {
+                    alive: false,
+                    entity: None,
+                    agent: false,
+                    agent_idle_ms: None,
+                    uptime_ms: None,
+                    round_trip_us: None,
+                    error: Some(error.to_string()),
+                }),
+            })),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Stopping: no new work, a limited time for what is under way, sessions closed, then connections.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::swarm::SwarmEvent;
+use tokio::time::Instant;
+
+use super::EventLoop;
+
+/// Time for closing sessions and connections once everything else is done.
+const CLOSING: Duration = Duration::from_millis(500);
+
+impl EventLoop {
+    pub(super) async fn shut_down(&mut self) {
+        tracing::info!(unsettled = self.unsettled.len(), "stopping");
+        self.commands.close();
+        self.drain().await;
+        self.swarm.behaviour_mut().secure.close_all("the node is shutting down");
+        self.run_for(CLOSING, |this| !this.has_sessions()).await;
+        let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in connected {
+            // It may have left by itself a moment ago.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        self.run_for(CLOSING, |this| this.swarm.connected_peers().next().is_none()).await;
+        if let Ok(Err(error)) = self.trust.save().await {
+            tracing::error!(%error, "the trust list could not be saved");
+        }
+    }
+
+    /// Waits for messages that were accepted, within the configured grace.
+    async fn drain(&mut self) {
+        let grace = self.config.shutdown_grace();
+        self.run_for(grace, |this| this.unsettled.is_empty()).await;
+        if !self.unsettled.is_empty() {
+            tracing::warn!(lost = self.unsettled.len(), "stopped before everything was delivered");
+        }
+    }
+
+    async fn run_for(&mut self, time: Duration, done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + time;
+        while !done(self) {
+            let next = tokio::time::timeout_at(deadline, self.swarm.select_next_some());
+            let Ok(event) = next.await else { return };
+            // Nobody new is let in.
+            if !matches!(event, SwarmEvent::IncomingConnection { .. }) {
+                self.on_swarm_event(event);
+            }
+            self.tick();
+        }
+    }
+
+    fn has_sessions(&self) -> bool {
+        self.directory.iter().any(|(_, peer)| !peer.sessions.is_empty())
+    }
+}

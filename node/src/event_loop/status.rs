@@ -1,0 +1,94 @@
+//! What the node tells of itself and its peers.
+
+use libp2p::PeerId;
+use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
+use peer_protocol::time::Timestamp;
+
+use super::EventLoop;
+use crate::directory::Peer;
+use crate::model::{HandshakeKind, PeerStatus, SessionStatus, Status};
+
+impl EventLoop {
+    pub(super) fn status(&self) -> Status {
+        let peers = || self.directory.iter().map(|(_, peer)| peer);
+        let uptime = self.clock.now().instant.since(self.started);
+        Status {
+            entity: self.identity.entity().clone(),
+            fingerprint: self.identity.fingerprint(),
+            peer_id: self.swarm.local_peer_id().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            listen: self.listen_addresses(),
+            connected: peers().filter(|peer| peer.is_connected()).count(),
+            sessions: peers().filter(|peer| !peer.sessions.is_empty()).count(),
+            agents: self.inbox.agents(),
+            waiting: self.inbox.waiting(),
+        }
+    }
+
+    pub(super) fn listen_addresses(&self) -> Vec<String> {
+        let own = *self.swarm.local_peer_id();
+        self.swarm
+            .listeners()
+            .map(|address| {
+                address.clone().with_p2p(own).unwrap_or_else(|address| address).to_string()
+            })
+            .collect()
+    }
+
+    /// Every peer that is connected, has a session, is kept, or is waited for.
+    pub(super) fn peers(&self) -> Vec<PeerStatus> {
+        let shown = |(id, peer): &(&PeerId, &Peer)| {
+            peer.is_connected()
+                || !peer.sessions.is_empty()
+                || peer.redial.is_kept()
+                || self.asks.count_for(id) > 0
+        };
+        let mut peers: Vec<_> = self
+            .directory
+            .iter()
+            .filter(shown)
+            .map(|(id, peer)| self.describe(id, peer))
+            .collect();
+        peers.sort_by(|a, b| (&a.entity, &a.peer_id).cmp(&(&b.entity, &b.peer_id)));
+        peers
+    }
+
+    pub(super) fn peer_status(&self, id: &PeerId) -> Option<PeerStatus> {
+        self.directory.get(id).map(|peer| self.describe(id, peer))
+    }
+
+    fn describe(&self, id: &PeerId, peer: &Peer) -> PeerStatus {
+        let entity = peer.entity.clone();
+        let named = entity.clone().unwrap_or_else(|| EntityId::derived(&peer.key));
+        let address = peer.connections.values().next().or_else(|| peer.addresses.last());
+        let session = peer.sessions.last().map(|(_, session)| session.clone());
+        PeerStatus {
+            entity,
+            peer_id: id.to_string(),
+            fingerprint: Fingerprint::of(&peer.key),
+            trust: self.trust.level(&named),
+            connected: peer.is_connected(),
+            address: address.map(ToString::to_string),
+            protocol: peer.protocol.map(str::to_owned),
+            encrypted: session.is_some(),
+            session: session.or_else(|| peer.phase.map(opening)),
+            queued: self.asks.count_for(id),
+            last_error: peer.last_error.clone(),
+        }
+    }
+}
+
+/// A session that is being opened, or that failed to open.
+fn opening(state: &'static str) -> SessionStatus {
+    SessionStatus {
+        id: String::new(),
+        state: state.to_owned(),
+        suite: String::new(),
+        handshake: HandshakeKind::SixStep,
+        initiator: false,
+        handshake_us: 0,
+        since: Timestamp::default(),
+        expires: Timestamp::default(),
+    }
+}

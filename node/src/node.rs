@@ -1,0 +1,113 @@
+//! Starting and stopping a node.
+
+use std::sync::Arc;
+
+use libp2p::Multiaddr;
+use peer_behaviours::{Clock, SystemClock};
+use peer_protocol::crypto::{Ed25519Authenticator, SuiteRegistry};
+use peer_protocol::handshake::{Config, HandshakeKind};
+use peer_protocol::identity::{EntityIdError, Identity};
+use peer_protocol::link::{Admission, LinkConfig};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::config::NodeConfig;
+use crate::event_loop::EventLoop;
+use crate::handle::Handle;
+use crate::inbox::{Inbox, Room};
+use crate::swarm;
+use crate::trust::SharedTrust;
+use crate::trust_file::TrustFile;
+
+/// Places in the channel of commands; a caller waits for one.
+const COMMANDS: usize = 256;
+
+/// Why a node does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error("cannot listen on {address}: {reason}; free the port, or choose another with --listen")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// Why, such as an address in use.
+        reason: String,
+    },
+    /// Its entity id and its key do not go together.
+    #[error("{0}; choose another entity id")]
+    Identity(#[from] EntityIdError),
+    /// The transport could not be set up.
+    #[error("the network transport could not be set up: {reason}")]
+    Transport {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    handle: Handle,
+    event_loop: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts listening, and runs the event loop on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way.
+    pub async fn start(
+        config: NodeConfig,
+        key: Ed25519Authenticator,
+        trust: TrustFile,
+    ) -> Result<Self, StartError> {
+        let seed = key.seed();
+        let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let trust = Arc::new(SharedTrust::new(trust));
+        let room = Arc::new(Room::default());
+        let link = link_config(&config, identity.clone(), Arc::clone(&room) as Arc<dyn Admission>);
+        let swarm = swarm::build(&config, &seed, link, Arc::clone(&trust), Arc::clone(&clock))?;
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let saver = tokio::spawn(Arc::clone(&trust).keep_saved());
+        let mut event_loop =
+            EventLoop::new(config, identity, swarm, trust, clock, Inbox::new(room), receiver);
+        event_loop.listen().await?;
+        let event_loop = tokio::spawn(async move {
+            event_loop.run().await;
+            saver.abort();
+        });
+        Ok(Self { handle: Handle::new(commands), event_loop })
+    }
+
+    /// A handle to the node.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the node has stopped, after [`Handle::shutdown`].
+    pub async fn stopped(self) {
+        if let Err(error) = self.event_loop.await {
+            tracing::error!(%error, "the event loop ended badly");
+        }
+    }
+}
+
+fn link_config(config: &NodeConfig, identity: Identity, room: Arc<dyn Admission>) -> LinkConfig {
+    let three_way = config.three_way();
+    let handshake = Config {
+        suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
+        session_lifetime: config.session_lifetime(),
+        accept_three_way: three_way,
+        ..Config::new(identity)
+    };
+    LinkConfig {
+        preferred: if three_way { HandshakeKind::ThreeWay } else { HandshakeKind::SixStep },
+        rate: *config.rate(),
+        trusted_rate: *config.trusted_rate(),
+        admission: room,
+        ..LinkConfig::new(handshake)
+    }
+}

@@ -1,0 +1,147 @@
+//! The trust list as all links share it, and the task that keeps its file up to date.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use peer_protocol::crypto::PublicKey;
+use peer_protocol::identity::{
+    Admission, EntityId, Fingerprint, TrustError, TrustLevel, TrustStore, TrustView,
+};
+use peer_protocol::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::TrustLine;
+use crate::trust_file::TrustFile;
+
+/// How long changes that nobody waits for are gathered before they are written.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Where the result of a save goes.
+type Saved = oneshot::Sender<io::Result<()>>;
+
+/// The shared trust list.
+#[derive(Debug)]
+pub(crate) struct SharedTrust {
+    store: RwLock<TrustStore>,
+    path: Option<PathBuf>,
+    saver: mpsc::UnboundedSender<Option<Saved>>,
+    saves: std::sync::Mutex<Option<mpsc::UnboundedReceiver<Option<Saved>>>>,
+}
+
+impl SharedTrust {
+    pub(crate) fn new(file: TrustFile) -> Self {
+        let (path, store) = file.into_parts();
+        let (saver, saves) = mpsc::unbounded_channel();
+        let saves = std::sync::Mutex::new(Some(saves));
+        Self { store: RwLock::new(store), path, saver, saves }
+    }
+
+    pub(crate) fn lines(&self) -> Vec<TrustLine> {
+        self.read(|store| store.iter().map(|(entity, entry)| line(entity, entry)).collect())
+    }
+
+    pub(crate) fn fingerprint(&self, entity: &EntityId) -> Option<Fingerprint> {
+        self.read(|store| store.get(entity).map(|entry| entry.fingerprint))
+    }
+
+    /// Pins an entity; the receiver tells whether it could be saved.
+    pub(crate) fn pin(
+        &self,
+        entity: EntityId,
+        fingerprint: Fingerprint,
+        now: Timestamp,
+    ) -> oneshot::Receiver<io::Result<()>> {
+        self.write(|store| store.pin(entity, fingerprint, now));
+        self.save()
+    }
+
+    /// Revokes a key; the receiver tells whether it could be saved.
+    pub(crate) fn revoke(&self, fingerprint: Fingerprint) -> oneshot::Receiver<io::Result<()>> {
+        self.write(|store| store.revoke(fingerprint));
+        self.save()
+    }
+
+    /// Saves the list now.
+    pub(crate) fn save(&self) -> oneshot::Receiver<io::Result<()>> {
+        let (saved, result) = oneshot::channel();
+        // Without a saver the receiver reports a closed channel, which callers treat as a failure.
+        let _ = self.saver.send(Some(saved));
+        result
+    }
+
+    /// Writes the list whenever it changed, until the list is dropped. Runs once.
+    pub(crate) async fn keep_saved(self: std::sync::Arc<Self>) {
+        let taken = self.saves.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut saves) = taken else { return };
+        while let Some(request) = saves.recv().await {
+            let mut waiting: Vec<Saved> = request.into_iter().collect();
+            if waiting.is_empty() {
+                tokio::time::sleep(GATHER).await;
+            }
+            while let Ok(request) = saves.try_recv() {
+                waiting.extend(request);
+            }
+            let result = self.write_file().await;
+            if let Err(error) = &result {
+                tracing::error!(%error, "the trust list could not be saved");
+            }
+            for saved in waiting {
+                let result = result.as_ref().map(|()| ()).map_err(|e| io::Error::other(e.to_string()));
+                let _ = saved.send(result);
+            }
+        }
+    }
+
+    async fn write_file(&self) -> io::Result<()> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        let store = self.read(TrustStore::clone);
+        tokio::task::spawn_blocking(move || TrustFile::save(&path, &store))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    fn read<T>(&self, with: impl FnOnce(&TrustStore) -> T) -> T {
+        with(&self.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, with: impl FnOnce(&mut TrustStore) -> T) -> T {
+        with(&mut self.store.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl TrustView for SharedTrust {
+    fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
+        self.read(|store| store.judge(entity, key))
+    }
+
+    fn admit(
+        &self,
+        entity: &EntityId,
+        key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Admission, TrustError> {
+        let admission = self.write(|store| store.admit(entity, key, now))?;
+        if admission == Admission::Unrecorded {
+            tracing::warn!(%entity, "the trust list is full: this entity's key is not remembered");
+        } else {
+            let _ = self.saver.send(None);
+        }
+        Ok(admission)
+    }
+
+    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
+        self.read(|store| store.get(entity).map(|entry| entry.level))
+    }
+}
+
+fn line(entity: &EntityId, entry: &peer_protocol::identity::TrustEntry) -> TrustLine {
+    TrustLine {
+        entity: entity.clone(),
+        fingerprint: entry.fingerprint,
+        level: entry.level,
+        first_seen: entry.first_seen,
+        last_seen: entry.last_seen,
+    }
+}

@@ -1,0 +1,158 @@
+//! Running nodes as processes, driven from the command line.
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use support::{Ended, Home};
+
+const ANY: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// A process that is killed when dropped.
+struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits for the end; returns exit code and standard error.
+    fn end(mut self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let errors = std::io::read_to_string(self.child.stderr.take().unwrap()).unwrap();
+        (self.child.wait().unwrap().code(), errors)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A node, and what it told when it started.
+fn node(home: &Home, arguments: &[&str]) -> (Process, Value) {
+    let arguments = [&["run", "--json", "--listen", ANY], arguments].concat();
+    let mut process = Process::start(home.command(&arguments));
+    let line = process.line();
+    assert!(!line.is_empty(), "{:?}", process.end());
+    (process, serde_json::from_str(&line).unwrap())
+}
+
+#[test]
+fn a_node_runs_without_any_set_up_and_stops_when_told() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let home = Home::new();
+        let (process, started) = node(&home, &[]);
+        let listen = started["listen"][0].as_str().unwrap();
+        let peer_id = started["peer_id"].as_str().unwrap();
+        assert!(listen.starts_with("/ip4/127.0.0.1/tcp/") && listen.ends_with(peer_id), "{listen}");
+        let status = home.peer(&["status", "--json"]).json();
+        for key in ["entity", "fingerprint", "peer_id", "listen"] {
+            assert_eq!(status[key], started[key], "{key}");
+        }
+        assert_eq!(home.peer(&["id", "--json"]).json()["peer_id"], peer_id);
+        assert_eq!(home.peer(&["peers", "--json"]).json(), Value::Array(Vec::new()));
+        process.signal(signal);
+        let (code, errors) = process.end();
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(errors.contains("made a new key"), "{errors}");
+        assert!(!home.path("api.sock").exists());
+        home.peer(&["status"]).failed(3, &["no node runs on"]);
+    }
+}
+
+#[test]
+fn a_second_node_on_the_same_directory_is_refused() {
+    let home = Home::initialised();
+    let (process, _) = node(&home, &[]);
+    let second = home.peer(&["run", "--listen", ANY]);
+    second.failed(8, &["another node", &process.child.id().to_string(), "--data-dir"]);
+    assert_eq!(home.peer(&["status"]).code, Some(0), "the first goes on");
+}
+
+#[test]
+fn a_node_that_was_killed_can_be_started_again() {
+    let home = Home::initialised();
+    let (process, first) = node(&home, &[]);
+    process.signal(Signal::SIGKILL);
+    process.end();
+    assert!(home.path("api.sock").exists(), "its socket stays behind");
+    home.peer(&["status"]).failed(3, &["no node runs on"]);
+    let (_process, second) = node(&home, &[]);
+    assert_eq!(second["peer_id"], first["peer_id"]);
+    assert_eq!(home.peer(&["status"]).code, Some(0));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
+    let home = Home::initialised();
+    home.peer(&["run", "--listen", &address]).failed(8, &[&address, "--listen"]);
+    assert!(!home.path("api.sock").exists());
+}
+
+#[test]
+fn two_nodes_talk_and_a_shell_command_is_the_agent() {
+    let (alice, bob) = (Home::initialised(), Home::new());
+    assert_eq!(bob.peer(&["init", "--entity", "entity_b"]).code, Some(0));
+    let (_alice_node, _) = node(&alice, &[]);
+    let (bob_node, started) = node(&bob, &[]);
+    let address = started["listen"][0].as_str().unwrap();
+    let connected = alice.peer(&["connect", address, "--json"]).json();
+    assert_eq!((&connected["entity"], &connected["encrypted"]), (&"entity_b".into(), &true.into()));
+    assert_eq!(connected["session"]["state"], "READY");
+
+    let listening = ["listen", "--exec", "tr a-z A-Z; printf %s \" $PEER_FROM\""];
+    let agent = Process::start(bob.command(&listening));
+    let begun = Instant::now();
+    while bob.peer(&["status", "--json"]).json()["agents"] == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+    let answer: Ended = alice.peer(&["talk", "entity_b", "hello"]);
+    assert_eq!((answer.code, answer.out.as_str()), (Some(0), "HELLO entity_a"), "{}", answer.err);
+    assert_eq!(alice.peer(&["alive", "entity_b"]).code, Some(0));
+    alice.peer(&["talk", "nobody", "hello"]).failed(4, &["nobody", "peer peers"]);
+
+    let fingerprint = started["fingerprint"].as_str().unwrap();
+    let pin: Vec<&str> =
+        ["trust", "pin", "entity_b"].into_iter().chain(fingerprint.split(' ')).collect();
+    assert_eq!(alice.peer(&pin).code, Some(0));
+    assert!(alice.peer(&["trust", "list"]).out.contains("pinned"));
+
+    bob_node.signal(Signal::SIGTERM);
+    assert_eq!(bob_node.end().0, Some(0));
+    let (code, errors) = agent.end();
+    assert_eq!(code, Some(3), "{errors}");
+    assert!(errors.contains("has stopped"), "{errors}");
+    let dead = alice.peer(&["alive", "entity_b", "--timeout", "2s"]);
+    assert_eq!(dead.code, Some(4), "{}{}", dead.out, dead.err);
+}
