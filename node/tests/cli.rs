@@ -76,10 +76,14 @@ fn init_makes_a_private_key_once() {
         assert_eq!(fs::metadata(home.path(name)).unwrap().mode() & 0o7777, mode, "{name}");
     }
     let key = fs::read(home.path("key")).unwrap();
+    let config = fs::read(home.path("config.toml")).unwrap();
+    fs::remove_file(home.path("config.toml")).unwrap();
     home.peer(&["init"]).failed(7, &["never overwritten", "mv "]);
     let again = home.peer(&["--json", "init"]);
     assert_eq!((again.code, again.json()["error"]["kind"].as_str()), (Some(7), Some("key_exists")));
     assert_eq!(fs::read(home.path("key")).unwrap(), key);
+    assert!(!home.path("config.toml").exists(), "it changes nothing at all");
+    fs::write(home.path("config.toml"), config).unwrap();
 
     let id = home.peer(&["id"]);
     assert_eq!(id.code, Some(0));

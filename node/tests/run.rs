@@ -131,14 +131,22 @@ fn two_nodes_talk_and_a_shell_command_is_the_agent() {
     assert_eq!((&connected["entity"], &connected["encrypted"]), (&"entity_b".into(), &true.into()));
     assert_eq!(connected["session"]["state"], "READY");
 
-    let listening = ["listen", "--exec", "tr a-z A-Z; printf %s \" $PEER_FROM\""];
-    let agent = Process::start(bob.command(&listening));
+    let listening =
+        ["listen", "--exec", "tr a-z A-Z; printf ' %s' $PEER_FROM ${PEER_STATUS-unset}"];
+    let mut command = bob.command(&listening);
+    command.env("PEER_STATUS", "of another message");
+    let agent = Process::start(command);
     let begun = Instant::now();
     while bob.peer(&["status", "--json"]).json()["agents"] == 0 {
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
     let answer: Ended = alice.peer(&["talk", "entity_b", "hello"]);
-    assert_eq!((answer.code, answer.out.as_str()), (Some(0), "HELLO entity_a"), "{}", answer.err);
+    assert_eq!(
+        (answer.code, answer.out.as_str()),
+        (Some(0), "HELLO entity_a unset"),
+        "{}",
+        answer.err
+    );
     assert_eq!(alice.peer(&["alive", "entity_b"]).code, Some(0));
     alice.peer(&["talk", "nobody", "hello"]).failed(4, &["nobody", "peer peers"]);
 

@@ -7,4 +7,6 @@
 )]
 
 pub mod people;
+#[cfg(feature = "nodes")]
+pub mod processes;
 pub mod simulation;

@@ -9,7 +9,6 @@ mod exit;
 mod id;
 mod init;
 mod listen;
-mod node_stub;
 mod output;
 mod peers;
 mod report;

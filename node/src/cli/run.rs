@@ -10,7 +10,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::error::CliError;
 use super::exit::Exit;
 use super::id::identity;
-use super::node_stub::{Node, StartError};
 use super::output::Output;
 use super::status::addresses;
 use crate::api::Server;
@@ -19,6 +18,7 @@ use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::model::Status;
+use crate::node::{Node, StartError};
 use crate::paths::DataDir;
 use crate::trust_file::TrustFile;
 

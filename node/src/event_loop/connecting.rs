@@ -51,6 +51,9 @@ impl EventLoop {
         let dial = opts.connection_id();
         match self.swarm.dial(opts) {
             Ok(()) => {
+                if let Some(known) = peer.and_then(|id| self.directory.get_mut(&id)) {
+                    known.redial.dialing();
+                }
                 connecting.dial = Some(dial);
                 self.connecting.push(connecting);
             }

@@ -8,7 +8,7 @@ use crate::cbor;
 use crate::envelope::{Envelope, EnvelopeKind};
 use crate::error::ErrorCode;
 use crate::id::{MessageId, Nonce, SessionId};
-use crate::message::ErrorReport;
+use crate::message::{ErrorReport, Message, UnknownKind};
 use crate::time::Now;
 
 /// Pause before a record is sent again to a peer that is not ready yet.
@@ -50,17 +50,26 @@ impl Link {
         });
         let Some((id, opened)) = opened else { return self.lost(content, now) };
         self.sessions.confirmed(id, now.instant);
-        // Answers were asked for: they cost the peer no tokens, whatever rides in them. What is
-        // refused here comes again as a request, and is refused there.
-        let messages = opened.messages.into_iter().map(|message| (message, Ok(())));
-        let outcome = self.take_in(messages, now);
-        self.owe(&outcome.received, now.instant);
-        self.end_if_closed(id, outcome.closed);
+        let closed = self.take_in_answer(opened.messages, now);
+        self.end_if_closed(id, closed);
         if let Content::Sealed { messages, .. } = content {
             for id in messages {
                 self.outbox.retry(id, now.instant);
             }
         }
+    }
+
+    /// Takes in what an answer holds; returns why the peer closed the session, if it did.
+    pub(super) fn take_in_answer(
+        &mut self,
+        messages: Vec<Result<Message, UnknownKind>>,
+        now: Now,
+    ) -> Option<String> {
+        // Answers were asked for: they cost the peer no tokens, whatever rides in them. What is
+        // refused here comes again as a request, and is refused there.
+        let outcome = self.take_in(messages.into_iter().map(|message| (message, Ok(()))), now);
+        self.owe(&outcome.received, now.instant);
+        outcome.closed
     }
 
     /// The peer answers with an error outside the session. It is signed, and names the request.

@@ -185,8 +185,9 @@ impl Link {
             self.sessions.next_tick(),
             self.outbox.next_tick(),
             self.held.front().map(|held| held.until),
-            self.owed_at.filter(|_| self.connected),
+            self.next_receipt_tick(now),
             self.next_unresponsive_tick(),
+            self.next_reminder(),
         ]
         .into_iter()
         .flatten()

@@ -11,6 +11,7 @@ use crate::envelope::{Envelope, EnvelopeKind};
 use crate::error::ErrorCode;
 use crate::handshake::{
     Context, Expected, Handshake, HandshakeError, HandshakeKind, Phase, Progress, Role,
+    ThreeWayState,
 };
 use crate::rate_limit::RateClass;
 use crate::session::Session;
@@ -32,8 +33,13 @@ macro_rules! context {
 /// Pauses between attempts.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// Pause after the peer said that it has begun a handshake itself.
+/// Pause after the peer said that another handshake is under way: most likely its own, which then
+/// makes this side's unnecessary; otherwise an earlier one of this side, which gets stale soon.
 const YIELD: Duration = Duration::from_millis(250);
+const YIELD_AGAIN: Duration = Duration::from_secs(1);
+
+/// A handshake of the peer that it has left alone for this long does not keep it from another one.
+const STALE: Duration = Duration::from_secs(2);
 
 /// The handshake under way, and when to begin another.
 #[derive(Default)]
@@ -43,8 +49,11 @@ pub(super) struct Opening {
     machine: Option<Handshake>,
     /// The three-way handshake yields a session before the peer has confirmed that it has one too.
     unconfirmed: Option<Session>,
+    /// When a step of the peer's handshake was last answered.
+    answered_at: Instant,
     attempt: u64,
     failures: u32,
+    yielded: bool,
     retry_at: Option<Instant>,
     six_step_only: bool,
 }
@@ -56,6 +65,7 @@ impl Opening {
 
     pub(super) const fn reset_backoff(&mut self) {
         self.failures = 0;
+        self.yielded = false;
         self.retry_at = None;
     }
 
@@ -66,9 +76,11 @@ impl Opening {
     }
 
     fn back_off(&mut self, pause: Option<Duration>, jitter: u32, now: Instant) {
-        let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(MAX_BACKOFF);
-        self.failures = self.failures.saturating_add(1);
-        let pause = pause.unwrap_or(doubled);
+        let pause = pause.unwrap_or_else(|| {
+            let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10));
+            self.failures = self.failures.saturating_add(1);
+            doubled.min(MAX_BACKOFF)
+        });
         // Up to half as much again, so that two sides do not stay in step.
         self.retry_at =
             Some(now + pause + pause.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 2.0));
@@ -108,16 +120,10 @@ impl Link {
         if let Err(limited) = self.limiter.take(&profile, RateClass::Handshake, now.instant) {
             return self.refuse_for_now(exchange, envelope, limited, now);
         }
-        if let Some(machine) = &self.opening.machine {
-            let own_key = self.config.handshake.identity.public_key();
-            let yields = machine.role() == Role::Initiator
-                && machine.is_just_sent()
-                && *own_key > self.peer_key;
-            if !yields {
-                let detail = "another handshake with this peer is under way";
-                let code = ErrorCode::HandshakeInProgress;
-                return self.refuse(exchange, Some(envelope), code, detail, now);
-            }
+        if !self.yields_to_peer(now.instant) {
+            let detail = "another handshake with this peer is under way";
+            let code = ErrorCode::HandshakeInProgress;
+            return self.refuse(exchange, Some(envelope), code, detail, now);
         }
         let expected = Expected::key(self.peer_key);
         let mut cx = context!(self, now);
@@ -125,7 +131,6 @@ impl Link {
             Ok((machine, progress)) => {
                 // Of two that begin at once the smaller key stays initiator; this side yields.
                 self.opening.attempt += 1;
-                self.opening.unconfirmed = None;
                 self.opening.machine = Some(machine);
                 self.answer_step(exchange, progress, now);
             }
@@ -133,6 +138,18 @@ impl Link {
                 self.refuse(exchange, Some(envelope), (&error).into(), &error.to_string(), now);
                 self.report_failed_start(&error);
             }
+        }
+    }
+
+    /// Whether a handshake that the peer begins now may go on: none is under way, or only one that
+    /// this side has just begun and that gives way to the smaller key's, or one that the peer began
+    /// and, as it begins again, has given up.
+    fn yields_to_peer(&self, now: Instant) -> bool {
+        let own_key = self.config.handshake.identity.public_key();
+        match self.opening.machine.as_ref().map(|machine| (machine.role(), machine)) {
+            Some((Role::Initiator, machine)) => machine.is_just_sent() && *own_key > self.peer_key,
+            Some((Role::Responder, _)) => now.since(self.opening.answered_at) >= STALE,
+            None => self.opening.unconfirmed.is_none(),
         }
     }
 
@@ -175,7 +192,13 @@ impl Link {
         let mut cx = context!(self, now);
         match machine.handle(&envelope, &mut cx) {
             Ok(progress) => self.go_on(Role::Initiator, progress, now),
-            Err(error) => self.handshake_failed(Role::Initiator, &error, now),
+            Err(error) => {
+                // Only what the peer signed says anything about the peer; anything else is noise, or
+                // the work of somebody in between, and the next attempt may do better.
+                let fatal = is_final(&error) && envelope.verify(&self.peer_key).is_ok();
+                let (code, detail) = ((&error).into(), error.to_string());
+                self.give_up(Role::Initiator, code, detail, fatal, None, now);
+            }
         }
     }
 
@@ -188,7 +211,11 @@ impl Link {
         retry_after: Option<Duration>,
         now: Now,
     ) {
-        if attempt != self.opening.attempt || self.opening.machine.is_none() {
+        if attempt != self.opening.attempt {
+            return;
+        }
+        self.drop_unconfirmed(code, detail, now);
+        if self.opening.machine.is_none() {
             return;
         }
         let three_way = self.opening.machine.as_ref().map(Handshake::kind);
@@ -197,7 +224,10 @@ impl Link {
                 self.opening.six_step_only = true;
                 (Some(Duration::ZERO), false)
             }
-            ErrorCode::HandshakeInProgress => (Some(YIELD), false),
+            ErrorCode::HandshakeInProgress => {
+                let again = std::mem::replace(&mut self.opening.yielded, true);
+                (Some(if again { YIELD_AGAIN } else { YIELD }), false)
+            }
             ErrorCode::RateLimited => (retry_after, false),
             ErrorCode::InvalidVersion
             | ErrorCode::InvalidSignature
@@ -225,19 +255,35 @@ impl Link {
     }
 
     pub(super) fn abandon_handshake(&mut self, why: &str, now: Now) {
-        if self.opening.unconfirmed.take().is_some() {
-            self.opening.back_off(None, 0, now.instant);
-        }
+        let code = ErrorCode::InvalidState;
+        self.drop_unconfirmed(code, why, now);
         if let Some(role) = self.opening.machine.as_ref().map(Handshake::role) {
-            let code = ErrorCode::InvalidState;
             self.give_up(role, code, why.to_owned(), false, None, now);
         }
     }
 
+    /// Forgets the session of a three-way handshake whose last message came to nothing.
+    fn drop_unconfirmed(&mut self, code: ErrorCode, detail: &str, now: Now) {
+        if self.opening.unconfirmed.take().is_none() {
+            return;
+        }
+        let jitter = self.rng.next_u32();
+        self.opening.back_off(None, jitter, now.instant);
+        self.events.push_back(Event::HandshakeFailed {
+            role: Role::Initiator,
+            phase: Phase::ThreeWay(ThreeWayState::Closed),
+            code,
+            detail: detail.to_owned(),
+            fatal: false,
+        });
+    }
+
     pub(super) fn tick_handshake(&mut self, now: Now) {
-        let over = |started: Instant| now.instant.since(started) > self.config.handshake.timeout;
+        let timeout = self.config.handshake.timeout;
+        let over = |started: Instant| now.instant.since(started) > timeout;
         if self.opening.unconfirmed.as_ref().is_some_and(|session| over(session.established())) {
-            self.opening.unconfirmed = None;
+            let error = HandshakeError::TimedOut;
+            self.drop_unconfirmed((&error).into(), &error.to_string(), now);
         }
         let Some(machine) = &self.opening.machine else { return };
         if over(machine.started()) {
@@ -248,17 +294,20 @@ impl Link {
 
     pub(super) fn next_handshake_tick(&self, now: Instant) -> Option<Instant> {
         let limit = self.config.handshake.timeout + Duration::from_millis(1);
-        if let Some(machine) = &self.opening.machine {
-            return Some(machine.started() + limit);
-        }
-        if let Some(session) = &self.opening.unconfirmed {
-            return Some(session.established() + limit);
-        }
+        let machine = self.opening.machine.as_ref().map(Handshake::started);
+        let unconfirmed = self.opening.unconfirmed.as_ref().map(Session::established);
+        let handshake = match machine.or(unconfirmed) {
+            Some(started) => Some(started + limit),
+            None => self.next_start(now).filter(|_| self.connected),
+        };
+        [handshake, self.sessions.sendable_at(now)].into_iter().flatten().min()
+    }
+
+    /// When to begin a handshake, while none is under way.
+    fn next_start(&self, now: Instant) -> Option<Instant> {
         let renewal = self.sessions.newest().map(Session::renew_at);
         let due = if self.needs_session(now) { Some(now) } else { renewal };
-        let usable = self.sessions.sendable_at(now);
-        let due = due.map(|at| self.opening.retry_at.map_or(at, |retry| retry.max(at)));
-        [due.filter(|_| self.connected), usable].into_iter().flatten().min()
+        due.map(|at| self.opening.retry_at.map_or(at, |retry| retry.max(at)))
     }
 
     /// Whether a handshake should be under way: none of the sessions will do for what is wanted.
@@ -288,6 +337,7 @@ impl Link {
     /// Answers a step of the peer's handshake.
     fn answer_step(&mut self, exchange: ExchangeId, progress: Progress, now: Now) {
         self.report_steps(Role::Responder, &progress);
+        self.opening.answered_at = now.instant;
         let id = progress.session.as_ref().map(Session::id);
         if let Some(session) = progress.session {
             self.install(session, now);
@@ -302,14 +352,19 @@ impl Link {
 
     /// The peer's first record in a session of the three-way handshake.
     fn on_confirmed(&mut self, envelope: Envelope, now: Now) {
-        let Some(mut session) = self.opening.unconfirmed.take() else { return };
+        let Some(session) = &mut self.opening.unconfirmed else { return };
         let opened = session
             .open(envelope, &self.config.handshake.identity, now)
             .and_then(|record| session.accept(record, now));
-        if opened.is_ok() {
-            self.install(session, now);
-        } else {
-            self.opening.back_off(None, 0, now.instant);
+        match opened {
+            Ok(opened) => {
+                let Some(session) = self.opening.unconfirmed.take() else { return };
+                let id = session.id();
+                self.install(session, now);
+                let closed = self.take_in_answer(opened.messages, now);
+                self.end_if_closed(id, closed);
+            }
+            Err(error) => self.drop_unconfirmed((&error).into(), &error.to_string(), now),
         }
     }
 
@@ -328,7 +383,9 @@ impl Link {
             took: session.handshake_took(),
             expires: session.expires(),
         }));
-        self.sessions.install(session, now.instant);
+        if let Some(id) = self.sessions.install(session, now.instant) {
+            self.events.push_back(Event::SessionEnded { id, why: Ended::Expired });
+        }
     }
 
     pub(super) fn session_lost(&mut self, id: crate::id::SessionId, why: Ended) {
@@ -355,9 +412,7 @@ impl Link {
     }
 
     fn handshake_failed(&mut self, role: Role, error: &HandshakeError, now: Now) {
-        let fatal = role == Role::Initiator
-            && !matches!(error, HandshakeError::TimedOut | HandshakeError::Replay(_));
-        self.give_up(role, error.into(), error.to_string(), fatal, None, now);
+        self.give_up(role, error.into(), error.to_string(), false, None, now);
     }
 
     /// Ends the handshake under way. After a fatal failure nothing that waits can be sent either.
@@ -386,5 +441,37 @@ impl Link {
             }
         }
         self.events.push_back(Event::HandshakeFailed { role, phase, code, detail, fatal });
+    }
+}
+
+/// Whether a new attempt would meet with the same error: it is about who the peer is, what it speaks,
+/// or this side's trust rules, not about what got lost or mixed up on the way.
+const fn is_final(error: &HandshakeError) -> bool {
+    use HandshakeError as E;
+    match error {
+        E::ThreeWayDisabled
+        | E::Address { .. }
+        | E::Body(_)
+        | E::Parameter { .. }
+        | E::Key(_)
+        | E::KeyMismatch { .. }
+        | E::OwnKey
+        | E::Trust(_)
+        | E::LowOrder(_)
+        | E::NoCommon { .. }
+        | E::NotOffered { .. }
+        | E::Confirmation
+        | E::FirstRecord(_) => true,
+        E::State(_)
+        | E::ThreeWayState(_)
+        | E::Unexpected { .. }
+        | E::TimedOut
+        | E::Replay(_)
+        | E::Sequence { .. }
+        | E::Session { .. }
+        | E::Signature(_)
+        | E::Transcript
+        | E::ChallengeExpired
+        | E::ChallengeInvalid => false,
     }
 }

@@ -1,6 +1,6 @@
 //! Messages on their way out, until they are acknowledged, refused or out of time.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::event::QueueFull;
@@ -18,8 +18,10 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Waiting,
-    Delayed,
+    /// In `waiting`, under this number.
+    Waiting(i64),
+    /// In `delayed`, until then.
+    Delayed(Instant),
     UnderWay,
 }
 
@@ -37,12 +39,12 @@ pub(super) struct TimedOut {
     pub(super) sent: bool,
 }
 
-/// Every message is in `entries`, which say where it is. Ids in `waiting` and `delayed` whose entry is
-/// gone, or elsewhere by now, are skipped.
+/// Every message is in `entries`, which say where else it is; nothing else is anywhere.
 #[derive(Default)]
 pub(super) struct Outbox {
     entries: HashMap<MessageId, Entry>,
-    waiting: VecDeque<MessageId>,
+    /// The lowest number goes first.
+    waiting: BTreeMap<i64, MessageId>,
     delayed: BTreeSet<(Instant, MessageId)>,
     deadlines: BTreeSet<(Instant, MessageId)>,
     bytes: usize,
@@ -50,21 +52,23 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Queues a message. One that is here already stays as it is.
     pub(super) fn push(&mut self, message: Message, deadline: Instant) -> Result<(), QueueFull> {
+        let id = message.id;
+        if self.entries.contains_key(&id) {
+            return Ok(());
+        }
         if self.entries.len() >= MAX_QUEUED_MESSAGES {
             return Err(QueueFull::Messages);
         }
         if self.bytes + message.body.len() > MAX_QUEUED_BYTES {
             return Err(QueueFull::Bytes);
         }
-        let id = message.id;
         self.bytes += message.body.len();
         self.deadlines.insert((deadline, id));
-        self.waiting.push_back(id);
-        self.entries.insert(
-            id,
-            Entry { message, deadline, failures: 0, sent: false, place: Place::Waiting },
-        );
+        let place = Place::UnderWay;
+        self.entries.insert(id, Entry { message, deadline, failures: 0, sent: false, place });
+        self.wait_last(id);
         Ok(())
     }
 
@@ -86,21 +90,19 @@ impl Outbox {
         let mut batch = Vec::new();
         let mut len = 0;
         while batch.len() < MAX_BATCH - 1
-            && let Some(id) = self.waiting.pop_front()
+            && let Some((number, id)) = self.waiting.pop_first()
         {
-            let waits = |entry: &&mut Entry| entry.place == Place::Waiting;
-            let Some(entry) = self.entries.get_mut(&id).filter(waits) else { continue };
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
             let size = entry.message.body.len();
             if !batch.is_empty() && len + size > BATCH_TARGET_LEN {
-                self.waiting.push_front(id);
+                self.waiting.insert(number, id);
                 break;
             }
+            entry.place = Place::UnderWay;
             if let Err(until) = self.pacer.admit(entry.message.kind, now) {
-                entry.place = Place::Delayed;
-                self.delayed.insert((until, id));
+                self.delay(id, until);
                 continue;
             }
-            entry.place = Place::UnderWay;
             entry.sent = true;
             len += size;
             batch.push(entry.message.clone());
@@ -120,10 +122,7 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&id).filter(under_way) else { return };
         entry.failures += 1;
         match entry.failures.checked_sub(2) {
-            None => {
-                entry.place = Place::Waiting;
-                self.waiting.push_front(id);
-            }
+            None => self.wait_first(id),
             Some(doublings) => {
                 let pause = FIRST_BACKOFF.saturating_mul(1 << doublings.min(10)).min(MAX_BACKOFF);
                 self.delay(id, now + pause);
@@ -131,18 +130,34 @@ impl Outbox {
         }
     }
 
-    /// A message waits until `at`; unless it is gone by then, it is sent again.
+    /// A message waits until `at`; unless it is gone by then, it is sent again. One that is yet to be
+    /// sent stays where it is.
     pub(super) fn delay(&mut self, id: MessageId, at: Instant) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.place = Place::Delayed;
-            self.delayed.insert((at, id));
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        match entry.place {
+            Place::Waiting(_) => return,
+            Place::Delayed(until) => {
+                self.delayed.remove(&(until, id));
+            }
+            Place::UnderWay => {}
         }
+        entry.place = Place::Delayed(at);
+        self.delayed.insert((at, id));
     }
 
     /// The message is done with; returns it if it was here.
     pub(super) fn remove(&mut self, id: MessageId) -> Option<Message> {
         let entry = self.entries.remove(&id)?;
         self.deadlines.remove(&(entry.deadline, id));
+        match entry.place {
+            Place::Waiting(number) => {
+                self.waiting.remove(&number);
+            }
+            Place::Delayed(until) => {
+                self.delayed.remove(&(until, id));
+            }
+            Place::UnderWay => {}
+        }
         self.bytes -= entry.message.body.len();
         Some(entry.message)
     }
@@ -164,11 +179,7 @@ impl Outbox {
             && at <= now
         {
             self.delayed.pop_first();
-            let delayed = |entry: &&mut Entry| entry.place == Place::Delayed;
-            if let Some(entry) = self.entries.get_mut(&id).filter(delayed) {
-                entry.place = Place::Waiting;
-                self.waiting.push_back(id);
-            }
+            self.wait_last(id);
         }
         let mut over = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.first()
@@ -186,5 +197,22 @@ impl Outbox {
         let delayed = self.delayed.first().map(|(at, _)| *at);
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         [delayed, deadline].into_iter().flatten().min()
+    }
+
+    fn wait_first(&mut self, id: MessageId) {
+        let number = self.waiting.first_key_value().map_or(0, |(number, _)| number - 1);
+        self.wait(id, number);
+    }
+
+    fn wait_last(&mut self, id: MessageId) {
+        let number = self.waiting.last_key_value().map_or(0, |(number, _)| number + 1);
+        self.wait(id, number);
+    }
+
+    fn wait(&mut self, id: MessageId, number: i64) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.place = Place::Waiting(number);
+            self.waiting.insert(number, id);
+        }
     }
 }

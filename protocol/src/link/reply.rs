@@ -7,6 +7,7 @@ use crate::envelope::{self, Envelope, EnvelopeKind, Header};
 use crate::error::ErrorCode;
 use crate::id::{MessageId, Nonce, SessionId};
 use crate::identity::EntityId;
+use crate::limits::MAX_BATCH;
 use crate::message::{Body, ErrorReport, Message, Receipt, ReceiptStatus};
 use crate::rate_limit::{Quota, RateLimited, RateProfile};
 use crate::time::{Instant, Now};
@@ -58,13 +59,15 @@ impl Link {
     pub(super) fn answer_held(&mut self, held: Held, now: Now) {
         let Held { exchange, session, received, refused, .. } = held;
         self.owe(&received, now.instant);
-        let mut batch = refused;
+        if !refused.is_empty() {
+            // Nothing rides with refusals: together they could be more than one envelope holds.
+            return self.answer_sealed(exchange, session, refused, now);
+        }
         let riding = self.outbox.take_batch(now.instant);
         for message in &riding {
             self.outbox.delay(message.id, now.instant + self.config.answer_timeout);
         }
-        batch.extend(riding);
-        self.answer_sealed(exchange, session, batch, now);
+        self.answer_sealed(exchange, session, riding, now);
     }
 
     /// Seals `messages`, with the receipts that are owed, into an answer.
@@ -78,7 +81,8 @@ impl Link {
         let receipts = std::mem::take(&mut self.owed);
         self.owed_at = None;
         let mut batch = self.receipt(&receipts);
-        batch.extend(messages);
+        // What is left out here, of too many refusals, is refused when it comes again.
+        batch.extend(messages.into_iter().take(MAX_BATCH - 1));
         if batch.is_empty() {
             let nothing = Receipt { status: ReceiptStatus::Received, message_ids: Vec::new() };
             batch.extend(Message::new(self.rng.as_mut(), &Body::from(nothing), None));

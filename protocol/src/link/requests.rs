@@ -97,6 +97,15 @@ impl Link {
         }
     }
 
+    /// When receipts that are owed go out on their own. While there is nothing to send them with, the
+    /// clock makes no difference: whatever ends that flushes them.
+    pub(super) fn next_receipt_tick(&self, now: Instant) -> Option<Instant> {
+        let can_send = self.connected
+            && self.sessions.has_sendable(now)
+            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT;
+        self.owed_at.filter(|_| can_send)
+    }
+
     /// Tells the owner once that requests go unanswered on a connection that looks alive.
     pub(super) fn tick_unresponsive(&mut self, now: Now) {
         if self.next_unresponsive_tick().is_some_and(|at| at <= now.instant) {
@@ -119,13 +128,22 @@ impl Link {
     fn seek_session(&mut self, now: Now) {
         if self.connected {
             self.seek_handshake(now);
-        } else if self.opening.wanted || !self.outbox.is_empty() {
+        } else if self.needs_connection() {
             let due = self.asked_for_connection.is_none_or(|at| at + REMIND <= now.instant);
             if due {
                 self.asked_for_connection = Some(now.instant);
                 self.events.push_back(Event::NeedConnection);
             }
         }
+    }
+
+    fn needs_connection(&self) -> bool {
+        !self.connected && (self.opening.wanted || !self.outbox.is_empty())
+    }
+
+    /// When the owner is to be reminded that a connection is needed.
+    pub(super) fn next_reminder(&self) -> Option<Instant> {
+        self.asked_for_connection.filter(|_| self.needs_connection()).map(|at| at + REMIND)
     }
 
     fn has_something_due(&self, now: Instant) -> bool {

@@ -17,8 +17,16 @@ const WAIT_ALONE: Duration = Duration::from_millis(50);
 
 struct Held {
     session: Session,
+    /// Whether it is certain that the peer has this session too.
+    confirmed: bool,
     send_from: Instant,
     until: Instant,
+}
+
+impl Held {
+    fn may_send(&self, now: Instant) -> bool {
+        self.send_from <= now && self.session.can_send(now)
+    }
 }
 
 /// Newest last.
@@ -28,32 +36,40 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn install(&mut self, session: Session, now: Instant) {
-        let older = self.held.iter().any(|held| held.session.can_send(now));
+    /// Takes a session into use; returns the one that has to go for it, if there are too many.
+    pub(super) fn install(&mut self, session: Session, now: Instant) -> Option<SessionId> {
+        let usable = self.held.iter().filter(|held| held.session.can_send(now));
+        let older = usable.map(|held| held.until).max();
         let send_from = match (session.role(), older) {
             (Role::Initiator, _) => now,
-            (Role::Responder, true) => now + WAIT_WITH_OLDER,
-            (Role::Responder, false) => now + WAIT_ALONE,
+            (Role::Responder, Some(until)) => {
+                until.min(now + WAIT_WITH_OLDER).max(now + WAIT_ALONE)
+            }
+            (Role::Responder, None) => now + WAIT_ALONE,
         };
         let until = session.expires();
-        self.held.push(Held { session, send_from, until });
-        if send_from <= now {
+        let confirmed = session.role() == Role::Initiator;
+        self.held.push(Held { session, confirmed, send_from, until });
+        if confirmed {
             self.retire_older(now);
         }
-        if self.held.len() > MAX_SESSIONS_PER_PEER {
-            self.held.remove(0);
+        if self.held.len() <= MAX_SESSIONS_PER_PEER {
+            return None;
         }
+        // An older one that the peer never used is one that it does not have: its handshake broke off
+        // at the last step. Those go before the one in use.
+        let newest = self.held.len() - 1;
+        let unused = self.held.iter().take(newest).position(|held| !held.confirmed);
+        Some(self.held.remove(unused.unwrap_or(0)).session.id())
     }
 
     /// The peer used this session: it is ready there too.
     pub(super) fn confirmed(&mut self, id: SessionId, now: Instant) {
-        if let Some(held) = self.held.last_mut()
-            && held.session.id() == id
-            && held.send_from > now
-        {
-            held.send_from = now;
+        if let Some(held) = self.held.iter_mut().find(|held| held.session.id() == id) {
+            held.confirmed = true;
+            held.send_from = held.send_from.min(now);
         }
-        if self.held.last().is_some_and(|held| held.send_from <= now) {
+        if self.held.last().is_some_and(|held| held.confirmed) {
             self.retire_older(now);
         }
     }
@@ -69,11 +85,13 @@ impl Sessions {
 
     /// The newest session that may send now.
     pub(super) fn sendable(&mut self, now: Instant) -> Option<&mut Session> {
-        self.held
-            .iter_mut()
-            .rev()
-            .find(|held| held.send_from <= now && held.session.can_send(now))
-            .map(|held| &mut held.session)
+        let sendable = |held: &&mut Held| held.may_send(now);
+        self.held.iter_mut().rev().find(sendable).map(|held| &mut held.session)
+    }
+
+    /// Whether any session may send now.
+    pub(super) fn has_sendable(&self, now: Instant) -> bool {
+        self.held.iter().any(|held| held.may_send(now))
     }
 
     /// When a session that may not send yet will; `None` if nothing waits for that.

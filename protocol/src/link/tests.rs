@@ -389,3 +389,78 @@ fn silence_on_an_open_connection_is_noticed() {
     pair.pass(Duration::from_secs(3));
     assert!(pair.events[0].contains(&Event::Unresponsive));
 }
+
+/// As many messages as a batch may hold beside a receipt.
+fn full_batch(pair: &mut Pair, body: &Body<'_>) -> Vec<Message> {
+    let message = std::iter::repeat_with(|| Message::new(&mut pair.ids, body, None));
+    message.take(crate::limits::MAX_BATCH - 1).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn refusals_and_waiting_messages_do_not_overfill_an_answer() {
+    let mut pair = Pair::new(|config| config.rate.task.burst = 1);
+    pair.links[0].open(pair.now);
+    pair.settle();
+    let deadline = pair.now.instant + Duration::from_secs(60);
+    for message in full_batch(&mut pair, &result("done").into()) {
+        pair.links[1].outbox.push(message, deadline).unwrap();
+    }
+    let tasks = full_batch(&mut pair, &task("quick").into());
+    pair.links[0].send_now(tasks, pair.now);
+    pair.settle();
+    assert_eq!((pair.messages(0).len(), pair.messages(1).len()), (255, 1));
+}
+
+#[test]
+fn an_answer_may_refuse_every_message_of_the_largest_batch() {
+    let mut pair = Pair::new(|config| config.rate.task.burst = 0);
+    pair.links[0].open(pair.now);
+    pair.settle();
+    let now = pair.now;
+    let mut batch = full_batch(&mut pair, &task("x").into());
+    batch.push(Message::new(&mut pair.ids, &task("x").into(), None).unwrap());
+    // A receipt is due as well; it arrives only if the answer opens.
+    let due = pair.send(0, task("first"), None);
+    while pair.links[0].poll_transmit().is_some() {}
+    pair.links[1].owe(&[due], now.instant);
+    pair.links[0].send_now(batch, now);
+    pair.settle();
+    let receipt = |event: &Event| matches!(event, Event::Receipt { id, .. } if *id == due);
+    assert!(pair.events[0].iter().any(receipt));
+}
+
+#[test]
+fn messages_that_expire_without_a_connection_leave_nothing_behind() {
+    let mut pair = Pair::new(|_| {});
+    for link in &mut pair.links {
+        link.disconnected(pair.now);
+    }
+    for _ in 0..100 {
+        let message = Message::new(&mut pair.ids, &task("x").into(), None).unwrap();
+        let deadline = pair.now.instant + Duration::from_secs(1);
+        pair.links[0].send(message, deadline, pair.now).unwrap();
+        pair.pass(Duration::from_secs(2));
+    }
+    assert_eq!(pair.links[0].queued(), 0);
+    assert!(!pair.links[0].outbox.has_waiting());
+    assert_eq!(pair.links[0].poll_timeout(pair.now.instant), None);
+}
+
+#[test]
+fn the_same_message_twice_is_queued_once() {
+    let mut pair = Pair::new(|_| {});
+    let message = Message::new(&mut pair.ids, &task("x").into(), None).unwrap();
+    let deadline = pair.now.instant + Duration::from_secs(60);
+    for link in &mut pair.links {
+        link.disconnected(pair.now);
+    }
+    for _ in 0..3 {
+        pair.links[0].send(message.clone(), deadline, pair.now).unwrap();
+    }
+    assert_eq!(pair.links[0].queued(), 1);
+    for link in &mut pair.links {
+        link.connected(pair.now);
+    }
+    pair.settle();
+    assert_eq!(pair.messages(1).len(), 1);
+}

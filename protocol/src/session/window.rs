@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::limits::REPLAY_WINDOW;
+use crate::limits::{MAX_RECORDS_PER_KEY, REPLAY_WINDOW};
 
 const WORDS: usize = (REPLAY_WINDOW / 64) as usize;
 
@@ -23,6 +23,12 @@ pub enum WindowError {
         /// The newest number received.
         newest: u64,
     },
+    /// No key seals a record with this number.
+    #[error("record {sequence} lies beyond the {MAX_RECORDS_PER_KEY} that one key may seal")]
+    Beyond {
+        /// The number.
+        sequence: u64,
+    },
 }
 
 /// Which of the newest [`REPLAY_WINDOW`] numbers have been received.
@@ -41,6 +47,10 @@ impl Window {
 
     /// Whether `sequence` may be new; changes nothing.
     pub(super) fn check(&self, sequence: u64) -> Result<(), WindowError> {
+        // A peer that keeps to the limit never gets there; so `next` never has to wrap.
+        if sequence >= MAX_RECORDS_PER_KEY {
+            return Err(WindowError::Beyond { sequence });
+        }
         if sequence >= self.next {
             return Ok(());
         }
@@ -111,11 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_number_of_all_neither_wraps_nor_panics() {
+    fn the_last_number_of_all_is_used_once_and_nothing_lies_beyond_it() {
         let mut window = Window::new();
-        window.mark(u64::MAX - 1);
+        let last = MAX_RECORDS_PER_KEY - 1;
+        assert!(window.check(last).is_ok());
+        window.mark(last);
+        assert_eq!(window.check(last), Err(WindowError::Repeated { sequence: last }));
         assert!(window.check(0).is_err());
-        assert!(window.check(u64::MAX - 1).is_err());
-        assert!(window.check(u64::MAX - 2).is_ok());
+        assert!(window.check(last - 1).is_ok());
+        for sequence in [MAX_RECORDS_PER_KEY, u64::MAX - 1, u64::MAX] {
+            assert_eq!(window.check(sequence), Err(WindowError::Beyond { sequence }));
+        }
     }
 }

@@ -5,12 +5,14 @@
 //! timers that let the clock advance, one answer for each exchange, bounded queues, and a
 //! [`ledger`](Ledger) in which each message is handed over at most once and ends exactly once.
 
+pub mod arena;
 mod chance;
 mod ledger;
 mod node;
 mod roads;
 mod seeds;
 mod storm;
+mod trace;
 mod weather;
 mod world;
 

@@ -116,7 +116,8 @@ impl Storm {
                 world.send(a, b, &Heartbeat {}.into(), life)
             }
             _ => {
-                let size = world.chance.of([0, 10, 1_000, 100_000]);
+                let large = world.chance.happens(10);
+                let size = if large { 200_000 } else { world.chance.of([0, 10, 1_000]) };
                 world.send_task(a, b, size)
             }
         };

@@ -1,8 +1,10 @@
 //! The simulation's loop: a queue of what happens next, and the links' timers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
+use peer_protocol::envelope::Envelope;
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{Event, ExchangeId, LinkConfig, QueueFull, RequestId, Transmit};
 use peer_protocol::message::{Body, Message, MessageKind, Task, TaskResult};
@@ -12,6 +14,7 @@ use rand::rngs::StdRng;
 
 use super::node::Side;
 use super::roads::Roads;
+use super::trace::Trace;
 use super::{Chance, Ledger, Life, Node, Weather};
 use crate::people::identity;
 
@@ -59,6 +62,32 @@ enum Happening {
     Replies { by: Life, to: usize, task: MessageId },
 }
 
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arrives { from, to, request, bytes, .. } => {
+                let id = request.map(|request| request.id.0);
+                write!(f, "{from} → {to}: request {id:?}, {}", name(bytes))
+            }
+            Self::Answered { request, bytes, .. } => {
+                let Request { from, to, id } = request;
+                write!(f, "{to} → {}: answer to {}, {}", from.node, id.0, name(bytes))
+            }
+            Self::Fails { request } => {
+                write!(f, "{} knows that its request {} failed", request.from.node, request.id.0)
+            }
+            Self::Dials { a, b } => write!(f, "{a} dials {b}"),
+            Self::Replies { by, to, .. } => write!(f, "{} replies to {to}", by.node),
+        }
+    }
+}
+
+/// What kind of envelope this is.
+fn name(bytes: &[u8]) -> String {
+    Envelope::decode(bytes.to_vec())
+        .map_or_else(|error| error.to_string(), |envelope| envelope.header().kind.to_string())
+}
+
 /// Nodes, roads, weather and a clock.
 pub struct World {
     /// Where decisions come from.
@@ -80,6 +109,7 @@ pub struct World {
     /// Exchanges whose connection broke before they were answered.
     forgotten: BTreeSet<ExchangeId>,
     ids: StdRng,
+    trace: Trace,
 }
 
 impl World {
@@ -113,6 +143,7 @@ impl World {
             exchanges: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             ids: StdRng::seed_from_u64(chance.below(1 << 30) as u64),
+            trace: Trace::new(),
             chance,
         }
     }
@@ -238,9 +269,7 @@ impl World {
     /// `node` ends its session with `peer`.
     pub fn close(&mut self, node: usize, peer: usize) {
         let now = self.nodes[node].now(self.now);
-        let side = self.nodes[node].side_mut(peer);
-        side.link.close("enough", now);
-        side.sessions.clear();
+        self.nodes[node].side_mut(peer).link.close("enough", now);
         self.settle();
     }
 
@@ -328,6 +357,7 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        self.trace.note(self.now, || happening.to_string());
         match happening {
             Happening::Arrives { from, to, epoch, request, bytes } => {
                 if self.roads.between(from, to).epoch == epoch {
@@ -404,6 +434,7 @@ impl World {
 
     fn on_event(&mut self, node: usize, peer: usize, event: Event) {
         let life = self.nodes[node].life;
+        self.trace.note(self.now, || format!("{node} about {peer}: {event:?}"));
         self.nodes[node].side_mut(peer).note(&event);
         match event {
             Event::NeedConnection => self.dial(node, peer),

@@ -55,6 +55,7 @@ fn version_suite_and_feature_downgrade_under_mallorys_signature_is_noticed_by_th
             let mut stripped = Letter::parse(&run.pending());
             strip(&mut stripped);
             stripped.set_in_body("public_key", Item::bytes(mallory.key().as_bytes()));
+            stripped.set("nonce", Item::bytes([7; 16]));
             let stripped = stripped.signed(&mallory.signing);
             let (_, e2) = run.nodes[1].answer(&stripped, &Expected::default()).unwrap();
             assert_eq!(run.refused(0, &e2).handshake(), HandshakeError::Transcript, "{what}");

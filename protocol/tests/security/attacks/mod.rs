@@ -2,11 +2,18 @@
 
 mod challenge;
 mod clock;
+mod confirmation;
 mod downgrade;
+mod early;
+mod flood;
 mod keys;
+mod link;
 mod low_order;
 mod misbinding;
 mod mitm;
 mod order;
+mod records;
 mod reflection;
 mod replay;
+mod tampering;
+mod trust;

@@ -1,10 +1,12 @@
 //! Two nodes, and a handshake between them that is driven message by message.
 
+mod ends;
 mod established;
 mod node;
 mod refusal;
 mod run;
 
+pub(crate) use ends::Ends;
 pub(crate) use established::Established;
 pub(crate) use node::{Node, Recorder, Trust};
 pub(crate) use refusal::Refusal;

@@ -1,0 +1,37 @@
+//! Nodes as separate processes, driven through the command line as a user would.
+
+mod agent;
+mod command;
+mod node;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use agent::Agent;
+pub use command::CommandFailed;
+pub use node::{Node, Options};
+
+/// The `peer` program that was built beside the running test or tool.
+///
+/// # Panics
+/// If it was not built: `cargo build -p peer-node` builds it.
+#[must_use]
+pub fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("a running program has a path");
+    let found = own.ancestors().skip(1).map(|dir| dir.join("peer")).find(|path| path.is_file());
+    found.expect("`peer` is not built: run `cargo build -p peer-node` first")
+}
+
+/// Asks until the answer is yes; returns whether it was, in time. Real processes keep no virtual time.
+pub fn eventually(within: Duration, mut ask: impl FnMut() -> bool) -> bool {
+    let end = std::time::Instant::now() + within;
+    loop {
+        if ask() {
+            return true;
+        }
+        if std::time::Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
