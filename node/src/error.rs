@@ -116,7 +116,7 @@ impl NodeError {
                 "see `peer peers`, or connect first: `peer connect <multiaddr>`"
             }
             Self::BadAddress { .. } => {
-                "write it like /ip4/192.0.2.7/tcp/4001/p2p/<peer id>; the peer's `peer status` prints its own"
+                "write it like /ip4/192.0.2.7/tcp/4711/p2p/<peer id>; the peer's `peer status` prints its own"
             }
             Self::Unreachable { .. } => {
                 "check that the peer runs (`peer status` there) and its address"

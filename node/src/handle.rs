@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Alive(Outgoing<()>, Reply<Life>),
     Wake(Outgoing<Wake>, Reply<Woken>),
     Answer { message_id: String, content: Content, done: bool, reply: Reply<()> },
-    Subscribe(mpsc::Sender<Incoming>, oneshot::Sender<()>),
+    Subscribe(Agent, oneshot::Sender<()>),
     TrustList(oneshot::Sender<Vec<TrustLine>>),
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
     Revoke(String, Reply<Vec<TrustLine>>),
@@ -32,6 +32,14 @@ pub(crate) enum Command {
 
 /// Where the answer to a command goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, NodeError>>;
+
+/// Somebody who takes messages for the agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) messages: mpsc::Sender<Incoming>,
+    /// How many more it takes; `None` for all.
+    pub(crate) left: Option<usize>,
+}
 
 /// Something for a peer, and how long the caller waits.
 #[derive(Debug)]
@@ -185,14 +193,20 @@ impl Handle {
         Ok(Restarted { ok, before, attempts: made })
     }
 
-    /// Messages for the agent, those that waited first. While any subscriber is there the node
-    /// counts as having an agent; each message goes to every subscriber.
+    /// Messages for the agent, those that waited first; the stream ends after `limit` of them if there
+    /// is one. While any subscriber is there the node counts as having an agent; each message goes to
+    /// every subscriber.
     ///
     /// # Errors
     /// [`NodeError::Stopped`].
-    pub async fn subscribe(&self) -> Result<mpsc::Receiver<Incoming>, NodeError> {
-        let (sender, receiver) = mpsc::channel(256);
-        self.ask(|reply| Command::Subscribe(sender, reply)).await?;
+    pub async fn subscribe(
+        &self,
+        limit: Option<usize>,
+    ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        // What lies in this channel is lost if the subscriber dies, so that little may.
+        let (messages, receiver) = mpsc::channel(1);
+        let agent = Agent { messages, left: limit };
+        self.ask(|reply| Command::Subscribe(agent, reply)).await?;
         Ok(receiver)
     }
 

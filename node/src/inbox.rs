@@ -9,8 +9,8 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
 use peer_protocol::link::Admission;
 use peer_protocol::message::{ErrorReport, Message, MessageKind};
-use tokio::sync::mpsc;
 
+use crate::handle::Agent;
 use crate::model::Incoming;
 
 /// Most messages held for agents.
@@ -48,15 +48,16 @@ impl Admission for Room {
                 self.leave(message.body.len());
                 let mut report = ErrorReport::new(
                     ErrorCode::RateLimited,
-                    format!("the inbox is full ({messages} messages, {bytes} bytes): no agent takes them"),
+                    format!(
+                        "the inbox is full ({messages} messages, {bytes} bytes): no agent takes them"
+                    ),
                 );
                 report.retry_after_ms = Some(RETRY_AFTER_MS);
                 Err(report)
             }
-            MessageKind::Chunk => Err(ErrorReport::new(
-                ErrorCode::ChunkError,
-                "this node takes no chunked transfers",
-            )),
+            MessageKind::Chunk => {
+                Err(ErrorReport::new(ErrorCode::ChunkError, "this node takes no chunked transfers"))
+            }
             _ => Ok(()),
         }
     }
@@ -67,7 +68,7 @@ impl Admission for Room {
 pub(crate) struct Inbox {
     room: Arc<Room>,
     waiting: VecDeque<(Incoming, usize)>,
-    agents: Vec<mpsc::Sender<Incoming>>,
+    agents: Vec<Agent>,
     open_tasks: HashMap<MessageId, PeerId>,
     task_order: VecDeque<MessageId>,
 }
@@ -114,20 +115,25 @@ impl Inbox {
     }
 
     /// Another agent listens.
-    pub(crate) fn subscribe(&mut self, agent: mpsc::Sender<Incoming>) {
+    pub(crate) fn subscribe(&mut self, agent: Agent) {
         self.agents.push(agent);
         self.hand_over();
     }
 
     /// Hands over what waits while every agent has room for it: none misses a message.
     pub(crate) fn hand_over(&mut self) {
-        self.agents.retain(|agent| !agent.is_closed());
-        while !self.agents.is_empty() && self.agents.iter().all(|agent| agent.capacity() > 0) {
+        loop {
+            self.agents.retain(|agent| !agent.messages.is_closed() && agent.left != Some(0));
+            let ready = self.agents.iter().all(|agent| agent.messages.capacity() > 0);
+            if self.agents.is_empty() || !ready {
+                return;
+            }
             let Some((incoming, len)) = self.waiting.pop_front() else { return };
             self.room.leave(len);
-            for agent in &self.agents {
+            for agent in &mut self.agents {
+                agent.left = agent.left.map(|left| left - 1);
                 // An agent that left a moment ago does not need it any more.
-                let _ = agent.try_send(incoming.clone());
+                let _ = agent.messages.try_send(incoming.clone());
             }
         }
     }
@@ -137,7 +143,7 @@ impl Inbox {
     }
 
     pub(crate) fn agents(&self) -> usize {
-        self.agents.iter().filter(|agent| !agent.is_closed()).count()
+        self.agents.iter().filter(|agent| !agent.messages.is_closed()).count()
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -27,7 +27,7 @@ const COMMANDS: usize = 256;
 #[derive(Debug, Error)]
 pub enum StartError {
     /// It cannot listen.
-    #[error("cannot listen on {address}: {reason}; free the port, or choose another with --listen")]
+    #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address.
         address: Multiaddr,
@@ -35,7 +35,7 @@ pub enum StartError {
         reason: String,
     },
     /// Its entity id and its key do not go together.
-    #[error("{0}; choose another entity id")]
+    #[error("{0}")]
     Identity(#[from] EntityIdError),
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]

@@ -6,6 +6,7 @@
     reason = "all of this runs inside tests, where an expectation that fails is the finding"
 )]
 
+pub mod fuzzing;
 pub mod people;
 #[cfg(feature = "nodes")]
 pub mod processes;

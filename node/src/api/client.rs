@@ -248,8 +248,12 @@ impl Client {
     }
 
     /// Messages for the agent, as they come.
-    pub async fn messages(&self) -> Result<Messages, ClientError> {
-        let answer = self.send(Method::GET, "/v1/messages", Bytes::new()).await?;
+    pub async fn messages(&self, limit: Option<usize>) -> Result<Messages, ClientError> {
+        let path = limit.map_or_else(
+            || "/v1/messages".to_owned(),
+            |limit| format!("/v1/messages?limit={limit}"),
+        );
+        let answer = self.send(Method::GET, &path, Bytes::new()).await?;
         Ok(Messages { client: self.clone(), body: answer.into_body(), decoder: Decoder::default() })
     }
 

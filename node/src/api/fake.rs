@@ -139,8 +139,8 @@ impl Fake {
                 let unknown = NodeError::NoSuchTask { message_id };
                 let _ = reply.send(if known { Ok(()) } else { Err(unknown) });
             }
-            Command::Subscribe(subscriber, reply) => {
-                self.look(|memory| memory.subscribers.push(subscriber));
+            Command::Subscribe(agent, reply) => {
+                self.look(|memory| memory.subscribers.push(agent.messages));
                 let _ = reply.send(());
             }
             Command::TrustList(reply) => {

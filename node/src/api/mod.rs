@@ -36,7 +36,8 @@ mod tests;
 pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
-    Alive, Connect, DEFAULT_TIMEOUT, MAX_TIMEOUT, Pin, Reply, Report, Restart, Revoke, Talk, Wake,
+    Alive, Connect, DEFAULT_TIMEOUT, MAX_TIMEOUT, Pin, Reply, Report, Restart, Revoke,
+    Subscription, Talk, Wake,
 };
 pub use routes::router;
 pub use server::{Server, ServerError};

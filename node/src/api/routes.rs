@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::{get, post};
@@ -14,7 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
 use super::extract::Json;
-use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
+use super::request::{
+    self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
+};
 use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
@@ -105,8 +107,9 @@ async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result
 
 async fn messages(
     State(node): State<Handle>,
+    Query(ask): Query<Subscription>,
 ) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
-    let incoming = ReceiverStream::new(node.subscribe().await?);
+    let incoming = ReceiverStream::new(node.subscribe(ask.limit).await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
     let events = incoming.filter_map(|message| async move {
         Event::default().event("message").json_data(message).ok().map(Ok)

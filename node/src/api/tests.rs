@@ -199,7 +199,7 @@ async fn an_oversized_body_is_refused_with_size_and_limit() {
 #[tokio::test]
 async fn messages_stream_as_events_until_the_node_stops() {
     let rig = rig().await;
-    let mut messages = rig.client.messages().await.unwrap();
+    let mut messages = rig.client.messages(None).await.unwrap();
     let first = task("task-1", "line one\nline two\r\n\u{2028}end");
     let mut second = task("task-2", "");
     second.content = Content::from_bytes(&vec![0xfe; MAX_CONTENT_LEN]);
@@ -219,7 +219,7 @@ async fn messages_stream_as_events_until_the_node_stops() {
 #[tokio::test]
 async fn a_listener_that_leaves_is_noticed() {
     let rig = rig().await;
-    let messages = rig.client.messages().await.unwrap();
+    let messages = rig.client.messages(None).await.unwrap();
     let subscriber = rig.fake.look(|memory| memory.subscribers.last().cloned()).unwrap();
     assert!(!subscriber.is_closed());
     drop(messages);
@@ -285,6 +285,6 @@ async fn a_live_socket_is_not_replaced_and_a_stale_one_is() {
 #[tokio::test]
 async fn stopping_does_not_wait_for_listeners_forever() {
     let rig = rig().await;
-    let _messages = rig.client.messages().await.unwrap();
+    let _messages = rig.client.messages(None).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), rig.server.stop()).await.unwrap();
 }

@@ -65,7 +65,7 @@ pub(super) async fn execute(
         timeout: args.timeout,
         data_dir: dir.root().to_owned(),
     });
-    let mut messages = client.messages().await?;
+    let mut messages = client.messages(args.once.then_some(1)).await?;
     if !output.json() {
         output.note("listening; stop with Ctrl-C");
     }

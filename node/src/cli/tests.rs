@@ -125,7 +125,7 @@ async fn bad_addresses_are_a_matter_of_usage() {
     for address in ["1.2.3.4:5", "/ip4/1.2.3.4", "/ip4/1.2.3/tcp/1", ""] {
         let ended = rig.peer(&["connect", address]).await;
         assert_eq!(ended.exit, Exit::Usage, "{address}");
-        assert!(ended.err.contains("/ip4/192.0.2.7/tcp/4001/p2p/"), "{}", ended.err);
+        assert!(ended.err.contains("/ip4/192.0.2.7/tcp/4711/p2p/"), "{}", ended.err);
     }
     let ended = rig.peer(&["connect", "/ip4/127.0.0.1/tcp/9"]).await;
     assert_eq!(ended.exit, Exit::Unreachable);

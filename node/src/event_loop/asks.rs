@@ -49,7 +49,8 @@ impl Asks {
     ) {
         let deadline = now + waited;
         self.deadlines.insert((deadline, id));
-        let ask = Ask { message_id: id, peer, sent_at: now, waited, receipt: None, waiting, deadline };
+        let ask =
+            Ask { message_id: id, peer, sent_at: now, waited, receipt: None, waiting, deadline };
         self.asks.insert(id, ask);
     }
 

@@ -38,12 +38,7 @@ impl EventLoop {
     }
 
     /// Sends the agent's answer to a task.
-    fn answer(
-        &mut self,
-        message_id: &str,
-        content: &Content,
-        done: bool,
-    ) -> Result<(), NodeError> {
+    fn answer(&mut self, message_id: &str, content: &Content, done: bool) -> Result<(), NodeError> {
         self.agent_seen = Some(self.clock.now().instant);
         let no_such_task = || NodeError::NoSuchTask { message_id: message_id.to_owned() };
         let id: MessageId = message_id.parse().map_err(|_| no_such_task())?;

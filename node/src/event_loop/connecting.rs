@@ -72,7 +72,12 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, at: &ConnectedPoint) {
+    pub(super) fn on_connected(
+        &mut self,
+        id: PeerId,
+        connection: ConnectionId,
+        at: &ConnectedPoint,
+    ) {
         let address = at.get_remote_address().clone();
         let dialed = at.is_dialer();
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
@@ -117,8 +122,7 @@ impl EventLoop {
             .partition(|connecting| connecting.dial == Some(connection));
         self.connecting = waiting;
         for connecting in failed {
-            let error =
-                NodeError::Unreachable { peer: connecting.address, reason: reason.clone() };
+            let error = NodeError::Unreachable { peer: connecting.address, reason: reason.clone() };
             let _ = connecting.reply.send(Err(error));
         }
     }
@@ -216,11 +220,8 @@ impl EventLoop {
                 ),
                 None => "nobody answered there".to_owned(),
             };
-            let error = NodeError::Timeout {
-                peer: connecting.address,
-                waited: CONNECT_TIMEOUT,
-                progress,
-            };
+            let error =
+                NodeError::Timeout { peer: connecting.address, waited: CONNECT_TIMEOUT, progress };
             let _ = connecting.reply.send(Err(error));
         }
     }

@@ -94,12 +94,7 @@ impl EventLoop {
         self.finish_connecting(id, None);
     }
 
-    fn on_session_ended(
-        &mut self,
-        id: PeerId,
-        session: peer_protocol::id::SessionId,
-        why: &Ended,
-    ) {
+    fn on_session_ended(&mut self, id: PeerId, session: peer_protocol::id::SessionId, why: &Ended) {
         tracing::info!(peer = %self.directory.name(&id), %session, ?why, "session ended");
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.sessions.retain(|(known, _)| *known != session);

@@ -9,16 +9,30 @@ use super::EventLoop;
 use crate::node::StartError;
 
 /// Time for all listeners to come up.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl EventLoop {
     /// Listens on every configured address.
     pub(crate) async fn listen(&mut self) -> Result<(), StartError> {
         let mut waiting = Vec::new();
+        let mut unavailable = None;
         for address in self.config.listen().to_vec() {
-            let failed = |reason: String| StartError::Listen { address: address.clone(), reason };
-            let id = self.swarm.listen_on(address.clone()).map_err(|e| failed(reason(&e)))?;
-            waiting.push((id, address));
+            match self.swarm.listen_on(address.clone()) {
+                Ok(id) => waiting.push((id, address)),
+                Err(error) => {
+                    let reason = reason(&error);
+                    let failed = StartError::Listen { address: address.clone(), reason };
+                    if is_in_use(&error) {
+                        return Err(failed);
+                    }
+                    // Such as IPv6 on a machine without it: the other addresses may do.
+                    tracing::warn!(%address, error = %failed, "not listening there");
+                    unavailable = Some(failed);
+                }
+            }
+        }
+        if let (true, Some(failed)) = (waiting.is_empty(), unavailable) {
+            return Err(failed);
         }
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         while !waiting.is_empty() {
@@ -53,4 +67,14 @@ fn reason(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// Whether somebody else has the address.
+fn is_in_use(error: &(dyn std::error::Error + 'static)) -> bool {
+    let in_use = |error: &&(dyn std::error::Error + 'static)| {
+        error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(|error| in_use(&error))
 }

@@ -75,12 +75,13 @@ impl EventLoop {
         in_reply_to: Option<MessageId>,
         lifetime: Duration,
     ) -> Result<MessageId, NodeError> {
-        let message = Message::new(&mut self.rng, body, in_reply_to).map_err(|error| match error {
-            BodyError::TooLong { .. } | BodyError::Field { .. } => {
-                NodeError::TooLarge { detail: error.to_string() }
-            }
-            BodyError::Cbor { .. } => NodeError::Invalid { detail: error.to_string() },
-        })?;
+        let message =
+            Message::new(&mut self.rng, body, in_reply_to).map_err(|error| match error {
+                BodyError::TooLong { .. } | BodyError::Field { .. } => {
+                    NodeError::TooLarge { detail: error.to_string() }
+                }
+                BodyError::Cbor { .. } => NodeError::Invalid { detail: error.to_string() },
+            })?;
         let id = message.id;
         let deadline = self.clock.now().instant + lifetime;
         let secure = &mut self.swarm.behaviour_mut().secure;

@@ -46,7 +46,8 @@ impl Redial {
 
     pub(crate) const fn succeeded(&mut self) {
         let kept = self.kept;
-        *self = Self { kept, wanted: false, dialing: false, failures: 0, not_before: self.not_before };
+        *self =
+            Self { kept, wanted: false, dialing: false, failures: 0, not_before: self.not_before };
     }
 
     /// `jitter` is between 0 and 1: pauses grow by up to half, so that nodes do not dial in step.

@@ -44,12 +44,8 @@ impl EventLoop {
                 || peer.redial.is_kept()
                 || self.asks.count_for(id) > 0
         };
-        let mut peers: Vec<_> = self
-            .directory
-            .iter()
-            .filter(shown)
-            .map(|(id, peer)| self.describe(id, peer))
-            .collect();
+        let mut peers: Vec<_> =
+            self.directory.iter().filter(shown).map(|(id, peer)| self.describe(id, peer)).collect();
         peers.sort_by(|a, b| (&a.entity, &a.peer_id).cmp(&(&b.entity, &b.peer_id)));
         peers
     }

@@ -21,3 +21,6 @@ pub use signature::{
 };
 pub use suite::{Suite, SuiteId, SuiteRegistry};
 pub use transcript::Transcript;
+
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,11 @@ impl Envelope {
         self.bytes.get(self.layout.payload.clone()).unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(super) const fn signature_range(&self) -> &Range<usize> {
+        &self.layout.signature
+    }
+
     /// Checks the signature.
     ///
     /// # Errors

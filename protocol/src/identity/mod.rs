@@ -76,3 +76,6 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity").field("entity", &self.entity).field("key", &self.key).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

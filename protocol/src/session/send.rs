@@ -36,6 +36,11 @@ impl Sender {
     pub(super) const fn skip_to(&mut self, next: u64) {
         self.next = next;
     }
+
+    #[cfg(test)]
+    pub(super) const fn pretend_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
 }
 
 /// A sealed envelope, ready to travel.

@@ -6,7 +6,7 @@ use peer_protocol::handshake::{Expected, HandshakeError, HandshakeKind};
 use peer_protocol::identity::{EntityId, TrustError};
 
 use crate::rig::{Established, KINDS, Node, Run, all_stages, steps};
-use crate::wire::Letter;
+use crate::wire::{Item, Letter, transcript};
 
 /// Mallory answers A in B's name, and calls B in A's name.
 fn relay(kind: HandshakeKind) -> [Run; 2] {
@@ -24,10 +24,7 @@ fn man_in_the_middle_with_an_own_key_is_refused_by_whoever_knows_the_peer() {
         run.expected[0].key = Some(b.key());
         let mut run = run.to(2);
         let (expected, offered) = (b.fingerprint(), mallory.fingerprint());
-        assert_eq!(
-            run.refuses(&run.pending()),
-            HandshakeError::KeyMismatch { expected, offered }
-        );
+        assert_eq!(run.refuses(&run.pending()), HandshakeError::KeyMismatch { expected, offered });
 
         let [run, _] = relay(kind);
         let now = run.nodes[0].now.timestamp;
@@ -41,13 +38,17 @@ fn man_in_the_middle_with_an_own_key_is_refused_by_whoever_knows_the_peer() {
         let [mut run, _] = relay(kind);
         run.expected[0].entity = Some(EntityId::derived(&b.key()));
         run.step();
-        let mut letter = Letter::parse(&run.pending());
-        letter.set("recipient_id", crate::wire::Item::text("entity_b"));
-        let readdressed = letter.signed(&run.nodes[0].signing);
+        // Mallory reads what is addressed to B, and answers it in full.
+        let mut readdressed = Letter::parse(&run.pending());
+        readdressed.set("recipient_id", Item::text("entity_b"));
+        let readdressed = readdressed.signed(&run.nodes[0].signing);
         let (_, e2) = run.nodes[1].answer(&readdressed, &Expected::default()).unwrap();
-        // Mallory cannot even name it: the id belongs to B's key.
-        let error = run.refused(0, &e2);
-        assert_eq!(error.code(), ErrorCode::InvalidSignature);
+        let mut answer = Letter::parse(&e2);
+        answer.set_in_body("transcript", Item::bytes(transcript(&run.sent)));
+        let answer = answer.signed(&run.nodes[1].signing);
+        let (expected, found) = (EntityId::derived(&b.key()), b.entity());
+        let error = run.refused(0, &answer).handshake();
+        assert_eq!(error, HandshakeError::Address { found, expected });
     }
 }
 
@@ -76,7 +77,7 @@ fn man_in_the_middle_of_strangers_cannot_join_the_two_handshakes() {
         let record = a.seal(0, "for B");
         assert!(b.receive(1, &record).is_err());
         let mut letter = Letter::parse(&record);
-        letter.set("session_id", crate::wire::Item::bytes(b.sessions[1].id().as_bytes()));
+        letter.set("session_id", Item::bytes(b.sessions[1].id().as_bytes()));
         let error = b.refuses(1, &letter.signed(&a.nodes[0].signing));
         assert_eq!(ErrorCode::from(&error), ErrorCode::DecryptionFailed);
         assert_eq!(b.receive(1, &letter.signed(&b.nodes[0].signing)).unwrap_err().session(), error);

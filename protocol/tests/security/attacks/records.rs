@@ -196,8 +196,7 @@ fn records_of_an_expired_session_are_refused() {
         assert_eq!(error, SessionError::Expired);
         assert_eq!(ErrorCode::from(&error).as_str(), "SESSION_EXPIRED");
         let node = &mut session.nodes[1];
-        let sealed =
-            session.sessions[1].seal(&[], &node.config.identity, &mut node.rng, node.now);
+        let sealed = session.sessions[1].seal(&[], &node.config.identity, &mut node.rng, node.now);
         assert_eq!(sealed.unwrap_err(), SessionError::Expired);
     }
 }

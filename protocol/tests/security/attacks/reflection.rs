@@ -63,7 +63,8 @@ fn reflected_records_are_refused() {
             assert!(matches!(error, SessionError::Address { .. }), "{error}");
             // With the addresses exchanged it still is under the wrong direction's key.
             let record = session.record(side, 9, |header| {
-                let (from, to) = (header.get("sender_id").clone(), header.get("recipient_id").clone());
+                let (from, to) =
+                    (header.get("sender_id").clone(), header.get("recipient_id").clone());
                 header.set("sender_id", to);
                 header.set("recipient_id", from);
             });

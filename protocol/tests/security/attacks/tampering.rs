@@ -105,8 +105,16 @@ fn tampering_with_each_field_of_a_sealed_envelope_is_noticed_by_the_aead() {
         for field in ["nonce", "timestamp", "session_id", "sequence_num", "payload"] {
             let mut tampered = letter.clone();
             tampered.set(field, changed(letter.get(field)));
-            assert_eq!(session.refuses(1, &tampered.signed(&a)), SessionError::Decryption, "{field}");
-            assert_eq!(session.refuses(1, &tampered.signed(&b)), SessionError::Decryption, "{field}");
+            assert_eq!(
+                session.refuses(1, &tampered.signed(&a)),
+                SessionError::Decryption,
+                "{field}"
+            );
+            assert_eq!(
+                session.refuses(1, &tampered.signed(&b)),
+                SessionError::Decryption,
+                "{field}"
+            );
         }
         for field in ["sender_id", "recipient_id"] {
             let mut tampered = letter.clone();
@@ -182,10 +190,7 @@ fn other_encodings_of_an_envelope_are_refused() {
             let refusal = run.refused(run.receiver(), &letter.signed(&key));
             assert_eq!(refusal.code(), ErrorCode::InvalidVersion);
         }
-        assert_eq!(
-            run.refused(run.receiver(), &short.encode()).code(),
-            ErrorCode::InvalidVersion
-        );
+        assert_eq!(run.refused(run.receiver(), &short.encode()).code(), ErrorCode::InvalidVersion);
         run.finish();
     }
 }

@@ -51,7 +51,12 @@ impl Established {
     }
 
     /// A record of `side` made by hand, correct unless `change` spoils it before it is sealed.
-    pub(crate) fn record(&mut self, side: usize, sequence: u64, change: impl FnOnce(&mut Map)) -> Letter {
+    pub(crate) fn record(
+        &mut self,
+        side: usize,
+        sequence: u64,
+        change: impl FnOnce(&mut Map),
+    ) -> Letter {
         let node = &mut self.nodes[side];
         let message = task(&mut node.rng, "by hand");
         let plaintext = Item::List(vec![Item::Map(Map::from([

@@ -140,7 +140,11 @@ impl Node {
         }
     }
 
-    pub(crate) fn begin(&mut self, kind: HandshakeKind, expected: Expected) -> (Handshake, Vec<u8>) {
+    pub(crate) fn begin(
+        &mut self,
+        kind: HandshakeKind,
+        expected: Expected,
+    ) -> (Handshake, Vec<u8>) {
         let (machine, progress) = Handshake::start(kind, expected, &mut self.context()).unwrap();
         (machine, progress.reply.unwrap())
     }

@@ -102,11 +102,7 @@ impl Maker {
 
     fn confirmed(&self, side: usize, keys: &Schedule, history: [u8; 32]) -> Confirmation {
         let mac = confirmation(&keys.of(side).confirm, &history);
-        Confirmation {
-            by: SIDES[side].to_owned(),
-            transcript: Hex::of(history),
-            mac: Hex::of(mac),
-        }
+        Confirmation { by: SIDES[side].to_owned(), transcript: Hex::of(history), mac: Hex::of(mac) }
     }
 }
 
@@ -203,10 +199,8 @@ fn six_step(name: &str, suites: [&[&str]; 2]) -> Handshake {
     maker.send(&letter);
 
     let history = maker.history();
-    let body = Map::from([
-        ("session_id", Item::bytes(session_id)),
-        ("transcript", Item::bytes(history)),
-    ]);
+    let body =
+        Map::from([("session_id", Item::bytes(session_id)), ("transcript", Item::bytes(history))]);
     let mut letter = maker.letter("ready", Some(session_id), &body);
     let (aad, aead_nonce) = (letter.aad(), record_nonce(&keys.responder.iv, 0));
     let record = seal(&suite, &keys.responder.key, &aead_nonce, &aad, &history);

@@ -101,7 +101,8 @@ pub(crate) fn handshake(
     vector: &format::Handshake,
 ) -> ([Player; 2], [Session; 2]) {
     schedule(vector);
-    let mut players = [&vector.initiator, &vector.responder].map(|party| Player::new(party, vector));
+    let mut players =
+        [&vector.initiator, &vector.responder].map(|party| Player::new(party, vector));
     let expected = Expected {
         entity: Some(vector.responder.entity_id.parse().unwrap()),
         key: Some(*players[1].config.identity.public_key()),
@@ -159,8 +160,7 @@ fn schedule(vector: &format::Handshake) {
         assert_eq!(Hex::of(own.confirm.expose()), expected.confirm_key);
     }
     for confirmation in &vector.confirmations {
-        let keys =
-            if confirmation.by == "initiator" { &keys.initiator } else { &keys.responder };
+        let keys = if confirmation.by == "initiator" { &keys.initiator } else { &keys.responder };
         let history = confirmation.transcript.array();
         assert_eq!(Hex::of(confirmation_mac(&keys.confirm, &history)), confirmation.mac);
         let mac = confirmation.mac.array();

@@ -41,7 +41,8 @@ fn conversation() -> Vec<(usize, Vec<Inner>)> {
         let ids = ids.iter().map(|inner| Item::bytes(&inner.id.0)).collect();
         Map::from([("status", Item::text("received")), ("message_ids", Item::List(ids))])
     };
-    let mut file = task(&(0..=255).cycle().take(300).collect::<Vec<u8>>(), "application/octet-stream");
+    let mut file =
+        task(&(0..=255).cycle().take(300).collect::<Vec<u8>>(), "application/octet-stream");
     file.set("name", Item::text("numbers.bin"));
     let file = inner("file", "task", None, file);
     let wake = inner(
@@ -50,7 +51,10 @@ fn conversation() -> Vec<(usize, Vec<Inner>)> {
         None,
         Map::from([("reason", Item::text("go on")), ("attempt", Item::Uint(1))]),
     );
-    let report = inner("report", "status_report", None, task(b"", "text/plain"));
+    let mut status = task(b"", "text/plain");
+    status.set("status", Item::text("half done"));
+    status.set("next_action", Item::text("the other half"));
+    let report = inner("report", "status_report", None, status);
     let receipt = inner("receipt", "receipt", None, received(&[&file, &wake]));
     let refusal = inner(
         "refusal",
@@ -196,8 +200,7 @@ fn sealed_message_vectors_hold() {
             assert_eq!(envelope.header().sequence, record.sequence_num);
             assert_eq!(Hex::of(envelope.payload()), record.payload);
             let receiver = &mut sessions[1 - side];
-            let opened =
-                receiver.open(envelope, &players[1 - side].config.identity, now).unwrap();
+            let opened = receiver.open(envelope, &players[1 - side].config.identity, now).unwrap();
             let opened = receiver.accept(opened, now).unwrap();
             let received: Result<Vec<_>, _> = opened.messages.into_iter().collect();
             assert_eq!(received.unwrap(), messages);

@@ -86,11 +86,11 @@ impl Party {
     ) -> Result<Progress, HandshakeError> {
         let Self { config, trust, replay, rng, machines } = self;
         let machine = machines.get_mut(machine).expect("machines are never removed");
-        machine.handle(envelope, &mut Context { config, trust: trust.as_ref(), replay, rng, now })
+        machine.handle(envelope, &mut Context { config, trust: &**trust, replay, rng, now })
     }
 
     fn context(&mut self, now: Now) -> Context<'_> {
         let Self { config, trust, replay, rng, .. } = self;
-        Context { config, trust: trust.as_ref(), replay, rng, now }
+        Context { config, trust: &**trust, replay, rng, now }
     }
 }

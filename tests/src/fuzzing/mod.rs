@@ -1,0 +1,38 @@
+//! The bodies of the fuzz targets under `tests/fuzz`, as plain functions: a fuzzer calls them with
+//! bytes of its own making, and a test calls them with the committed corpora.
+//!
+//! None of them returns anything. What must not happen panics.
+
+mod cbor;
+mod decoders;
+mod handshakes;
+mod legacy;
+mod naive_cbor;
+mod requests;
+mod seeds;
+
+pub use cbor::cbor;
+pub use decoders::{batch, body, envelope, trust_store};
+pub use handshakes::{handshake, handshake_body, links};
+pub use legacy::{legacy_message, legacy_value};
+pub use requests::request;
+pub use seeds::seeds;
+
+/// A target's name and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
+/// under `tests/fuzz/corpus`.
+pub const TARGETS: [Target; 11] = [
+    ("batch", batch),
+    ("body", body),
+    ("cbor", cbor),
+    ("envelope", envelope),
+    ("handshake", handshake),
+    ("handshake_body", handshake_body),
+    ("legacy_message", legacy_message),
+    ("legacy_value", legacy_value),
+    ("links", links),
+    ("request", request),
+    ("trust_store", trust_store),
+];
