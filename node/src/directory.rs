@@ -8,6 +8,7 @@ use peer_behaviours::secure;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::SessionId;
 use peer_protocol::identity::{EntityId, Fingerprint};
+use peer_protocol::time::Instant;
 
 use crate::error::NodeError;
 use crate::event_loop::redial::Redial;
@@ -24,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) key: PublicKey,
     pub(crate) entity: Option<EntityId>,
     pub(crate) connections: HashMap<ConnectionId, Multiaddr>,
+    /// When it connected, until a session was opened for that.
+    pub(crate) connected_at: Option<Instant>,
     /// Where it can be dialled, the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) protocol: Option<&'static str>,
@@ -41,6 +44,7 @@ impl Peer {
             key,
             entity: None,
             connections: HashMap::new(),
+            connected_at: None,
             addresses: Vec::new(),
             protocol: None,
             phase: None,
@@ -52,6 +56,11 @@ impl Peer {
 
     pub(crate) fn is_connected(&self) -> bool {
         !self.connections.is_empty()
+    }
+
+    /// Whether it should be connected and is not: it is kept, or has a session that still lives.
+    pub(crate) fn is_missed(&self) -> bool {
+        !self.is_connected() && (self.redial.is_kept() || !self.sessions.is_empty())
     }
 
     pub(crate) fn add_address(&mut self, address: Multiaddr) {

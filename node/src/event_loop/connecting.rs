@@ -11,13 +11,15 @@ use rand::Rng as _;
 
 use super::EventLoop;
 use super::asks::Connecting;
-use crate::directory::peer_of;
+use crate::directory::{Peer, peer_of};
 use crate::error::NodeError;
 use crate::handle::Reply;
 use crate::model::PeerStatus;
 
 /// Time for a caller's dial and handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a peer that connected has to open a session before this node does.
+const OPEN_AFTER: Duration = Duration::from_millis(500);
 
 impl EventLoop {
     /// Dials for a caller, who waits for the session.
@@ -78,11 +80,13 @@ impl EventLoop {
         connection: ConnectionId,
         at: &ConnectedPoint,
     ) {
+        let now = self.clock.now().instant;
         let address = at.get_remote_address().clone();
         let dialed = at.is_dialer();
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
         if let Some(peer) = self.directory.entry(id) {
             peer.connections.insert(connection, address.clone());
+            peer.connected_at = Some(now);
             if dialed {
                 let full = address.with_p2p(id).unwrap_or_else(|address| address);
                 peer.add_address(full);
@@ -133,7 +137,7 @@ impl EventLoop {
             .directory
             .iter()
             .filter(|(_, peer)| !peer.addresses.is_empty())
-            .filter(|(_, peer)| peer.redial.is_due(peer.is_connected(), now))
+            .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
             .map(|(id, _)| *id)
             .collect();
         for id in due {
@@ -150,7 +154,7 @@ impl EventLoop {
         }
         peer.redial.hurry();
         let now = self.clock.now().instant;
-        if peer.redial.is_due(peer.is_connected(), now) {
+        if peer.redial.is_due(false, now) {
             self.dial_known(id);
         }
     }
@@ -173,6 +177,25 @@ impl EventLoop {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
+        }
+    }
+
+    /// Opens sessions with peers that connected a while ago and have not done so themselves, as after
+    /// a restart of this node, which has forgotten the session that the peer still has.
+    pub(super) fn open_missing_sessions(&mut self, now: Instant) {
+        let missing = |(_, peer): &(&PeerId, &Peer)| {
+            peer.is_connected()
+                && peer.protocol == Some("1.1")
+                && peer.sessions.is_empty()
+                && peer.phase.is_none()
+                && peer.connected_at.is_some_and(|at| now.since(at) > OPEN_AFTER)
+        };
+        let missing: Vec<_> = self.directory.iter().filter(missing).map(|(id, _)| *id).collect();
+        for id in missing {
+            if let Some(peer) = self.directory.get_mut(&id) {
+                peer.connected_at = None;
+            }
+            self.open_session(id);
         }
     }
 

@@ -136,6 +136,7 @@ impl EventLoop {
         self.inbox.hand_over();
         self.tick_connecting(now);
         self.redial(now);
+        self.open_missing_sessions(now);
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {

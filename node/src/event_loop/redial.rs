@@ -34,10 +34,9 @@ impl Redial {
         self.not_before = Instant::from_start(Duration::ZERO);
     }
 
-    /// Whether to dial now, given whether there is a connection.
-    pub(crate) fn is_due(&self, connected: bool, now: Instant) -> bool {
-        let needed = self.wanted || (self.kept && !connected);
-        needed && !self.dialing && self.not_before <= now
+    /// Whether to dial now: on demand, or because the peer is missed.
+    pub(crate) fn is_due(&self, missed: bool, now: Instant) -> bool {
+        (self.wanted || missed) && !self.dialing && self.not_before <= now
     }
 
     pub(crate) const fn dialing(&mut self) {
@@ -71,20 +70,19 @@ mod tests {
     #[test]
     fn pauses_grow_and_are_capped() {
         let mut redial = Redial::default();
-        redial.keep();
         let mut now = at(0);
         for expected in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            assert!(redial.is_due(false, now));
+            assert!(redial.is_due(true, now));
             redial.dialing();
-            assert!(!redial.is_due(false, now));
+            assert!(!redial.is_due(true, now));
             redial.failed(0.0, now);
-            assert!(!redial.is_due(false, now + Duration::from_millis(expected - 1)));
+            assert!(!redial.is_due(true, now + Duration::from_millis(expected - 1)));
             now = now + Duration::from_millis(expected);
         }
     }
 
     #[test]
-    fn who_is_not_kept_is_dialled_only_on_demand_and_hurry_skips_the_pause() {
+    fn who_is_not_missed_is_dialled_only_on_demand_and_hurry_skips_the_pause() {
         let mut redial = Redial::default();
         assert!(!redial.is_due(false, at(0)));
         redial.hurry();
@@ -97,6 +95,6 @@ mod tests {
         redial.hurry();
         assert!(redial.is_due(false, at(100_000)));
         redial.succeeded();
-        assert!(!redial.is_due(true, at(200_000)));
+        assert!(!redial.is_due(false, at(200_000)));
     }
 }

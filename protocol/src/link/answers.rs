@@ -9,6 +9,7 @@ use crate::envelope::{Envelope, EnvelopeKind};
 use crate::error::ErrorCode;
 use crate::id::{MessageId, Nonce, SessionId};
 use crate::message::{ErrorReport, Message, UnknownKind};
+use crate::replay::ReplayError;
 use crate::time::Now;
 
 /// Pause before a record is sent again to a peer that is not ready yet.
@@ -74,8 +75,16 @@ impl Link {
 
     /// The peer answers with an error outside the session. It is signed, and names the request.
     fn on_error(&mut self, content: Content, envelope: &Envelope, now: Now) {
-        let Some(report) = self.read_error(envelope, &content, now) else {
-            return self.lost(content, now);
+        let report = match self.read_error(envelope, &content, now) {
+            Ok(report) => report,
+            Err(skew) => {
+                // If the clocks are too far apart, the peer's word for it is out of date here too.
+                if let (Content::Step { attempt }, Some(skew)) = (&content, skew) {
+                    let (code, detail) = ((&skew).into(), skew.to_string());
+                    self.on_step_refused(*attempt, code, &detail, None, now);
+                }
+                return self.lost(content, now);
+            }
         };
         let retry_after = report.retry_after_ms.map(Duration::from_millis);
         match content {
@@ -89,27 +98,32 @@ impl Link {
         }
     }
 
+    /// Reads an error of the peer. If its only fault is a clock that is far off, says how far.
     fn read_error(
         &mut self,
         envelope: &Envelope,
         content: &Content,
         now: Now,
-    ) -> Option<ErrorReport> {
+    ) -> Result<ErrorReport, Option<ReplayError>> {
         let header = envelope.header();
         let identity = &self.config.handshake.identity;
         if !identity.answers_to(&header.recipient) {
-            return None;
+            return Err(None);
         }
-        self.replay.check(header.timestamp, &header.nonce, now.timestamp).ok()?;
-        let report: ErrorReport = cbor::decode(envelope.payload()).ok()?;
+        let fresh = self.replay.check(header.timestamp, &header.nonce, now.timestamp);
+        if matches!(fresh, Err(ReplayError::Repeated | ReplayError::Forgotten)) {
+            return Err(None);
+        }
+        let report: ErrorReport = cbor::decode(envelope.payload()).map_err(|_| None)?;
         if let Content::Sealed { nonce, .. } = content
             && report.in_reply_to.map(Nonce::from_bytes) != Some(*nonce)
         {
-            return None;
+            return Err(None);
         }
-        envelope.verify(&self.peer_key).ok()?;
+        envelope.verify(&self.peer_key).map_err(|_| None)?;
+        fresh.map_err(Some)?;
         self.replay.remember(header.timestamp, header.nonce, now.timestamp);
-        Some(report)
+        Ok(report)
     }
 
     /// The peer could not use a sealed record. Nothing in it is lost.

@@ -231,9 +231,10 @@ impl Link {
             ErrorCode::RateLimited => (retry_after, false),
             ErrorCode::InvalidVersion
             | ErrorCode::InvalidSignature
-            | ErrorCode::ReplayDetected
             | ErrorCode::EncryptionRequired => (None, true),
-            ErrorCode::SessionExpired
+            // A step that the carrier delivered twice, or a clock that will be set right.
+            ErrorCode::ReplayDetected
+            | ErrorCode::SessionExpired
             | ErrorCode::SequenceError
             | ErrorCode::DecryptionFailed
             | ErrorCode::ChallengeExpired

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use peer_protocol::error::ErrorCode;
 use peer_protocol::envelope::{Envelope, EnvelopeKind, Header, plain};
+use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::{Config, Context, Expected, Handshake, HandshakeKind};
 use peer_protocol::id::{MessageId, Nonce};
 use peer_protocol::identity::{Fingerprint, TrustPolicy, TrustStore};
 use peer_protocol::message::{
-    Body, ErrorReport, Heartbeat, HeartbeatAck, MessageKind, Receipt, ReceiptStatus, Task, TaskResult,
+    Body, ErrorReport, Heartbeat, HeartbeatAck, MessageKind, Receipt, ReceiptStatus, Task,
+    TaskResult,
 };
 use peer_protocol::replay::ReplayGuard;
 use peer_protocol::time::{Now, Timestamp};
@@ -206,25 +207,9 @@ fn schedules(len: usize) -> Vec<Vec<u8>> {
 fn legacy_messages() -> Vec<Vec<u8>> {
     let vectors = include_str!("../../../protocol/tests/vectors/v1_0_signed_messages.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).expect("the vectors are JSON");
-    let mut found = Vec::new();
-    collect_messages(&vectors, &mut found);
-    found.truncate(6);
-    found
-}
-
-fn collect_messages(value: &serde_json::Value, found: &mut Vec<Vec<u8>>) {
-    match value {
-        serde_json::Value::Object(members) if members.contains_key("msg_type") => {
-            found.push(value.to_string().into_bytes());
-        }
-        serde_json::Value::Object(members) => {
-            members.values().for_each(|member| collect_messages(member, found));
-        }
-        serde_json::Value::Array(elements) => {
-            elements.iter().for_each(|element| collect_messages(element, found));
-        }
-        _ => {}
-    }
+    let vectors = vectors["vectors"].as_array().expect("a list of vectors");
+    let text = |vector: &serde_json::Value| vector["message_json"].as_str().map(str::to_owned);
+    vectors.iter().filter_map(text).map(String::into_bytes).take(6).collect()
 }
 
 fn legacy_values() -> Vec<Vec<u8>> {

@@ -47,7 +47,8 @@ pub struct Ledger {
 impl Ledger {
     pub(super) fn sent(&mut self, id: MessageId, from: Life, to: usize, life: Duration) {
         let is_short_lived = life < Duration::from_secs(3_600);
-        let record = Record { from, to, is_short_lived, handed_over: BTreeMap::new(), outcome: None };
+        let record =
+            Record { from, to, is_short_lived, handed_over: BTreeMap::new(), outcome: None };
         assert!(self.records.insert(id, record).is_none(), "{id} was sent before");
     }
 

@@ -77,7 +77,12 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn new(number: usize, count: usize, config: LinkConfig, chance: &mut Chance) -> Self {
+    pub(super) fn new(
+        number: usize,
+        count: usize,
+        config: LinkConfig,
+        chance: &mut Chance,
+    ) -> Self {
         let mut node = Self {
             number,
             config: Arc::new(config),
@@ -108,8 +113,7 @@ impl Node {
     pub fn now(&self, at: Instant) -> Now {
         let true_time = EPOCH + at.since(Instant::default());
         let error = Duration::from_millis(self.clock_error.unsigned_abs());
-        let timestamp =
-            if self.clock_error < 0 { true_time - error } else { true_time + error };
+        let timestamp = if self.clock_error < 0 { true_time - error } else { true_time + error };
         Now { instant: at, timestamp }
     }
 

@@ -291,7 +291,12 @@ impl World {
     ///
     /// # Errors
     /// [`QueueFull`] if the link does not take it.
-    pub fn send_task(&mut self, node: usize, peer: usize, size: usize) -> Result<MessageId, QueueFull> {
+    pub fn send_task(
+        &mut self,
+        node: usize,
+        peer: usize,
+        size: usize,
+    ) -> Result<MessageId, QueueFull> {
         let content = vec![b'x'; size].into();
         let body = Task { content, content_type: "text/plain".to_owned(), ..Task::default() };
         self.send(node, peer, &body.into(), Duration::from_secs(86_400))
@@ -419,7 +424,8 @@ impl World {
                         moved = true;
                         self.on_event(node, peer, event);
                     }
-                    while let Some(transmit) = self.nodes[node].side_mut(peer).link.poll_transmit() {
+                    while let Some(transmit) = self.nodes[node].side_mut(peer).link.poll_transmit()
+                    {
                         moved = true;
                         self.on_transmit(node, peer, transmit);
                     }

@@ -15,7 +15,10 @@ use self::exchange::Sample;
 
 /// Start a mesh of nodes on loopback, let every pair exchange messages, and print what arrived.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/mesh", after_help = "Exit codes: 0 everything arrived and was decrypted; 1 something did not; 2 wrong usage.")]
+#[command(
+    name = "scripts/mesh",
+    after_help = "Exit codes: 0 everything arrived and was decrypted; 1 something did not; 2 wrong usage."
+)]
 struct Args {
     /// How many nodes
     #[arg(default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=32))]
@@ -86,11 +89,18 @@ fn run(args: &Args, root: PathBuf) -> Result<(Mesh, bool), String> {
     connect_all(&mesh.nodes)?;
     wait_until_ready(&mesh.nodes)?;
     let sample = Sample::write(&mesh.root)?;
-    report::note("every session is READY; every pair exchanges talk, file, report, wake, alive, restart");
+    report::note(
+        "every session is READY; every pair exchanges talk, file, report, wake, alive, restart",
+    );
     let mut rows = Vec::new();
     for from in 0..mesh.nodes.len() {
         for to in (0..mesh.nodes.len()).filter(|to| *to != from) {
-            rows.push(exchange::pair(&mesh.nodes[from], &mesh.nodes[to], &mesh.agents[to], &sample));
+            rows.push(exchange::pair(
+                &mesh.nodes[from],
+                &mesh.nodes[to],
+                &mesh.agents[to],
+                &sample,
+            ));
         }
     }
     report::table(&rows, args.json);
