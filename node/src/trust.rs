@@ -89,7 +89,7 @@ impl SharedTrust {
             }
             for saved in waiting {
                 let result =
-                    result.as_ref().map(|()| ()).map_err(|e| io::Error::other(e.to_string()));
+                    result.as_ref().copied().map_err(|e| io::Error::other(e.to_string()));
                 let _ = saved.send(result);
             }
         }

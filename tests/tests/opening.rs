@@ -34,7 +34,7 @@ fn both_open(world: &mut World) {
 fn simultaneous_open_always_ends_with_exactly_one_session() {
     for_each_seed(1_000, |seed| {
         let mut world = pair(seed, Rules::default(), |_, _| {});
-        let slowest = world.chance.of([1, 5, 50, 500, 2_000]);
+        let slowest = world.chance.of([1, 5, 50, 500, 1_200]);
         world.weather = Weather::jittery(Duration::from_millis(slowest));
         both_open(&mut world);
         world.pass(HANDSHAKE);

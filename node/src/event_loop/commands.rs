@@ -18,7 +18,7 @@ impl EventLoop {
             Command::Connect(address, reply) => self.connect(address, reply),
             Command::Talk(talk, reply) => self.talk(talk, reply),
             Command::Report(report, reply) => self.report(report, reply),
-            Command::Alive(heartbeat, reply) => self.alive(heartbeat, reply),
+            Command::Alive(heartbeat, reply) => self.alive(&heartbeat, reply),
             Command::Wake(wake, reply) => self.wake(wake, reply),
             Command::Answer { message_id, content, done, reply } => {
                 drop(reply.send(self.answer(&message_id, &content, done)));

@@ -67,7 +67,7 @@ impl EventLoop {
     }
 
     /// A bootstrap address that does not say who is there.
-    pub(super) fn bootstrap_unknown(&mut self, address: Multiaddr) {
+    pub(super) fn bootstrap_unknown(&mut self, address: &Multiaddr) {
         let opts = DialOpts::unknown_peer_id().address(address.clone()).build();
         if let Err(error) = self.swarm.dial(opts) {
             tracing::warn!(%address, error = %explain(&error), "cannot dial bootstrap address");

@@ -13,7 +13,7 @@ use super::outgoing::ANSWER_LIFETIME;
 use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
 
 impl EventLoop {
-    pub(super) fn on_message(&mut self, from: PeerId, message: Message) {
+    pub(super) fn on_message(&mut self, from: PeerId, message: &Message) {
         // The link has decoded the body before it acknowledged the message.
         let Ok(body) = message.decode() else { return };
         match body {
@@ -25,7 +25,7 @@ impl EventLoop {
                 };
                 let incoming = Incoming {
                     conversation: task.conversation,
-                    ..self.incoming(from, &message, IncomingKind::Task, content)
+                    ..self.incoming(from, message, IncomingKind::Task, content)
                 };
                 self.inbox.open_task(message.id, from);
                 self.inbox.push(incoming, message.body.len());
@@ -38,13 +38,13 @@ impl EventLoop {
                 let incoming = Incoming {
                     status: Some(report.status),
                     next_action: report.next_action,
-                    ..self.incoming(from, &message, IncomingKind::StatusReport, content)
+                    ..self.incoming(from, message, IncomingKind::StatusReport, content)
                 };
                 self.inbox.push(incoming, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
-                let incoming = self.incoming(from, &message, IncomingKind::WakeUp, content);
+                let incoming = self.incoming(from, message, IncomingKind::WakeUp, content);
                 let handed = self.inbox.push(incoming, message.body.len());
                 let (outcome, detail) = if handed {
                     (WakeOutcome::HandedToAgent, "the attached agent was told")
@@ -52,31 +52,31 @@ impl EventLoop {
                     (WakeOutcome::NoAgent, "no agent is attached; it will be told when it comes")
                 };
                 let ack = WakeUpAck { detail: detail.to_owned(), outcome };
-                self.reply(from, &message, &ack.into());
+                self.reply(from, message, &ack.into());
             }
             Body::Heartbeat(_) => {
                 let ack = self.heartbeat_ack();
-                self.reply(from, &message, &ack.into());
+                self.reply(from, message, &ack.into());
             }
             Body::CapabilityQuery(_) => {
-                self.reply(from, &message, &CapabilityResponse::default().into());
+                self.reply(from, message, &CapabilityResponse::default().into());
             }
             Body::Discovery(query) => {
                 let own = self.identity.entity();
                 let asked = query.capability.is_none()
                     && query.entity_id.is_none_or(|entity| entity == *own);
                 let entities = if asked { vec![self.introduce()] } else { Vec::new() };
-                self.reply(from, &message, &DiscoveryResponse { entities }.into());
+                self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(result) => {
                 let content = Content {
                     content_type: Some(result.content_type),
                     ..Content::from_bytes(&result.content)
                 };
-                self.on_answer(from, &message, content, result.outcome == TaskOutcome::Done);
+                self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
             }
-            Body::WakeUpAck(ack) => self.on_woken(from, &message, ack),
-            Body::HeartbeatAck(ack) => self.on_alive(from, &message, ack),
+            Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
+            Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
             Body::CapabilityResponse(_)
             | Body::DiscoveryResponse(_)
             | Body::Chunk(_)

@@ -47,7 +47,7 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
-            Event::Message(message) => self.on_message(id, message),
+            Event::Message(message) => self.on_message(id, &message),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Paced { retry_after, .. } => {

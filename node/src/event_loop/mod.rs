@@ -207,7 +207,7 @@ impl EventLoop {
             peer.add_address(address);
             peer.redial.keep();
         } else {
-            self.bootstrap_unknown(address);
+            self.bootstrap_unknown(&address);
         }
     }
 }

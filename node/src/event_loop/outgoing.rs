@@ -45,7 +45,7 @@ impl EventLoop {
         self.wait(sent, timeout, Waiting::Report(reply));
     }
 
-    pub(super) fn alive(&mut self, heartbeat: Outgoing<()>, reply: Reply<Life>) {
+    pub(super) fn alive(&mut self, heartbeat: &Outgoing<()>, reply: Reply<Life>) {
         let sent = self.send_to(&heartbeat.peer, &Heartbeat {}.into(), heartbeat.timeout);
         self.wait(sent, heartbeat.timeout, Waiting::Alive(reply));
     }

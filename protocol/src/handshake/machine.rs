@@ -120,7 +120,15 @@ impl Handshake {
                 let phase = Phase::ThreeWay(ThreeWayState::Init);
                 (Stage::AwaitConfirm(next), phase, e2, [kind, EnvelopeKind::HandshakeAck])
             }
-            _ => {
+            EnvelopeKind::HandshakeInitAck
+            | EnvelopeKind::ChallengeResponse
+            | EnvelopeKind::SessionEstablished
+            | EnvelopeKind::SessionConfirm
+            | EnvelopeKind::Ready
+            | EnvelopeKind::HandshakeAck
+            | EnvelopeKind::HandshakeConfirm
+            | EnvelopeKind::Sealed
+            | EnvelopeKind::Error => {
                 SessionState::Initial.after(transition(kind)?)?;
                 let phase = Phase::SixStep(SessionState::Initial);
                 return Err(HandshakeError::Unexpected { kind, phase });
@@ -235,7 +243,11 @@ impl Handshake {
             Stage::AwaitReady(state) => Some(state.session_id()),
             Stage::AwaitSessionConfirm(state) => Some(state.session_id()),
             Stage::AwaitConfirm(state) => Some(state.session_id()),
-            _ => None,
+            Stage::AwaitInitAck(_)
+            | Stage::AwaitSessionEstablished(_)
+            | Stage::AwaitChallengeResponse(_)
+            | Stage::AwaitAck(_)
+            | Stage::Done => None,
         }
     }
 

@@ -99,7 +99,7 @@ impl Link {
         }
         let kind = match self.config.preferred {
             HandshakeKind::ThreeWay if !self.opening.six_step_only => HandshakeKind::ThreeWay,
-            _ => HandshakeKind::SixStep,
+            HandshakeKind::SixStep | HandshakeKind::ThreeWay => HandshakeKind::SixStep,
         };
         self.opening.attempt += 1;
         self.opening.retry_at = None;

@@ -128,7 +128,7 @@ impl Link {
             match (message, limit) {
                 (Ok(message), Ok(())) => self.take_in_one(message, &mut outcome, now),
                 (Ok(message), Err(limit)) => {
-                    outcome.refused.extend(self.limited(message.id, limit))
+                    outcome.refused.extend(self.limited(message.id, limit));
                 }
                 (Err(unknown), _) => {
                     let report = ErrorReport::new(ErrorCode::InvalidVersion, unknown.to_string());
@@ -163,7 +163,19 @@ impl Link {
             }
             Body::Error(report) => self.on_refused(message.in_reply_to, report, now),
             Body::SessionClose(close) => outcome.closed = Some(close.reason),
-            _ => {
+            Body::Task(_)
+            | Body::TaskResult(_)
+            | Body::StatusReport(_)
+            | Body::WakeUp(_)
+            | Body::WakeUpAck(_)
+            | Body::Heartbeat(_)
+            | Body::HeartbeatAck(_)
+            | Body::CapabilityQuery(_)
+            | Body::CapabilityResponse(_)
+            | Body::Discovery(_)
+            | Body::DiscoveryResponse(_)
+            | Body::Chunk(_)
+            | Body::ChunkAck(_) => {
                 if let Err(report) = self.config.admission.admit(&message) {
                     outcome.refused.extend(self.error(message.id, report));
                     return;

@@ -42,7 +42,6 @@ pub struct Unverified {
 
 impl Unverified {
     /// The messages, for a rate limit to look at before the dear check.
-    #[must_use]
     pub fn messages(&self) -> &[Result<Message, UnknownKind>] {
         &self.messages
     }

@@ -25,6 +25,7 @@ impl Established {
         Run::new(kind).finish()
     }
 
+    /// The same nodes with all they remember, before another handshake.
     pub(crate) fn again(self) -> Run {
         Run::between(self.kind, self.nodes)
     }

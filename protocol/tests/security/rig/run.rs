@@ -44,11 +44,6 @@ impl Run {
         Self::new(kind).to(made)
     }
 
-    /// The same nodes with all they remember, before another handshake.
-    pub(crate) fn again(self) -> Self {
-        Self::between(self.kind, self.nodes)
-    }
-
     pub(crate) fn to(mut self, made: usize) -> Self {
         while self.sent.len() < made {
             self.step();

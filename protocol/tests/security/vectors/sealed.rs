@@ -1,6 +1,6 @@
 //! Sealed messages: records of the sessions that the six-step vectors open.
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use peer_protocol::envelope::Envelope;
 use peer_protocol::handshake::HandshakeKind;
 use peer_protocol::id::MessageId;
@@ -10,10 +10,10 @@ use super::format::{self, Hex, Inner, Record, Sealed, Side};
 use super::handshake::six_steps;
 use super::inputs::{CLOCK, short, uuid_v4};
 use super::{about, checked, reproduce};
-use crate::wire::{Direction, Item, Map, record_nonce, sealed_letter, signature_input};
+use crate::wire::{Direction, Item, Map, open, record_nonce, sealed_letter, signature_input};
 
 /// A message called `name`.
-fn inner(name: &str, kind: &str, in_reply_to: Option<&str>, body: Map) -> Inner {
+fn inner(name: &str, kind: &str, in_reply_to: Option<&str>, body: &Map) -> Inner {
     let id = |name: &str| Hex::of(uuid_v4(&short(&format!("message id: {name}"))));
     Inner {
         id: id(name),
@@ -29,14 +29,12 @@ fn task(content: &[u8], content_type: &str) -> Map {
 
 /// What is said: by whom, and the messages of each record.
 fn conversation() -> Vec<(usize, Vec<Inner>)> {
-    let question = inner("question", "task", None, {
-        let mut task = task("お元気ですか".as_bytes(), "text/plain");
-        task.set("conversation", Item::text("greetings"));
-        task
-    });
+    let mut greeting = task("お元気ですか".as_bytes(), "text/plain");
+    greeting.set("conversation", Item::text("greetings"));
+    let question = inner("question", "task", None, &greeting);
     let mut outcome = task(b"well, thank you", "text/plain");
     outcome.set("outcome", Item::text("done"));
-    let result = inner("result", "task_result", Some("question"), outcome);
+    let result = inner("result", "task_result", Some("question"), &outcome);
     let received = |ids: &[&Inner]| {
         let ids = ids.iter().map(|inner| Item::bytes(&inner.id.0)).collect();
         Map::from([("status", Item::text("received")), ("message_ids", Item::List(ids))])
@@ -44,34 +42,27 @@ fn conversation() -> Vec<(usize, Vec<Inner>)> {
     let mut file =
         task(&(0..=255).cycle().take(300).collect::<Vec<u8>>(), "application/octet-stream");
     file.set("name", Item::text("numbers.bin"));
-    let file = inner("file", "task", None, file);
-    let wake = inner(
-        "wake",
-        "wake_up",
-        None,
-        Map::from([("reason", Item::text("go on")), ("attempt", Item::Uint(1))]),
-    );
+    let file = inner("file", "task", None, &file);
+    let go_on = Map::from([("reason", Item::text("go on")), ("attempt", Item::Uint(1))]);
+    let wake = inner("wake", "wake_up", None, &go_on);
     let mut status = task(b"", "text/plain");
     status.set("status", Item::text("half done"));
     status.set("next_action", Item::text("the other half"));
-    let report = inner("report", "status_report", None, status);
-    let receipt = inner("receipt", "receipt", None, received(&[&file, &wake]));
-    let refusal = inner(
-        "refusal",
-        "error",
-        Some("report"),
-        Map::from([
-            ("code", Item::text("RATE_LIMITED")),
-            ("detail", Item::text("over the rate limit; try again in 2000 ms")),
-            ("retry_after_ms", Item::Uint(2001)),
-        ]),
-    );
-    let close =
-        inner("close", "session_close", None, Map::from([("reason", Item::text("good night"))]));
+    let report = inner("report", "status_report", None, &status);
+    let receipt = inner("receipt", "receipt", None, &received(&[&file, &wake]));
+    let limited = Map::from([
+        ("code", Item::text("RATE_LIMITED")),
+        ("detail", Item::text("over the rate limit; try again in 2000 ms")),
+        ("retry_after_ms", Item::Uint(2001)),
+    ]);
+    let refusal = inner("refusal", "error", Some("report"), &limited);
+    let heartbeat = inner("heartbeat", "heartbeat", None, &Map::default());
+    let good_night = Map::from([("reason", Item::text("good night"))]);
+    let close = inner("close", "session_close", None, &good_night);
     vec![
         (0, vec![question]),
         (1, vec![result]),
-        (0, vec![file, wake, report, inner("heartbeat", "heartbeat", None, Map::default())]),
+        (0, vec![file, wake, report, heartbeat]),
         (1, vec![receipt, refusal]),
         (0, vec![close]),
     ]
@@ -169,6 +160,17 @@ fn vectors() -> Vec<Sealed> {
     six_steps().into_iter().map(sealed).collect()
 }
 
+/// What a receiver does, with primitives only.
+fn opens(vector: &Sealed, record: &Record) {
+    let sender = if record.from == "initiator" { &vector.initiator } else { &vector.responder };
+    let (key, nonce) = (sender.traffic_key.array(), record.aead_nonce.array());
+    let plaintext = open(&vector.suite, &key, &nonce, &record.aad.0, &record.payload.0);
+    assert_eq!(Hex(plaintext), record.plaintext);
+    let key = VerifyingKey::from_bytes(&sender.identity_public_key.array()).unwrap();
+    let signature = Signature::from_bytes(&record.signature.array());
+    key.verify_strict(&record.signature_input.0, &signature).unwrap();
+}
+
 fn message(inner: &Inner) -> Message {
     let kind = MessageKind::named(&inner.r#type).unwrap();
     let id = |bytes: &Hex| MessageId::from_bytes(bytes.array()).unwrap();
@@ -183,6 +185,9 @@ fn message(inner: &Inner) -> Message {
 fn sealed_message_vectors_hold() {
     let all = checked("sealed_messages.json", about::SEALED, vectors);
     assert_eq!(all, vectors(), "recomputed from primitives");
+    for vector in &all {
+        vector.records.iter().for_each(|record| opens(vector, record));
+    }
     for (vector, handshake) in all.iter().zip(six_steps()) {
         let (mut players, mut sessions) = reproduce::handshake(HandshakeKind::SixStep, &handshake);
         for record in &vector.records {

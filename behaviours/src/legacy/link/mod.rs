@@ -1,0 +1,365 @@
+//! Everything between this entity and one version 1.0 peer, without IO: the handshake, the session,
+//! and messages one at a time. Each request is answered before the next one goes out, since
+//! version 1.0 demands rising sequence numbers and streams may overtake each other.
+//!
+//! The contract is that of [`peer_protocol::link::Link`]: after each `handle_*`, `connected`,
+//! `disconnected`, `open`, `send` and `close` the caller drains `poll_transmit` and `poll_event`,
+//! and calls `handle_timeout` at `poll_timeout`.
+
+mod inbound;
+mod opening;
+mod queue;
+mod rate;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use peer_protocol::crypto::PublicKey;
+use peer_protocol::error::ErrorCode;
+use peer_protocol::id::SessionId;
+use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
+use peer_protocol::legacy::{Message, NonceMemory, Responder, Session};
+use peer_protocol::link::{Ended, ExchangeId, RequestId, SendFailure, Transmit};
+use peer_protocol::message::ErrorReport;
+use peer_protocol::rate_limit::{Quota, RateProfile, TokenBucket};
+use peer_protocol::time::{Instant, Now};
+use rand::rngs::StdRng;
+
+use self::opening::{Attempt, Pause};
+use self::queue::{Entry, Queue};
+use self::rate::Limiter;
+use super::config::Config;
+use super::event::{EventKind, Outgoing};
+
+/// How many refusals a peer gets; each costs a signature.
+const REFUSALS: Quota = Quota { per_minute: 60, burst: 60 };
+/// How often a message goes out again because the peer did not know the session.
+const MAX_REFUSED: u32 = 3;
+
+/// The request that is under way.
+enum Sent {
+    /// This side's `handshake`.
+    Handshake(Box<Attempt>),
+    /// This side's `handshake_confirm`.
+    Confirm,
+    /// A message.
+    Message(Entry),
+}
+
+/// A session, and what is told about it.
+struct Live {
+    id: SessionId,
+    session: Session,
+    /// Whether the peer has it too.
+    ready: bool,
+    initiator: bool,
+    /// When its handshake began.
+    began: Instant,
+}
+
+/// The state between this entity and the holder of one key.
+pub(super) struct Link {
+    config: Arc<Config>,
+    trust: Arc<dyn TrustView>,
+    rng: StdRng,
+    key: PublicKey,
+    /// What the peer is called in messages to it.
+    name: EntityId,
+    /// What it proved to be.
+    entity: Option<EntityId>,
+    connected: bool,
+    wanted: bool,
+    asked_for_connection: bool,
+    responder: Option<opening::Responding>,
+    session: Option<Live>,
+    nonces: NonceMemory,
+    queue: Queue,
+    under_way: Option<(RequestId, Sent)>,
+    /// When a handshake or the next message may go out.
+    pause: Pause,
+    limiter: Limiter,
+    refusals: TokenBucket,
+    next_request: u64,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<EventKind>,
+}
+
+impl Link {
+    pub(super) fn new(
+        config: Arc<Config>,
+        trust: Arc<dyn TrustView>,
+        key: PublicKey,
+        rng: StdRng,
+    ) -> Self {
+        Self {
+            config,
+            trust,
+            rng,
+            key,
+            name: EntityId::derived(&key),
+            entity: None,
+            connected: false,
+            wanted: false,
+            asked_for_connection: false,
+            responder: None,
+            session: None,
+            nonces: NonceMemory::default(),
+            queue: Queue::default(),
+            under_way: None,
+            pause: Pause::default(),
+            limiter: Limiter::default(),
+            refusals: TokenBucket::default(),
+            next_request: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The carrier can reach the peer.
+    pub(super) fn connected(&mut self, now: Now) {
+        self.connected = true;
+        self.asked_for_connection = false;
+        self.pause.reset();
+        self.advance(now);
+    }
+
+    /// The carrier cannot reach the peer any more. A session stays.
+    pub(super) fn disconnected(&mut self, now: Now) {
+        self.connected = false;
+        self.responder = None;
+        self.advance(now);
+    }
+
+    /// Opens a session as soon as possible, if there is none.
+    pub(super) fn open(&mut self, now: Now) {
+        self.wanted = self.session.is_none();
+        self.advance(now);
+    }
+
+    /// Queues a message; if that fails, an event says so.
+    pub(super) fn send(&mut self, message: Outgoing, deadline: Instant, now: Now) {
+        let id = message.id;
+        if let Err(full) = self.queue.push(message, deadline) {
+            self.failed(id, SendFailure::QueueFull(full));
+        }
+        self.advance(now);
+    }
+
+    /// Forgets the session; version 1.0 has no message that says so. What waits stays.
+    pub(super) fn close(&mut self) {
+        self.wanted = false;
+        self.responder = None;
+        self.end_session(Ended::Closed);
+    }
+
+    /// Forgets the session, and refuses everything that waits.
+    pub(super) fn bar(&mut self, code: ErrorCode, detail: &str) {
+        self.close();
+        if let Some((_, Sent::Message(entry))) = self.under_way.take() {
+            self.failed(entry.message.id, SendFailure::Unknown);
+        }
+        self.refuse_queue(code, detail);
+    }
+
+    /// A request of this side was answered.
+    pub(super) fn handle_answer(&mut self, id: RequestId, bytes: &[u8], now: Now) {
+        // What was given up in the meantime does not matter any more.
+        if let Some((_, sent)) = self.under_way.take_if(|(under_way, _)| *under_way == id) {
+            match sent {
+                Sent::Handshake(attempt) => self.on_handshake_answer(*attempt, bytes, now),
+                Sent::Confirm => self.on_confirm_answer(bytes, now),
+                Sent::Message(entry) => self.on_message_answer(entry, bytes, now),
+            }
+        }
+        self.advance(now);
+    }
+
+    /// A request of this side failed; `sent` says whether it may have arrived.
+    pub(super) fn handle_failure(&mut self, id: RequestId, sent: bool, now: Now) {
+        if let Some((_, request)) = self.under_way.take_if(|(under_way, _)| *under_way == id) {
+            match request {
+                Sent::Message(entry) if sent => self.failed(entry.message.id, SendFailure::Unknown),
+                Sent::Message(entry) => self.queue.put_back(entry),
+                Sent::Handshake(_) | Sent::Confirm => self.opening_lost(now),
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.advance(now);
+    }
+
+    /// When [`Link::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let session = self.session.as_ref().map(|live| live.session.expires_at());
+        let responder = self.responder.as_ref().map(opening::Responding::deadline);
+        let idle = self.under_way.is_none() && self.connected;
+        let has_work = self.wanted || !self.queue.is_empty();
+        let resume = self.pause.until().filter(|_| idle && has_work);
+        [session, responder, self.opening_deadline(), self.queue.next_deadline(), resume]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<EventKind> {
+        self.events.pop_front()
+    }
+
+    /// Drops what is over, and sends what can be sent.
+    fn advance(&mut self, now: Now) {
+        for entry in self.queue.timed_out(now.instant) {
+            self.failed(entry.message.id, SendFailure::Expired);
+        }
+        if self.session.as_ref().is_some_and(|live| now.instant >= live.session.expires_at()) {
+            self.end_session(Ended::Expired);
+        }
+        self.responder.take_if(|responding| responding.deadline() <= now.instant);
+        if self.opening_deadline().is_some_and(|deadline| deadline <= now.instant) {
+            self.under_way = None;
+            self.opening_lost(now);
+        }
+        if !self.connected {
+            if !self.queue.is_empty() && !self.asked_for_connection {
+                self.asked_for_connection = true;
+                self.events.push_back(EventKind::NeedConnection);
+            }
+            return;
+        }
+        while self.under_way.is_none() && self.pause.is_over(now.instant) {
+            let progress = if self.session.is_some() {
+                self.send_next(now)
+            } else {
+                self.seek_handshake(now)
+            };
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    /// Sends the next message; returns whether anything changed.
+    fn send_next(&mut self, now: Now) -> bool {
+        let Some(live) = &mut self.session else { return false };
+        let Some(entry) = self.queue.take() else { return false };
+        let Outgoing { msg_type, payload, .. } = &entry.message;
+        match live.session.seal(msg_type, payload.clone(), now, &mut self.rng) {
+            Ok(message) => {
+                self.limiter.asked(msg_type);
+                self.request(&message, Sent::Message(entry));
+            }
+            Err(error) => match error.code() {
+                // It ran out of time or numbers: another one takes the message.
+                ErrorCode::SessionExpired | ErrorCode::SequenceError => {
+                    self.queue.put_back(entry);
+                    self.end_session(Ended::Expired);
+                }
+                code => {
+                    let detail = error.to_string();
+                    self.failed(entry.message.id, SendFailure::Refused { code, detail });
+                }
+            },
+        }
+        true
+    }
+
+    fn on_message_answer(&mut self, mut entry: Entry, bytes: &[u8], now: Now) {
+        let id = entry.message.id;
+        if bytes.is_empty() {
+            self.events.push_back(EventKind::Delivered { id });
+            return;
+        }
+        let Ok(answer) = Message::parse(bytes) else {
+            return self.failed(id, SendFailure::Unknown);
+        };
+        if answer.content().msg_type != refusal::ERROR {
+            // The peer answers in place: it took the message, and says something itself.
+            self.events.push_back(EventKind::Delivered { id });
+            if let Err(report) = self.take_in(&answer, now) {
+                tracing::debug!(code = %report.code, detail = report.detail, "an answer is refused");
+            }
+            return;
+        }
+        let Some(report) = refusal::read(&answer, &self.key, now.timestamp) else {
+            return self.failed(id, SendFailure::Unknown);
+        };
+        match report.code {
+            ErrorCode::RateLimited => {
+                self.pause.after(refusal::pause(&report), now.instant);
+                self.queue.put_back(entry);
+            }
+            // The peer has no such session any more, so it has not taken the message either.
+            ErrorCode::SessionNotFound
+            | ErrorCode::SessionExpired
+            | ErrorCode::EncryptionNotReady
+                if entry.refused < MAX_REFUSED =>
+            {
+                entry.refused += 1;
+                self.queue.put_back(entry);
+                self.end_session(Ended::Unknown);
+            }
+            code => self.failed(id, SendFailure::Refused { code, detail: report.detail }),
+        }
+    }
+
+    fn request(&mut self, message: &Message, sent: Sent) {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.under_way = Some((id, sent));
+        self.transmits.push_back(Transmit::Request { id, envelope: message.to_bytes() });
+    }
+
+    /// Answers a request; without a message, that there is nothing to say.
+    fn answer(&mut self, exchange: ExchangeId, message: Option<&Message>) {
+        let envelope = message.map(Message::to_bytes).unwrap_or_default();
+        self.transmits.push_back(Transmit::Answer { exchange, envelope });
+    }
+
+    /// Refuses a request. A peer that only makes errors soon gets no more answers.
+    pub(super) fn refuse(&mut self, exchange: ExchangeId, report: &ErrorReport, now: Now) {
+        if self.refusals.take(REFUSALS, now.instant).is_err() {
+            self.transmits.push_back(Transmit::Drop { exchange });
+            return;
+        }
+        let me = &self.config.identity;
+        let error = refusal::write(me, &self.name, report, now.timestamp, &mut self.rng);
+        self.answer(exchange, Some(&error));
+    }
+
+    fn end_session(&mut self, why: Ended) {
+        if let Some(live) = self.session.take()
+            && live.ready
+        {
+            self.events.push_back(EventKind::SessionEnded { id: live.id, why });
+        }
+    }
+
+    fn refuse_queue(&mut self, code: ErrorCode, detail: &str) {
+        while let Some(entry) = self.queue.take() {
+            let why = SendFailure::Refused { code, detail: detail.to_owned() };
+            self.failed(entry.message.id, why);
+        }
+    }
+
+    fn failed(&mut self, id: peer_protocol::id::MessageId, why: SendFailure) {
+        self.events.push_back(EventKind::Failed { id, why });
+    }
+
+    /// The rates that apply to this peer.
+    fn rate_profile(&self) -> RateProfile {
+        let level = self.entity.as_ref().and_then(|entity| self.trust.level(entity));
+        match level {
+            Some(TrustLevel::Pinned) => self.config.trusted_rate,
+            Some(TrustLevel::Seen | TrustLevel::Revoked) | None => self.config.rate,
+        }
+    }
+}
