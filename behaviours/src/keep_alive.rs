@@ -75,3 +75,21 @@ impl<H: ConnectionHandler> ConnectionHandler for KeepAlive<H> {
         self.inner.on_connection_event(event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use libp2p_swarm::dummy;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_stays_as_long_as_the_behaviour_says() {
+        let mut handler = KeepAlive::new(dummy::ConnectionHandler, false);
+        assert!(!handler.connection_keep_alive());
+        handler.on_behaviour_event(FromBehaviour::Keep(true));
+        assert!(handler.connection_keep_alive());
+        handler.on_behaviour_event(FromBehaviour::Keep(false));
+        assert!(!handler.connection_keep_alive());
+        assert!(KeepAlive::new(dummy::ConnectionHandler, true).connection_keep_alive());
+    }
+}

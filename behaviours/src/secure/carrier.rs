@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use libp2p_core::PeerId;
 use libp2p_request_response::{
-    self as request_response, Event, InboundRequestId, Message, OutboundFailure,
-    OutboundRequestId, ProtocolSupport, ResponseChannel,
+    self as request_response, Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
+    ProtocolSupport, ResponseChannel,
 };
 use libp2p_swarm::{
     ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent, ToSwarm,

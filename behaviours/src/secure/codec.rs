@@ -50,10 +50,7 @@ impl libp2p_request_response::Codec for Codec {
     {
         let len = read_len(io).await?;
         if len > MAX_ENVELOPE_LEN {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                EnvelopeError::TooLong { len },
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, EnvelopeError::TooLong { len }));
         }
         read_bytes(io, len).await
     }

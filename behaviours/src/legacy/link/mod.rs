@@ -45,8 +45,8 @@ enum Sent {
     Handshake(Box<Attempt>),
     /// This side's `handshake_confirm`.
     Confirm,
-    /// A message.
-    Message(Entry),
+    /// A message, and the session it was sealed in.
+    Message { session: SessionId, entry: Entry },
 }
 
 /// A session, and what is told about it.
@@ -152,13 +152,14 @@ impl Link {
     pub(super) fn close(&mut self) {
         self.wanted = false;
         self.responder = None;
+        self.under_way.take_if(|(_, sent)| !matches!(sent, Sent::Message { .. }));
         self.end_session(Ended::Closed);
     }
 
     /// Forgets the session, and refuses everything that waits.
     pub(super) fn bar(&mut self, code: ErrorCode, detail: &str) {
         self.close();
-        if let Some((_, Sent::Message(entry))) = self.under_way.take() {
+        if let Some((_, Sent::Message { entry, .. })) = self.under_way.take() {
             self.failed(entry.message.id, SendFailure::Unknown);
         }
         self.refuse_queue(code, detail);
@@ -171,7 +172,9 @@ impl Link {
             match sent {
                 Sent::Handshake(attempt) => self.on_handshake_answer(*attempt, bytes, now),
                 Sent::Confirm => self.on_confirm_answer(bytes, now),
-                Sent::Message(entry) => self.on_message_answer(entry, bytes, now),
+                Sent::Message { session, entry } => {
+                    self.on_message_answer(session, entry, bytes, now);
+                }
             }
         }
         self.advance(now);
@@ -181,8 +184,10 @@ impl Link {
     pub(super) fn handle_failure(&mut self, id: RequestId, sent: bool, now: Now) {
         if let Some((_, request)) = self.under_way.take_if(|(under_way, _)| *under_way == id) {
             match request {
-                Sent::Message(entry) if sent => self.failed(entry.message.id, SendFailure::Unknown),
-                Sent::Message(entry) => self.queue.put_back(entry),
+                Sent::Message { entry, .. } if sent => {
+                    self.failed(entry.message.id, SendFailure::Unknown);
+                }
+                Sent::Message { entry, .. } => self.queue.put_back(entry),
                 Sent::Handshake(_) | Sent::Confirm => self.opening_lost(now),
             }
         }
@@ -255,7 +260,8 @@ impl Link {
         match live.session.seal(msg_type, payload.clone(), now, &mut self.rng) {
             Ok(message) => {
                 self.limiter.asked(msg_type);
-                self.request(&message, Sent::Message(entry));
+                let session = live.id;
+                self.request(&message, Sent::Message { session, entry });
             }
             Err(error) => match error.code() {
                 // It ran out of time or numbers: another one takes the message.
@@ -272,7 +278,13 @@ impl Link {
         true
     }
 
-    fn on_message_answer(&mut self, mut entry: Entry, bytes: &[u8], now: Now) {
+    fn on_message_answer(
+        &mut self,
+        session: SessionId,
+        mut entry: Entry,
+        bytes: &[u8],
+        now: Now,
+    ) {
         let id = entry.message.id;
         if bytes.is_empty() {
             self.events.push_back(EventKind::Delivered { id });
@@ -305,7 +317,10 @@ impl Link {
             {
                 entry.refused += 1;
                 self.queue.put_back(entry);
-                self.end_session(Ended::Unknown);
+                // The peer may have opened another one meanwhile.
+                if self.session.as_ref().is_some_and(|live| live.id == session) {
+                    self.end_session(Ended::Unknown);
+                }
             }
             code => self.failed(id, SendFailure::Refused { code, detail: report.detail }),
         }
@@ -325,13 +340,20 @@ impl Link {
     }
 
     /// Refuses a request. A peer that only makes errors soon gets no more answers.
-    pub(super) fn refuse(&mut self, exchange: ExchangeId, report: &ErrorReport, now: Now) {
+    pub(super) fn refuse(
+        &mut self,
+        exchange: ExchangeId,
+        to: Option<&EntityId>,
+        report: &ErrorReport,
+        now: Now,
+    ) {
         if self.refusals.take(REFUSALS, now.instant).is_err() {
             self.transmits.push_back(Transmit::Drop { exchange });
             return;
         }
         let me = &self.config.identity;
-        let error = refusal::write(me, &self.name, report, now.timestamp, &mut self.rng);
+        let to = to.unwrap_or(&self.name);
+        let error = refusal::write(me, to, report, now.timestamp, &mut self.rng);
         self.answer(exchange, Some(&error));
     }
 

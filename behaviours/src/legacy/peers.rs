@@ -1,0 +1,61 @@
+//! What the behaviour knows of each peer: its connections, and the way to its link if it has one.
+
+use std::collections::HashMap;
+
+use libp2p_swarm::ConnectionId;
+use peer_protocol::id::SessionId;
+use tokio::sync::{mpsc, watch};
+
+use super::driver::{Input, Reach};
+use crate::secure::gate::Prefix;
+
+/// Places in a link's input channel.
+pub(super) const INPUTS: usize = 128;
+/// Places kept free for answers and failures, which must not be lost; requests and messages are
+/// refused once only these are left. A link has one request in flight.
+const RESERVED: usize = 32;
+
+/// One peer.
+#[derive(Default)]
+pub(super) struct Peer {
+    pub(super) connections: HashMap<ConnectionId, Prefix>,
+    /// Only peers with which version 1.0 was ever spoken have one.
+    pub(super) link: Option<LinkHandle>,
+}
+
+/// The behaviour's end of a link.
+pub(super) struct LinkHandle {
+    inputs: mpsc::Sender<Input>,
+    reach: watch::Sender<Reach>,
+    pub(super) session: Option<SessionId>,
+    /// Messages given to the link whose fate is not known yet.
+    pub(super) unsettled: usize,
+}
+
+impl LinkHandle {
+    pub(super) const fn new(inputs: mpsc::Sender<Input>, reach: watch::Sender<Reach>) -> Self {
+        Self { inputs, reach, session: None, unsettled: 0 }
+    }
+
+    /// Hands over something that may be refused if the link is busy; returns whether it was taken.
+    pub(super) fn offer(&self, input: Input) -> bool {
+        self.inputs.capacity() > RESERVED && self.inputs.try_send(input).is_ok()
+    }
+
+    /// Hands over something that must not be lost; there is always a place for it.
+    pub(super) fn deliver(&self, input: Input) {
+        if self.inputs.try_send(input).is_err() {
+            tracing::error!("the input channel of a version 1.0 link overflowed its reserve");
+        }
+    }
+
+    pub(super) fn reached(&self, connected: bool) {
+        self.reach.send_if_modified(|reach| {
+            let changed = reach.connected != connected;
+            if changed {
+                *reach = Reach { epoch: reach.epoch + u64::from(connected), connected };
+            }
+            changed
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Swarms with the secure behaviour on the memory transport.
+
+use std::borrow::Cow;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use libp2p_core::PeerId;
+use libp2p_swarm::Swarm;
+use libp2p_swarm_test::SwarmExt as _;
+use peer_behaviours::secure::{Behaviour, EventKind, GateConfig};
+use peer_behaviours::{Clock, SystemClock};
+use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
+use peer_protocol::handshake::Config;
+use peer_protocol::identity::{
+    Admission, EntityId, Identity, TrustError, TrustLevel, TrustStore, TrustView,
+};
+use peer_protocol::link::{Event, LinkConfig, SessionInfo};
+use peer_protocol::message::{Body, Message, Task};
+use peer_protocol::time::Timestamp;
+
+/// Nothing in these tests takes longer, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Default)]
+pub(crate) struct Trust(RwLock<TrustStore>);
+
+impl TrustView for Trust {
+    fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
+        self.0.read().unwrap().judge(entity, key)
+    }
+
+    fn admit(
+        &self,
+        entity: &EntityId,
+        key: &PublicKey,
+        now: Timestamp,
+    ) -> Result<Admission, TrustError> {
+        self.0.write().unwrap().admit(entity, key, now)
+    }
+
+    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
+        self.0.read().unwrap().get(entity).map(|entry| entry.level)
+    }
+}
+
+/// A swarm for the entity `name`.
+pub(crate) fn swarm(
+    name: &str,
+    gate: GateConfig,
+    adjust: impl Fn(&mut LinkConfig),
+) -> Swarm<Behaviour> {
+    Swarm::new_ephemeral_tokio(|keypair| {
+        let keypair = keypair.try_into_ed25519().unwrap();
+        let seed: [u8; 32] = keypair.secret().as_ref().try_into().unwrap();
+        let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
+        let identity = Identity::new(Some(name.parse().unwrap()), key).unwrap();
+        let mut config = LinkConfig::new(Config::new(identity));
+        adjust(&mut config);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
+    })
+}
+
+pub(crate) fn task(text: &'static str) -> Message {
+    let content = Cow::Borrowed(text.as_bytes());
+    let task = Task { content, content_type: "text/plain".to_owned(), ..Task::default() };
+    Message::new(&mut rand::rng(), &Body::from(task), None).unwrap()
+}
+
+/// Drives both swarms until `done` says so, which sees every event with the side it came from.
+pub(crate) async fn drive<T>(
+    a: &mut Swarm<Behaviour>,
+    b: &mut Swarm<Behaviour>,
+    mut done: impl FnMut(usize, PeerId, EventKind) -> Option<T>,
+) -> T {
+    let driven = async {
+        loop {
+            let (side, event) = tokio::select! {
+                event = a.next_swarm_event() => (0, event),
+                event = b.next_swarm_event() => (1, event),
+            };
+            if let Ok(event) = event.try_into_behaviour_event()
+                && let Some(result) = done(side, event.peer, event.kind)
+            {
+                return result;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, driven).await.expect("this hangs")
+}
+
+/// Drives both swarms until each has a session; returns both views of it.
+pub(crate) async fn sessions(
+    a: &mut Swarm<Behaviour>,
+    b: &mut Swarm<Behaviour>,
+) -> [SessionInfo; 2] {
+    let mut found = [None, None];
+    drive(a, b, |side, _, event| {
+        if let EventKind::Link(Event::SessionReady(info)) = event {
+            found[side] = Some(info);
+        }
+        if found.iter().all(Option::is_some) {
+            Some(found.clone().map(Option::unwrap))
+        } else {
+            None
+        }
+    })
+    .await
+}
