@@ -1,10 +1,12 @@
 //! The protocol as libp2p network behaviours: thin adapters between the swarm and `peer-protocol`.
 //!
 //! [`secure`] carries version 1.1 over `/peer/1.1.0`. Each peer's [`peer_protocol::link::Link`] runs
-//! in a task of its own, so that no cryptography happens in the swarm's event loop.
+//! in a task of its own, so that no cryptography happens in the swarm's event loop. [`legacy`] does
+//! the same for version 1.0 over `/peer/1.0.0`.
 
 mod clock;
 mod keep_alive;
+pub mod legacy;
 pub mod secure;
 
 pub use clock::{Clock, SystemClock};

@@ -1,4 +1,47 @@
 //! A node of the Peer Communication Protocol v1.1, for embedding and for the binary `peer`.
+//!
+//! Two nodes in one program, a question and its answer:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use peer_node::config::NodeConfig;
+//! use peer_node::model::Content;
+//! use peer_node::trust_file::TrustFile;
+//! use peer_node::{Handle, Node};
+//! use peer_protocol::crypto::Ed25519Authenticator;
+//! use peer_protocol::identity::TrustPolicy;
+//!
+//! async fn start(entity: &str) -> Result<Node, Box<dyn std::error::Error>> {
+//!     let config = NodeConfig::default()
+//!         .with_entity(entity.parse()?)
+//!         .with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse()?]);
+//!     let key = Ed25519Authenticator::generate(&mut rand::rng());
+//!     Ok(Node::start(config, key, TrustFile::in_memory(TrustPolicy::Open)).await?)
+//! }
+//!
+//! async fn answer_one(bob: Handle) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut messages = bob.subscribe(Some(1)).await?;
+//!     let question = messages.recv().await.ok_or("the node stopped")?;
+//!     let text = question.content.text.unwrap_or_default().to_uppercase();
+//!     Ok(bob.answer(&question.message_id, Content::from_bytes(text.as_bytes()), true).await?)
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (alice, bob) = (start("alice").await?, start("bob").await?);
+//! let address = bob.handle().status().await?.listen[0].parse()?;
+//! alice.handle().connect(address).await?;
+//!
+//! let question = Content::from_bytes(b"hello bob");
+//! let alice = alice.handle();
+//! let asked = alice.talk("bob", question, None, Duration::from_secs(10));
+//! let (answer, answered) = tokio::join!(asked, answer_one(bob.handle()));
+//! answered?;
+//! assert_eq!(answer?.content.text.as_deref(), Some("HELLO BOB"));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod api;
 mod behaviour;

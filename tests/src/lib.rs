@@ -7,6 +7,7 @@
 )]
 
 pub mod fuzzing;
+pub mod pairs;
 pub mod people;
 #[cfg(feature = "nodes")]
 pub mod processes;

@@ -11,14 +11,14 @@ const MAX_PREFIXES: usize = 4096;
 
 /// The network a connection comes from: an IPv4 /24, an IPv6 /48, or something without addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Prefix {
+pub(crate) enum Prefix {
     V4([u8; 3]),
     V6([u16; 3]),
     Other,
 }
 
 impl Prefix {
-    pub(super) fn of(address: &Multiaddr) -> Self {
+    pub(crate) fn of(address: &Multiaddr) -> Self {
         for protocol in address {
             match protocol {
                 Protocol::Ip4(ip) => {
@@ -56,14 +56,14 @@ impl Default for GateConfig {
 
 /// The gate.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     prefixes: KeyedLimiter<Prefix>,
     node: TokenBucket,
     quota: Quota,
 }
 
 impl Gate {
-    pub(super) fn new(config: GateConfig) -> Self {
+    pub(crate) fn new(config: GateConfig) -> Self {
         Self {
             prefixes: KeyedLimiter::new(config.prefix, MAX_PREFIXES),
             node: TokenBucket::default(),
@@ -72,7 +72,7 @@ impl Gate {
     }
 
     /// Whether a handshake from `prefix` may start.
-    pub(super) fn admit(&mut self, prefix: Prefix, now: Instant) -> Result<(), RateLimited> {
+    pub(crate) fn admit(&mut self, prefix: Prefix, now: Instant) -> Result<(), RateLimited> {
         self.prefixes.take(prefix, now)?;
         self.node.take(self.quota, now)
     }

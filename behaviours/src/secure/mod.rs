@@ -7,7 +7,7 @@
 mod carrier;
 mod codec;
 mod driver;
-mod gate;
+pub(crate) mod gate;
 mod peers;
 
 use std::collections::{HashMap, VecDeque};

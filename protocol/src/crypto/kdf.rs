@@ -43,9 +43,9 @@ impl SessionKey {
     #[must_use]
     pub fn derive(shared_secret: &Secret, handshake_hash: &Digest) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(handshake_hash), shared_secret.expose());
-        let mut okm = [0; KEY_LEN];
-        expand(&hkdf, Self::INFO, &mut okm);
-        Self(Secret::new(okm))
+        let mut okm = Secret::new([0; KEY_LEN]);
+        expand(&hkdf, Self::INFO, &mut okm.0);
+        Self(okm)
     }
 
     /// The 32 bytes, for test vectors.
@@ -95,11 +95,11 @@ impl KeySchedule {
         let hkdf = prk(session_key);
         let direction = |key_info, iv_info, confirm_info| {
             let mut traffic = TrafficKeys { key: [0; KEY_LEN], iv: [0; IV_LEN] };
-            let mut confirm = [0; KEY_LEN];
+            let mut confirm = Secret::new([0; KEY_LEN]);
             expand(&hkdf, key_info, &mut traffic.key);
             expand(&hkdf, iv_info, &mut traffic.iv);
-            expand(&hkdf, confirm_info, &mut confirm);
-            DirectionKeys { traffic, confirm: Secret::new(confirm) }
+            expand(&hkdf, confirm_info, &mut confirm.0);
+            DirectionKeys { traffic, confirm }
         };
         Self {
             initiator: direction(

@@ -21,7 +21,7 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::SessionId;
 use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
-use peer_protocol::legacy::{Message, NonceMemory, Responder, Session};
+use peer_protocol::legacy::{Message, NonceMemory, Session};
 use peer_protocol::link::{Ended, ExchangeId, RequestId, SendFailure, Transmit};
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::{Quota, RateProfile, TokenBucket};
@@ -31,6 +31,7 @@ use rand::rngs::StdRng;
 use self::opening::{Attempt, Pause};
 use self::queue::{Entry, Queue};
 use self::rate::Limiter;
+pub(super) use self::refusal::rate_limited;
 use super::config::Config;
 use super::event::{EventKind, Outgoing};
 
@@ -187,7 +188,10 @@ impl Link {
                 Sent::Message { entry, .. } if sent => {
                     self.failed(entry.message.id, SendFailure::Unknown);
                 }
-                Sent::Message { entry, .. } => self.queue.put_back(entry),
+                Sent::Message { entry, .. } => {
+                    self.pause.after(None, now.instant);
+                    self.queue.put_back(entry);
+                }
                 Sent::Handshake(_) | Sent::Confirm => self.opening_lost(now),
             }
         }

@@ -69,7 +69,7 @@ pub(super) fn read(message: &Message, key: &PublicKey, now: Timestamp) -> Option
 }
 
 /// The report of an exceeded rate.
-pub(super) fn rate_limited(limited: RateLimited) -> ErrorReport {
+pub(in crate::legacy) fn rate_limited(limited: RateLimited) -> ErrorReport {
     let millis = u64::try_from(limited.retry_after.as_millis()).unwrap_or(u64::MAX);
     let mut report = ErrorReport::new(ErrorCode::RateLimited, limited.to_string());
     // Rounded up: a sender that comes back then is let in.

@@ -162,6 +162,13 @@ fn ready_with_a_wrong_first_record_is_refused() {
     let other = seal(suite, &direction.key, &nonce, &aad, &[0; 32]);
     let forged = run.forged(|letter| letter.set_in_body("record", Item::bytes(other)));
     assert_eq!(run.refuses(&forged), HandshakeError::Transcript);
+    // Record and body agree with each other, but not with what was said before.
+    let other = seal(suite, &direction.key, &nonce, &aad, &[0; 32]);
+    let forged = run.forged(|letter| {
+        letter.set_in_body("record", Item::bytes(other));
+        letter.set_in_body("transcript", Item::bytes([0; 32]));
+    });
+    assert_eq!(run.refuses(&forged), HandshakeError::Transcript);
     run.finish();
 }
 

@@ -1,0 +1,361 @@
+//! Version 1.0 over libp2p: signed JSON without end-to-end encryption, on `/peer/1.0.0`
+//! (`docs/PROTOCOL.md` §13).
+//!
+//! As in [`crate::secure`], the behaviour only moves things, and each peer's state lives in a task of
+//! its own, which needs a tokio runtime. A peer gets one as soon as version 1.0 is spoken with it.
+//!
+//! Version 1.0 is for peers that know nothing better. [`Behaviour::demand_encryption`] rules it out
+//! for a peer that does, for as long as the process runs.
+
+mod carrier;
+mod codec;
+mod config;
+mod driver;
+mod event;
+mod link;
+mod peers;
+mod swarm;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use hashlink::LruCache;
+use libp2p_core::PeerId;
+use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
+use libp2p_swarm::{
+    ConnectionId, NotifyHandler, StreamProtocol, THandler, THandlerInEvent, ToSwarm,
+};
+use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::TrustView;
+use peer_protocol::legacy::{Message, MessageError};
+use peer_protocol::limits::MAX_SEEN_ENTITIES;
+use peer_protocol::link::{Ended, ExchangeId, RequestId, Transmit};
+use peer_protocol::message::ErrorReport;
+use peer_protocol::rate_limit::RateLimited;
+use peer_protocol::time::Instant;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, watch};
+
+pub use self::config::{Admission, AdmitAll, Config};
+pub use self::event::{Event, EventKind, Outgoing, SendError, SessionInfo};
+
+use self::carrier::{Arrival, Carrier, Inner};
+use self::driver::{Driver, Input, Output, Reach};
+use self::link::Link;
+use self::peers::{INPUTS, LinkHandle, Peer};
+use crate::clock::Clock;
+use crate::keep_alive::{FromBehaviour, KeepAlive};
+use crate::secure::gate::{Gate, Prefix};
+use crate::secure::key_of;
+
+/// The protocol's name.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.0.0");
+
+/// Most peers with a link at once.
+const MAX_LINKS: usize = 1024;
+/// Places in the channel from links to the behaviour.
+const OUTPUTS: usize = 512;
+/// What a refused peer is told.
+const REQUIRED: &str = "version 1.0 does not encrypt, and encryption is required: speak version 1.1";
+
+/// The behaviour.
+pub struct Behaviour {
+    config: Arc<Config>,
+    trust: Arc<dyn TrustView>,
+    clock: Arc<dyn Clock>,
+    carrier: Carrier,
+    gate: Gate,
+    peers: HashMap<PeerId, Peer>,
+    links: usize,
+    /// Peers that speak version 1.1; the one seen least recently is forgotten first.
+    barred: LruCache<PeerId, ()>,
+    outputs: mpsc::Receiver<(PeerId, Output)>,
+    outputs_sender: mpsc::Sender<(PeerId, Output)>,
+    /// At most one entry per connection and per input; drained by every poll.
+    pending: VecDeque<ToSwarm<Event, THandlerInEvent<Self>>>,
+    waker: Option<Waker>,
+}
+
+impl Behaviour {
+    /// A behaviour for the entity of `config`.
+    #[must_use]
+    pub fn new(config: Config, trust: Arc<dyn TrustView>, clock: Arc<dyn Clock>) -> Self {
+        let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
+        Self {
+            gate: Gate::new(config.gate),
+            config: Arc::new(config),
+            trust,
+            clock,
+            carrier: Carrier::new(),
+            peers: HashMap::new(),
+            links: 0,
+            barred: LruCache::new(MAX_SEEN_ENTITIES),
+            outputs,
+            outputs_sender,
+            pending: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    /// Opens a session with `peer` as soon as there is a connection, if there is none.
+    ///
+    /// # Errors
+    /// [`SendError`] says why it cannot be tried.
+    pub fn open(&mut self, peer: PeerId) -> Result<(), SendError> {
+        self.check_allowed(&peer)?;
+        self.offer(peer, Input::Open)
+    }
+
+    /// Sends a message to `peer`, once there is a session; what becomes of it follows as
+    /// [`EventKind::Delivered`] or [`EventKind::Failed`]. A message goes out at most once.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    pub fn send(
+        &mut self,
+        peer: PeerId,
+        message: Outgoing,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        self.check_allowed(&peer)?;
+        self.offer(peer, Input::Send(message, deadline))?;
+        if let Some(link) = self.link_of(&peer) {
+            link.unsettled += 1;
+        }
+        Ok(())
+    }
+
+    /// Forgets the session with `peer`.
+    pub fn close(&mut self, peer: &PeerId) {
+        if let Some(link) = self.link_of(peer) {
+            link.deliver(Input::Close);
+        }
+    }
+
+    /// Forgets all sessions, for shutting down.
+    pub fn close_all(&mut self) {
+        for link in self.peers.values().filter_map(|peer| peer.link.as_ref()) {
+            link.deliver(Input::Close);
+        }
+    }
+
+    /// The peer speaks version 1.1: from now on version 1.0 with it is refused with
+    /// `ENCRYPTION_REQUIRED`, in both directions.
+    pub fn demand_encryption(&mut self, peer: PeerId) {
+        if self.barred.insert(peer, ()).is_none()
+            && let Some(link) = self.link_of(&peer)
+        {
+            link.deliver(Input::Bar(ErrorCode::EncryptionRequired, REQUIRED));
+        }
+    }
+
+    /// Whether version 1.0 with `peer` is refused.
+    #[must_use]
+    pub fn demands_encryption(&self, peer: &PeerId) -> bool {
+        self.config.require_encryption || self.barred.contains_key(peer)
+    }
+
+    fn check_allowed(&self, peer: &PeerId) -> Result<(), SendError> {
+        if self.demands_encryption(peer) { Err(SendError::EncryptionRequired) } else { Ok(()) }
+    }
+
+    fn link_of(&mut self, peer: &PeerId) -> Option<&mut LinkHandle> {
+        self.peers.get_mut(peer)?.link.as_mut()
+    }
+
+    fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
+        let link = self.link(peer)?;
+        if link.offer(input) { Ok(()) } else { Err(SendError::Busy) }
+    }
+
+    /// The peer's link, made now if there is none.
+    fn link(&mut self, id: PeerId) -> Result<&mut LinkHandle, SendError> {
+        if self.link_of(&id).is_none() {
+            let key = key_of(&id).ok_or(SendError::ForeignKey)?;
+            self.make_room()?;
+            let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
+            let (reach, reach_receiver) = watch::channel(Reach::default());
+            let rng = rand::make_rng::<StdRng>();
+            let driver = Driver {
+                peer: id,
+                link: Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng),
+                clock: Arc::clone(&self.clock),
+                inputs: inputs_receiver,
+                reach: reach_receiver,
+                outputs: self.outputs_sender.clone(),
+            };
+            tokio::spawn(driver.run());
+            let peer = self.peers.entry(id).or_default();
+            let link = LinkHandle::new(inputs, reach);
+            link.reached(!peer.connections.is_empty());
+            peer.link = Some(link);
+            self.links += 1;
+        }
+        self.link_of(&id).ok_or(SendError::Busy)
+    }
+
+    /// Forgets a link if there are too many: one that is neither connected nor has anything to send.
+    /// Its session is lost with it; the next message opens another one.
+    fn make_room(&mut self) -> Result<(), SendError> {
+        if self.links < MAX_LINKS {
+            return Ok(());
+        }
+        let idle = |(_, peer): &(&PeerId, &Peer)| {
+            peer.connections.is_empty() && peer.link.as_ref().is_some_and(|l| l.unsettled == 0)
+        };
+        let idle = self.peers.iter().find(idle).map(|(id, _)| *id).ok_or(SendError::Busy)?;
+        self.links -= 1;
+        if let Some(id) = self.peers.remove(&idle).and_then(|peer| peer.link?.session) {
+            let kind = EventKind::SessionEnded { id, why: Ended::Closed };
+            self.pending.push_back(ToSwarm::GenerateEvent(Event { peer: idle, kind }));
+        }
+        Ok(())
+    }
+
+    fn on_arrival(&mut self, peer: PeerId, connection: ConnectionId, arrival: Arrival) {
+        match arrival {
+            Arrival::Request { exchange, message } => {
+                self.on_request(peer, connection, exchange, message);
+            }
+            Arrival::Answer { id, bytes } => self.report(peer, Input::Answer(id, bytes)),
+            Arrival::Failed { id } => self.report(peer, Input::Failed(id)),
+            Arrival::Unsupported { id } => {
+                self.report(peer, Input::Unsent(id));
+                let event = Event { peer, kind: EventKind::Unsupported };
+                self.pending.push_back(ToSwarm::GenerateEvent(event));
+            }
+        }
+    }
+
+    fn report(&mut self, peer: PeerId, input: Input) {
+        if let Some(link) = self.link_of(&peer) {
+            link.deliver(input);
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        exchange: ExchangeId,
+        message: Result<Box<Message>, MessageError>,
+    ) {
+        let sender = message.as_ref().ok().map(|message| message.content().sender_id.clone());
+        let handshake = message.as_ref().is_ok_and(|m| m.content().msg_type == "handshake");
+        let input = if self.demands_encryption(&peer) {
+            let report = ErrorReport::new(ErrorCode::EncryptionRequired, REQUIRED);
+            Input::Refuse(exchange, sender, report)
+        } else if let Err(limited) = self.admit(&peer, connection, handshake) {
+            Input::Refuse(exchange, sender, link::rate_limited(limited))
+        } else {
+            Input::Request(exchange, message)
+        };
+        if self.offer(peer, input).is_err() {
+            // The peer's request fails at once, and it tries again later.
+            let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
+        }
+    }
+
+    /// Limits that no single link sees.
+    fn admit(
+        &mut self,
+        peer: &PeerId,
+        connection: ConnectionId,
+        handshake: bool,
+    ) -> Result<(), RateLimited> {
+        if !handshake {
+            return Ok(());
+        }
+        let connections = self.peers.get(peer).map(|peer| &peer.connections);
+        let prefix = connections.and_then(|known| known.get(&connection)).copied();
+        self.gate.admit(prefix.unwrap_or(Prefix::Other), self.clock.now().instant)
+    }
+
+    fn on_output(&mut self, peer: PeerId, output: Output) {
+        match output {
+            Output::Transmit(transmit) => {
+                if let Err(id) = self.carrier.transmit(peer, transmit) {
+                    self.unsent(peer, id);
+                }
+            }
+            Output::Event(kind) => {
+                self.note(peer, &kind);
+                self.pending.push_back(ToSwarm::GenerateEvent(Event { peer, kind }));
+            }
+        }
+    }
+
+    fn unsent(&mut self, peer: PeerId, id: RequestId) {
+        self.report(peer, Input::Unsent(id));
+    }
+
+    /// Keeps connections open while there is a session, and counts what is under way.
+    fn note(&mut self, id: PeerId, event: &EventKind) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(link) = &mut peer.link else { return };
+        let before = link.session.is_some();
+        match event {
+            EventKind::SessionReady(info) => link.session = Some(info.id),
+            EventKind::SessionEnded { id, .. } => {
+                link.session.take_if(|session| session == id);
+            }
+            EventKind::Delivered { .. } | EventKind::Failed { .. } => {
+                link.unsettled = link.unsettled.saturating_sub(1);
+            }
+            EventKind::NeedConnection
+            | EventKind::Unsupported
+            | EventKind::HandshakeFailed { .. }
+            | EventKind::Message { .. } => {}
+        }
+        let after = link.session.is_some();
+        if before != after {
+            for connection in peer.connections.keys() {
+                self.pending.push_back(ToSwarm::NotifyHandler {
+                    peer_id: id,
+                    handler: NotifyHandler::One(*connection),
+                    event: FromBehaviour::Keep(after),
+                });
+            }
+        }
+    }
+
+    fn on_established(&mut self, event: ConnectionEstablished<'_>) {
+        let prefix = Prefix::of(event.endpoint.get_remote_address());
+        let peer = self.peers.entry(event.peer_id).or_default();
+        peer.connections.insert(event.connection_id, prefix);
+        if let Some(link) = &peer.link {
+            link.reached(true);
+        }
+        self.wake();
+    }
+
+    fn on_closed(&mut self, event: ConnectionClosed<'_>) {
+        let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
+        peer.connections.remove(&event.connection_id);
+        if peer.connections.is_empty() {
+            match &peer.link {
+                Some(link) => link.reached(false),
+                None => drop(self.peers.remove(&event.peer_id)),
+            }
+        }
+    }
+
+    fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {
+        let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
+        KeepAlive::new(inner, link.is_some_and(|link| link.session.is_some()))
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behaviour").field("links", &self.links).finish_non_exhaustive()
+    }
+}
