@@ -88,8 +88,7 @@ impl SharedTrust {
                 tracing::error!(%error, "the trust list could not be saved");
             }
             for saved in waiting {
-                let result =
-                    result.as_ref().copied().map_err(|e| io::Error::other(e.to_string()));
+                let result = result.as_ref().copied().map_err(|e| io::Error::other(e.to_string()));
                 let _ = saved.send(result);
             }
         }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::cbor::text_enum;
 use crate::envelope::EnvelopeError;
 use crate::handshake::HandshakeError;
 use crate::identity::TrustError;
@@ -16,21 +16,17 @@ use crate::session::SessionError;
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
         /// An error code as peers see it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
-            $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
+            $($(#[doc = $doc])+ $variant,)+
         }
 
         impl ErrorCode {
             /// All sixteen.
             pub const ALL: [Self; 16] = [$(Self::$variant),+];
-
-            /// The code as it stands on the wire.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
         }
+
+        text_enum!(ErrorCode { $($variant = $name,)+ });
     };
 }
 
@@ -84,7 +80,7 @@ impl FromStr for ErrorCode {
     type Err = UnknownErrorCode;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownErrorCode)
+        Self::named(text).ok_or(UnknownErrorCode)
     }
 }
 

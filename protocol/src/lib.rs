@@ -4,13 +4,7 @@
 //! clock or draws randomness: the caller passes all of that in, so that hours of protocol run in
 //! milliseconds and every failure replays from its seed. `docs/PROTOCOL.md` is the specification.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::wildcard_enum_match_arm
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::wildcard_enum_match_arm))]
 
 mod cbor;
 pub mod crypto;

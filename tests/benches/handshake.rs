@@ -40,10 +40,8 @@ impl Floor {
 
 /// The handshakes, and how many signatures each has: one for each envelope, and the answer to the
 /// challenge.
-const HANDSHAKES: [(&str, HandshakeKind, &[usize]); 2] = [
-    ("six-step", HandshakeKind::SixStep, &[6, 7]),
-    ("three-way", HandshakeKind::ThreeWay, &[3]),
-];
+const HANDSHAKES: [(&str, HandshakeKind, &[usize]); 2] =
+    [("six-step", HandshakeKind::SixStep, &[6, 7]), ("three-way", HandshakeKind::ThreeWay, &[3])];
 
 fn handshakes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handshake");

@@ -1,5 +1,7 @@
 //! Sealing with a signature, and opening with its verification, in both suites.
 
+#![expect(clippy::expect_used, reason = "a benchmark of what fails measures nothing")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use peer_protocol::crypto::SuiteRegistry;
 use peer_protocol::envelope::Envelope;

@@ -58,7 +58,8 @@ const MAX_LINKS: usize = 1024;
 /// Places in the channel from links to the behaviour.
 const OUTPUTS: usize = 512;
 /// What a refused peer is told.
-const REQUIRED: &str = "version 1.0 does not encrypt, and encryption is required: speak version 1.1";
+const REQUIRED: &str =
+    "version 1.0 does not encrypt, and encryption is required: speak version 1.1";
 
 /// The behaviour.
 pub struct Behaviour {

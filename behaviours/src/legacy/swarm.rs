@@ -33,10 +33,8 @@ impl NetworkBehaviour for Behaviour {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let inner = self
-            .carrier
-            .inner()
-            .handle_established_inbound_connection(id, peer, local, remote)?;
+        let inner =
+            self.carrier.inner().handle_established_inbound_connection(id, peer, local, remote)?;
         Ok(self.handler(&peer, inner))
     }
 

@@ -66,14 +66,15 @@ impl Link {
         messages: Vec<Result<Message, UnknownKind>>,
         now: Now,
     ) -> Option<String> {
-        // Answers were asked for: they cost the peer no tokens, whatever rides in them. What is
-        // refused here comes again as a request, and is refused there.
-        let outcome = self.take_in(messages.into_iter().map(|message| (message, Ok(()))), now);
+        // What is refused here is not acknowledged, comes again as a request, and is refused there.
+        let limits = self.charge(&messages, now);
+        let outcome = self.take_in(messages.into_iter().zip(limits), now);
         self.owe(&outcome.received, now.instant);
         outcome.closed
     }
 
-    /// The peer answers with an error outside the session. It is signed, and names the request.
+    /// The peer answers with an error outside the session. It is signed; about a record it names the
+    /// record's nonce.
     fn on_error(&mut self, content: Content, envelope: &Envelope, now: Now) {
         let report = match self.read_error(envelope, &content, now) {
             Ok(report) => report,

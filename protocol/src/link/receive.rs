@@ -66,7 +66,6 @@ impl Link {
             let code = ErrorCode::EncryptionNotReady;
             return self.refuse(exchange, Some(&envelope), code, detail, now);
         }
-        let profile = self.rate_profile();
         let Some(session) = self.sessions.get(id) else {
             let detail = format!("no session {id} here; open a new one");
             let code = ErrorCode::SessionNotFound;
@@ -81,13 +80,7 @@ impl Link {
             }
         };
         // Rates come before the signature, the dear check.
-        let mut limits = Vec::with_capacity(record.messages().len());
-        for message in record.messages() {
-            let class = message.as_ref().ok().and_then(|message| message.kind.rate_class());
-            limits.push(
-                class.map_or(Ok(()), |class| self.limiter.take(&profile, class, now.instant)),
-            );
-        }
+        let limits = self.charge(record.messages(), now);
         if limits.iter().all(Result::is_err) {
             let refused = record.messages().iter().zip(limits);
             let refused = refused
@@ -97,6 +90,7 @@ impl Link {
                 .collect();
             return self.answer_sealed(exchange, id, refused, now);
         }
+        let Some(session) = self.sessions.get(id) else { return self.drop_exchange(exchange) };
         let opened = match session.accept(record, now) {
             Ok(opened) => opened,
             Err(error) => {
@@ -115,6 +109,20 @@ impl Link {
             self.answer_held(held, now);
         }
         self.end_if_closed(id, closed);
+    }
+
+    /// Takes the tokens that messages cost; says for each whether there was one.
+    pub(super) fn charge(
+        &mut self,
+        messages: &[Result<Message, UnknownKind>],
+        now: Now,
+    ) -> Vec<Result<(), RateLimited>> {
+        let profile = self.rate_profile();
+        let charge = |message: &Result<Message, UnknownKind>| {
+            let class = message.as_ref().ok().and_then(|message| message.kind.rate_class());
+            class.map_or(Ok(()), |class| self.limiter.take(&profile, class, now.instant))
+        };
+        messages.iter().map(charge).collect()
     }
 
     /// Hands over what is new, and notes what has to be said about each message.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
+use crate::cbor::text_enum;
 
 /// Asks whether the peer lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,14 +18,18 @@ impl Heartbeat {
 }
 
 /// What a node knows of its agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentLife {
     /// An agent is attached to the node.
     Attached,
     /// No agent is attached.
     Absent,
 }
+
+text_enum!(AgentLife {
+    Attached = "attached",
+    Absent = "absent",
+});
 
 /// The node lives; what it knows of its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
+use crate::cbor::text_enum;
 use crate::id::MessageId;
 use crate::limits::MAX_BATCH;
 
 /// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptStatus {
     /// The receiving node holds it in memory; a crash there would lose it.
     Received,
@@ -17,6 +17,12 @@ pub enum ReceiptStatus {
     /// The receiving agent took it.
     Processed,
 }
+
+text_enum!(ReceiptStatus {
+    Received = "received",
+    Delivered = "delivered",
+    Processed = "processed",
+});
 
 /// Acknowledges messages. With no ids it only answers an envelope that holds nothing to acknowledge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

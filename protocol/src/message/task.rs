@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
+use crate::cbor::text_enum;
 use crate::limits::{MAX_CONTENT_LEN, MAX_NAME_LEN, MAX_TEXT_LEN};
 
 /// Asks the peer's agent for something.
@@ -35,8 +36,7 @@ impl Task<'_> {
 }
 
 /// How a task ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskOutcome {
     /// The content is the answer.
     #[default]
@@ -44,6 +44,11 @@ pub enum TaskOutcome {
     /// The agent could not do it; the content says why.
     Failed,
 }
+
+text_enum!(TaskOutcome {
+    Done = "done",
+    Failed = "failed",
+});
 
 /// Answers a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

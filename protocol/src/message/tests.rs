@@ -91,6 +91,20 @@ fn unknown_and_missing_fields_are_refused() {
 }
 
 #[test]
+fn an_enumeration_is_text_and_nothing_else() {
+    let mut bytes = Body::from(WakeUpAck { detail: String::new(), outcome: WakeOutcome::NoAgent })
+        .encode()
+        .unwrap();
+    let text = bytes.len() - 9;
+    assert_eq!(&bytes[text + 1..], b"no_agent");
+    // {"no_agent": true} in place of "no_agent".
+    bytes.insert(text, 0xa1);
+    bytes.push(0xf5);
+    assert_eq!(cbor::check(&bytes), Ok(()));
+    assert!(Body::decode(MessageKind::WakeUpAck, &bytes).is_err());
+}
+
+#[test]
 fn an_oversized_field_names_itself_its_size_and_the_limit() {
     let limit = crate::limits::MAX_CONTENT_LEN;
     let task = Task { content: Cow::Owned(vec![0; limit + 1]), ..Task::default() };

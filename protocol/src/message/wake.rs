@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
+use crate::cbor::text_enum;
 use crate::limits::MAX_TEXT_LEN;
 
 /// Asks the peer to wake its agent.
@@ -22,8 +23,7 @@ impl WakeUp {
 }
 
 /// What came of a wake-up at the peer's node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeOutcome {
     /// An attached agent was told.
     HandedToAgent,
@@ -32,6 +32,12 @@ pub enum WakeOutcome {
     /// The operator allows this peer no wake-ups.
     Refused,
 }
+
+text_enum!(WakeOutcome {
+    HandedToAgent = "handed_to_agent",
+    NoAgent = "no_agent",
+    Refused = "refused",
+});
 
 /// Answers a wake-up: what the node did, which is not yet a word from the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ pub fn envelope(data: &[u8]) {
     let different = |(at, (a, b)): (usize, (&u8, &u8))| (a != b).then_some(at);
     let mut places = again.iter().zip(data).enumerate().filter_map(different);
     if let Some(first) = places.next() {
-        let last = places.last().unwrap_or(first);
+        let last = places.next_back().unwrap_or(first);
         assert!(last - first < SIGNATURE, "two encodings of one envelope");
     }
 }

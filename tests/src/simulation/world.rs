@@ -19,7 +19,7 @@ use super::{Chance, Ledger, Life, Node, Weather};
 use crate::people::identity;
 
 /// How carriers and applications behave throughout a simulation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// How long a carrier waits for an answer; `None` if it knows at once that none will come.
     pub patience: Option<Duration>,
@@ -27,12 +27,6 @@ pub struct Rules {
     pub breaks_unresponsive: bool,
     /// Whether tasks are answered, after up to half a second.
     pub answers_tasks: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { patience: None, breaks_unresponsive: false, answers_tasks: false }
-    }
 }
 
 /// One request, as its carrier knows it.

@@ -245,11 +245,8 @@ impl Link {
             return;
         }
         while self.under_way.is_none() && self.pause.is_over(now.instant) {
-            let progress = if self.session.is_some() {
-                self.send_next(now)
-            } else {
-                self.seek_handshake(now)
-            };
+            let progress =
+                if self.session.is_some() { self.send_next(now) } else { self.seek_handshake(now) };
             if !progress {
                 return;
             }
@@ -282,13 +279,7 @@ impl Link {
         true
     }
 
-    fn on_message_answer(
-        &mut self,
-        session: SessionId,
-        mut entry: Entry,
-        bytes: &[u8],
-        now: Now,
-    ) {
+    fn on_message_answer(&mut self, session: SessionId, mut entry: Entry, bytes: &[u8], now: Now) {
         let id = entry.message.id;
         if bytes.is_empty() {
             self.events.push_back(EventKind::Delivered { id });

@@ -244,7 +244,8 @@ impl Link {
         if bytes.is_empty() {
             return self.announce(now);
         }
-        let lost = (ErrorCode::InvalidState, "the peer refused the end of the handshake".to_owned());
+        let lost =
+            (ErrorCode::InvalidState, "the peer refused the end of the handshake".to_owned());
         let (code, detail) = match Message::parse(bytes) {
             Ok(answer) if answer.content().msg_type == refusal::ERROR => {
                 refusal::read(&answer, &self.key, now.timestamp)
