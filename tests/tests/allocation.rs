@@ -61,7 +61,7 @@ fn decoders() -> Vec<Decoder> {
             name: "handshake offer",
             per_byte: 100,
             besides: 64 << 10,
-            run: Box::new(accept_offer),
+            run: Box::new(|bytes| accept_offer(&bytes)),
         },
         Decoder {
             name: "version 1.0 value",
@@ -92,7 +92,7 @@ fn decoders() -> Vec<Decoder> {
 }
 
 /// `bytes` as the first message of a handshake, under a good signature.
-fn accept_offer(bytes: Vec<u8>) {
+fn accept_offer(bytes: &[u8]) {
     let header = Header {
         kind: EnvelopeKind::HandshakeInit,
         sender: identity(0).entity().clone(),
@@ -102,7 +102,7 @@ fn accept_offer(bytes: Vec<u8>) {
         timestamp: NOW.timestamp,
         nonce: Nonce::from_bytes([1; 16]),
     };
-    let Ok(envelope) = Envelope::decode(plain(&header, &bytes, &identity(0))) else { return };
+    let Ok(envelope) = Envelope::decode(plain(&header, bytes, &identity(0))) else { return };
     let mut cx = Context {
         config: &Config::new(identity(1)),
         trust: &Trust::default(),
