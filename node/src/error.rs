@@ -1,11 +1,35 @@
-//! What can go wrong when a node is asked for something, and what to do next.
+//! What can go wrong when a node is started or asked for something, and what to do next.
 
 use std::time::Duration;
 
+use libp2p::Multiaddr;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::EntityIdError;
 use thiserror::Error;
 
 use crate::model::Failure;
+
+/// Why a node does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// Why, such as an address in use.
+        reason: String,
+    },
+    /// Its entity id and its key do not go together.
+    #[error("{0}")]
+    Identity(#[from] EntityIdError),
+    /// The transport could not be set up.
+    #[error("the network transport could not be set up: {reason}")]
+    Transport {
+        /// Why.
+        reason: String,
+    },
+}
 
 /// Why a request to the node failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -62,6 +62,6 @@ pub mod telemetry;
 mod trust;
 pub mod trust_file;
 
-pub use error::NodeError;
+pub use error::{NodeError, StartError};
 pub use handle::Handle;
-pub use node::{Node, StartError};
+pub use node::Node;

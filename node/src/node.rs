@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use libp2p::Multiaddr;
 use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::crypto::{Ed25519Authenticator, SuiteRegistry};
 use peer_protocol::handshake::{Config, HandshakeKind};
-use peer_protocol::identity::{EntityIdError, Identity};
+use peer_protocol::identity::Identity;
 use peer_protocol::link::{Admission, LinkConfig};
-use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config::NodeConfig;
+use crate::error::StartError;
 use crate::event_loop::EventLoop;
 use crate::handle::Handle;
 use crate::inbox::{Inbox, Room};
@@ -22,28 +21,6 @@ use crate::trust_file::TrustFile;
 
 /// Places in the channel of commands; a caller waits for one.
 const COMMANDS: usize = 256;
-
-/// Why a node does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// It cannot listen.
-    #[error("cannot listen on {address}: {reason}")]
-    Listen {
-        /// The address.
-        address: Multiaddr,
-        /// Why, such as an address in use.
-        reason: String,
-    },
-    /// Its entity id and its key do not go together.
-    #[error("{0}")]
-    Identity(#[from] EntityIdError),
-    /// The transport could not be set up.
-    #[error("the network transport could not be set up: {reason}")]
-    Transport {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// A running node.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use peer_protocol::link::LinkConfig;
 
 use crate::behaviour::Behaviour;
 use crate::config::NodeConfig;
-use crate::node::StartError;
+use crate::error::StartError;
 use crate::trust::SharedTrust;
 
 /// What libp2p's identify says the program is.

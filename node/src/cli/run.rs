@@ -15,10 +15,11 @@ use super::status::addresses;
 use crate::api::Server;
 use crate::config::Settings;
 use crate::error::NodeError;
+use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::model::Status;
-use crate::node::{Node, StartError};
+use crate::node::Node;
 use crate::paths::DataDir;
 use crate::trust_file::TrustFile;
 

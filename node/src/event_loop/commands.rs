@@ -1,13 +1,11 @@
 //! What callers ask for, one arm a command.
 
-use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint};
-use peer_protocol::message::{TaskOutcome, TaskResult};
 
 use super::EventLoop;
 use crate::error::NodeError;
 use crate::handle::{Command, Reply};
-use crate::model::{Content, TrustLine};
+use crate::model::TrustLine;
 
 impl EventLoop {
     pub(super) fn on_command(&mut self, command: Command) {
@@ -35,22 +33,6 @@ impl EventLoop {
                 let _ = reply.send(());
             }
         }
-    }
-
-    /// Sends the agent's answer to a task.
-    fn answer(&mut self, message_id: &str, content: &Content, done: bool) -> Result<(), NodeError> {
-        self.agent_seen = Some(self.clock.now().instant);
-        let no_such_task = || NodeError::NoSuchTask { message_id: message_id.to_owned() };
-        let id: MessageId = message_id.parse().map_err(|_| no_such_task())?;
-        let peer = self.inbox.asker(id).ok_or_else(no_such_task)?;
-        let result = TaskResult {
-            content: bytes_of(content)?.into(),
-            outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
-            content_type: content.media_type().to_owned(),
-        };
-        self.send(peer, &result.into(), Some(id), super::outgoing::ANSWER_LIFETIME)?;
-        self.inbox.close_task(id);
-        Ok(())
     }
 
     fn pin(&mut self, entity: EntityId, fingerprint: Fingerprint, reply: Reply<TrustLine>) {
@@ -87,14 +69,6 @@ impl EventLoop {
             drop(reply.send(stored(saved.await).map(|()| lines)));
         });
     }
-}
-
-/// The bytes of a content.
-pub(super) fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
-    if content.text.is_none() && content.base64.is_none() {
-        return Ok(Vec::new());
-    }
-    content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
 }
 
 type Saved = Result<std::io::Result<()>, tokio::sync::oneshot::error::RecvError>;

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use libp2p::swarm::SwarmEvent;
 
 use super::EventLoop;
-use crate::node::StartError;
+use crate::error::StartError;
 
 /// Time for all listeners to come up.
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -5,15 +5,15 @@ use std::time::Duration;
 use libp2p::PeerId;
 use peer_protocol::id::MessageId;
 use peer_protocol::message::{
-    Body, BodyError, Heartbeat, Message, ReceiptStatus, StatusReport, Task, WakeUp,
+    Body, BodyError, Heartbeat, Message, ReceiptStatus, StatusReport, Task, TaskOutcome,
+    TaskResult, WakeUp,
 };
 
 use super::EventLoop;
 use super::asks::{Ask, Waiting};
-use super::commands::bytes_of;
 use crate::error::NodeError;
 use crate::handle::{Outgoing, Reply, Report, Talk, Wake};
-use crate::model::{Answer, Delivery, Life, Reported, Woken};
+use crate::model::{Answer, Content, Delivery, Life, Reported, Woken};
 
 /// How long the node keeps trying to deliver an answer.
 pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(600);
@@ -54,6 +54,27 @@ impl EventLoop {
         let Outgoing { peer, timeout, what: Wake { reason, attempt } } = wake;
         let sent = self.send_to(&peer, &WakeUp { reason, attempt }.into(), timeout);
         self.wait(sent, timeout, Waiting::Wake(reply));
+    }
+
+    /// Sends the agent's answer to a task.
+    pub(super) fn answer(
+        &mut self,
+        message_id: &str,
+        content: &Content,
+        done: bool,
+    ) -> Result<(), NodeError> {
+        self.agent_seen = Some(self.clock.now().instant);
+        let no_such_task = || NodeError::NoSuchTask { message_id: message_id.to_owned() };
+        let id: MessageId = message_id.parse().map_err(|_| no_such_task())?;
+        let peer = self.inbox.asker(id).ok_or_else(no_such_task)?;
+        let result = TaskResult {
+            content: bytes_of(content)?.into(),
+            outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
+            content_type: content.media_type().to_owned(),
+        };
+        self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME)?;
+        self.inbox.close_task(id);
+        Ok(())
     }
 
     fn send_to(
@@ -134,6 +155,14 @@ impl EventLoop {
             ask.waiting.fail(error);
         }
     }
+}
+
+/// The bytes of a content.
+fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
+    if content.text.is_none() && content.base64.is_none() {
+        return Ok(Vec::new());
+    }
+    content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
 }
 
 /// How far a message is known to have come.

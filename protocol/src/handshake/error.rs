@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use super::machine::Phase;
-use super::state::{InvalidState, InvalidThreeWayState};
+use super::state::{InvalidState, InvalidThreeWayState, Phase};
 use crate::cbor::CborError;
 use crate::crypto::{BadPublicKey, BadSignature, LowOrderPoint};
 use crate::envelope::EnvelopeKind;

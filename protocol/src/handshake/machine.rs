@@ -4,39 +4,13 @@ use std::fmt;
 
 use super::six_step::{self, AwaitChallengeResponse, AwaitInitAck, AwaitReady};
 use super::six_step::{AwaitSessionConfirm, AwaitSessionEstablished};
-use super::state::{SessionState, Step, ThreeWayState, ThreeWayTransition, Transition};
+use super::state::{Phase, SessionState, Step, ThreeWayState, ThreeWayTransition, Transition};
 use super::three_way::{self, AwaitAck, AwaitConfirm};
 use super::{Context, Expected, HandshakeError, HandshakeKind, Role};
 use crate::envelope::{Envelope, EnvelopeKind};
 use crate::id::SessionId;
 use crate::session::Session;
 use crate::time::Instant;
-
-/// Where a handshake stands, in the words of its kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// One of the nine states.
-    SixStep(SessionState),
-    /// One of the four states.
-    ThreeWay(ThreeWayState),
-}
-
-impl Phase {
-    /// The state's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SixStep(state) => state.as_str(),
-            Self::ThreeWay(state) => state.as_str(),
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What handling a message brought.
 #[derive(Debug, Default)]

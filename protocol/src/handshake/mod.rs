@@ -13,17 +13,18 @@ pub mod six_step;
 mod state;
 pub mod three_way;
 
-use std::fmt;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
 
 pub use error::HandshakeError;
-pub use machine::{Handshake, Phase, Progress};
+pub use machine::{Handshake, Progress};
 pub use state::{
-    InvalidState, InvalidThreeWayState, SessionState, Step, ThreeWayState, ThreeWayTransition,
-    Transition,
+    InvalidState, InvalidThreeWayState, Phase, SessionState, Step, ThreeWayState,
+    ThreeWayTransition, Transition,
 };
+
+pub use crate::session::{HandshakeKind, Role};
 
 use crate::crypto::{PublicKey, SuiteRegistry};
 use crate::envelope::{EnvelopeKind, Header};
@@ -32,33 +33,6 @@ use crate::identity::{EntityId, Fingerprint, Identity, TrustView};
 use crate::limits::{CHALLENGE_LIFETIME, HANDSHAKE_TIMEOUT, MAX_CLOCK_SKEW, SESSION_LIFETIME};
 use crate::replay::ReplayGuard;
 use crate::time::Now;
-
-/// Which side of a handshake an entity is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It began.
-    Initiator,
-    /// It answered.
-    Responder,
-}
-
-/// Which handshake opened a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HandshakeKind {
-    /// The default.
-    SixStep,
-    /// Opt-in, one exchange shorter.
-    ThreeWay,
-}
-
-impl fmt::Display for HandshakeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SixStep => "six-step",
-            Self::ThreeWay => "three-way",
-        })
-    }
-}
 
 /// What an entity brings to every handshake.
 #[derive(Debug, Clone)]

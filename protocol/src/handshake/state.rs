@@ -252,3 +252,29 @@ impl fmt::Display for ThreeWayState {
         f.write_str(self.as_str())
     }
 }
+
+/// Where a handshake stands, in the words of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// One of the nine states.
+    SixStep(SessionState),
+    /// One of the four states.
+    ThreeWay(ThreeWayState),
+}
+
+impl Phase {
+    /// The state's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SixStep(state) => state.as_str(),
+            Self::ThreeWay(state) => state.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,5 +1,6 @@
 //! A session: what a finished handshake yields, and nothing else can (`docs/PROTOCOL.md` §5).
 
+mod agreed;
 mod receive;
 mod send;
 mod window;
@@ -9,28 +10,20 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub(crate) use agreed::Agreed;
+pub use agreed::{HandshakeKind, PeerIdentity, Role};
 pub use receive::{Opened, Unverified};
 pub use send::Sealed;
 pub use window::WindowError;
 
 use self::receive::Receiver;
 use self::send::Sender;
-use crate::crypto::{KeySchedule, PublicKey, Suite, SuiteId};
-use crate::handshake::{HandshakeKind, Role};
+use crate::crypto::SuiteId;
 use crate::id::SessionId;
 use crate::identity::EntityId;
 use crate::message::BatchError;
 use crate::replay::ReplayError;
 use crate::time::Instant;
-
-/// The other entity of a session: the handshake proved that it holds this key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerIdentity {
-    /// Its entity id.
-    pub entity: EntityId,
-    /// Its identity key.
-    pub key: PublicKey,
-}
 
 /// Why a session did not seal or open a record. A failed check changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,20 +57,6 @@ pub enum SessionError {
     /// The plaintext is no batch of messages.
     #[error(transparent)]
     Batch(#[from] BatchError),
-}
-
-/// What a handshake agreed on.
-pub(crate) struct Agreed {
-    pub(crate) id: SessionId,
-    pub(crate) role: Role,
-    pub(crate) handshake: HandshakeKind,
-    pub(crate) suite: &'static dyn Suite,
-    pub(crate) features: Vec<String>,
-    pub(crate) keys: KeySchedule,
-    pub(crate) peer: PeerIdentity,
-    pub(crate) lifetime: Duration,
-    pub(crate) started: Instant,
-    pub(crate) max_skew: Duration,
 }
 
 /// An encrypted channel between two identities. It outlives the connections it travels over.

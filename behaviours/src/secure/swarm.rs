@@ -1,0 +1,110 @@
+//! What the swarm asks of a behaviour: everything is delegated to the carrier, and noted.
+
+use std::task::{Context, Poll};
+
+use libp2p_core::transport::PortUse;
+use libp2p_core::{Endpoint, Multiaddr, PeerId};
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
+};
+
+use super::carrier::{Inner, Polled};
+use super::{Behaviour, Event};
+use crate::keep_alive::{FromBehaviour, KeepAlive};
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = KeepAlive<THandler<Inner>>;
+    type ToSwarm = Event;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.carrier.inner().handle_pending_inbound_connection(id, local, remote)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        let inner =
+            self.carrier.inner().handle_established_inbound_connection(id, peer, local, remote)?;
+        Ok(self.handler(&peer, inner))
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        self.carrier.inner().handle_pending_outbound_connection(id, peer, addresses, role)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        let inner = self
+            .carrier
+            .inner()
+            .handle_established_outbound_connection(id, peer, address, role, port_use)?;
+        Ok(self.handler(&peer, inner))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        // The carrier must know of a connection before links send over it.
+        self.carrier.on_swarm_event(event);
+        match event {
+            FromSwarm::ConnectionEstablished(event) => self.on_established(event),
+            FromSwarm::ConnectionClosed(event) => self.on_closed(event),
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        self.carrier.inner().on_connection_handler_event(peer, connection, event);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Poll::Ready(event);
+            }
+            // What links say comes first: it frees room for what the network brings.
+            if let Poll::Ready(Some((peer, output))) = self.outputs.poll_recv(cx) {
+                self.on_output(peer, output);
+                continue;
+            }
+            match self.carrier.poll(cx) {
+                Poll::Ready(Polled::Arrival(peer, connection, arrival)) => {
+                    self.on_arrival(peer, connection, arrival);
+                }
+                Poll::Ready(Polled::Swarm(event)) => {
+                    let event = event.map_in(FromBehaviour::Inner).map_out(|never| match never {});
+                    return Poll::Ready(event);
+                }
+                Poll::Pending => {
+                    self.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
