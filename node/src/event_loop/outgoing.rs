@@ -143,7 +143,10 @@ impl EventLoop {
                 Some(error) => format!("there is no connection: {error}"),
                 None => "there is no connection".to_owned(),
             },
-            (None, true, Some(phase)) => format!("the handshake stands at {phase}"),
+            (None, true, Some(phase)) => match last_error {
+                Some(error) => format!("the handshake stands at {phase}: {error}"),
+                None => format!("the handshake stands at {phase}"),
+            },
             (None, true, None) => "it was sent, and nothing came back".to_owned(),
         };
         let error = NodeError::Timeout { peer: name, waited, progress };

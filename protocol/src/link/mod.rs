@@ -11,9 +11,12 @@
 //!   [`Link::handle_failure`]; each request handed to [`Link::handle_request`] gets exactly one
 //!   [`Transmit::Answer`] or [`Transmit::Drop`], unless the connection is lost before.
 
+#[macro_use]
+mod context;
 mod answers;
 mod config;
 mod event;
+mod giving_up;
 mod opening;
 mod outbox;
 mod pace;
@@ -21,6 +24,7 @@ mod receive;
 mod recent;
 mod reply;
 mod requests;
+mod responding;
 mod sessions;
 
 use std::collections::{HashMap, VecDeque};
