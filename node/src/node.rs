@@ -42,12 +42,12 @@ impl Node {
         let seed = key.seed();
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let trust = Arc::new(SharedTrust::new(trust));
+        let (trust, saves) = SharedTrust::new(trust);
         let room = Arc::new(Room::default());
         let link = link_config(&config, identity.clone(), Arc::clone(&room) as Arc<dyn Admission>);
         let swarm = swarm::build(&config, &seed, link, Arc::clone(&trust), Arc::clone(&clock))?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let saver = tokio::spawn(Arc::clone(&trust).keep_saved());
+        let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let mut event_loop =
             EventLoop::new(config, identity, swarm, trust, clock, Inbox::new(room), receiver);
         event_loop.listen().await?;

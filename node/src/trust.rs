@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use peer_protocol::crypto::PublicKey;
@@ -10,7 +10,7 @@ use peer_protocol::identity::{
     Admission, EntityId, Fingerprint, TrustError, TrustLevel, TrustStore, TrustView,
 };
 use peer_protocol::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::model::TrustLine;
 use crate::trust_file::TrustFile;
@@ -18,24 +18,33 @@ use crate::trust_file::TrustFile;
 /// How long changes that nobody waits for are gathered before they are written.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// Most callers that wait for a save at once.
+const MAX_WAITING: usize = 64;
+
 /// Where the result of a save goes.
 type Saved = oneshot::Sender<io::Result<()>>;
+
+/// What the saver of a list listens to.
+pub(crate) struct Saves(mpsc::Receiver<Saved>);
 
 /// The shared trust list.
 #[derive(Debug)]
 pub(crate) struct SharedTrust {
     store: RwLock<TrustStore>,
     path: Option<PathBuf>,
-    saver: mpsc::UnboundedSender<Option<Saved>>,
-    saves: std::sync::Mutex<Option<mpsc::UnboundedReceiver<Option<Saved>>>>,
+    /// Something changed that nobody waits for.
+    changed: Notify,
+    /// Callers that wait for their change to be on disk.
+    saver: mpsc::Sender<Saved>,
 }
 
 impl SharedTrust {
-    pub(crate) fn new(file: TrustFile) -> Self {
+    /// The list, and what its saver listens to.
+    pub(crate) fn new(file: TrustFile) -> (Arc<Self>, Saves) {
         let (path, store) = file.into_parts();
-        let (saver, saves) = mpsc::unbounded_channel();
-        let saves = std::sync::Mutex::new(Some(saves));
-        Self { store: RwLock::new(store), path, saver, saves }
+        let (saver, saves) = mpsc::channel(MAX_WAITING);
+        let shared = Self { store: RwLock::new(store), path, changed: Notify::new(), saver };
+        (Arc::new(shared), Saves(saves))
     }
 
     pub(crate) fn lines(&self) -> Vec<TrustLine> {
@@ -66,29 +75,33 @@ impl SharedTrust {
     /// Saves the list now.
     pub(crate) fn save(&self) -> oneshot::Receiver<io::Result<()>> {
         let (saved, result) = oneshot::channel();
-        // Without a saver the receiver reports a closed channel, which callers treat as a failure.
-        let _ = self.saver.send(Some(saved));
+        // With no saver, or one with too many callers, the receiver reports a closed channel.
+        let _ = self.saver.try_send(saved);
         result
     }
 
-    /// Writes the list whenever it changed, until the list is dropped. Runs once.
-    pub(crate) async fn keep_saved(self: std::sync::Arc<Self>) {
-        let taken = self.saves.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut saves) = taken else { return };
-        while let Some(request) = saves.recv().await {
-            let mut waiting: Vec<Saved> = request.into_iter().collect();
-            if waiting.is_empty() {
-                tokio::time::sleep(GATHER).await;
+    /// Writes the list whenever it changed, for as long as the node runs.
+    pub(crate) async fn keep_saved(self: Arc<Self>, Saves(mut saves): Saves) {
+        loop {
+            let mut waiting = Vec::new();
+            tokio::select! {
+                saved = saves.recv() => match saved {
+                    Some(saved) => waiting.push(saved),
+                    None => return,
+                },
+                () = self.changed.notified() => tokio::time::sleep(GATHER).await,
             }
-            while let Ok(request) = saves.try_recv() {
-                waiting.extend(request);
+            while let Ok(saved) = saves.try_recv() {
+                waiting.push(saved);
             }
             let result = self.write_file().await;
             if let Err(error) = &result {
                 tracing::error!(%error, "the trust list could not be saved");
             }
             for saved in waiting {
-                let result = result.as_ref().copied().map_err(|e| io::Error::other(e.to_string()));
+                let result =
+                    result.as_ref().copied().map_err(|error| io::Error::other(error.to_string()));
+                // A caller that is gone does not need to know.
                 let _ = saved.send(result);
             }
         }
@@ -126,7 +139,7 @@ impl TrustView for SharedTrust {
         if admission == Admission::Unrecorded {
             tracing::warn!(%entity, "the trust list is full: this entity's key is not remembered");
         } else {
-            let _ = self.saver.send(None);
+            self.changed.notify_one();
         }
         Ok(admission)
     }
