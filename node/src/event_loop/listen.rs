@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 
 use super::EventLoop;
@@ -22,10 +23,10 @@ impl EventLoop {
                 Err(error) => {
                     let reason = reason(&error);
                     let failed = StartError::Listen { address: address.clone(), reason };
-                    if is_in_use(&error) {
+                    // A machine may lack IPv6 altogether; then the other addresses do.
+                    if !matches!(address.iter().next(), Some(Protocol::Ip6(_))) {
                         return Err(failed);
                     }
-                    // Such as IPv6 on a machine without it: the other addresses may do.
                     tracing::warn!(%address, error = %failed, "not listening there");
                     unavailable = Some(failed);
                 }
@@ -67,14 +68,4 @@ fn reason(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// Whether somebody else has the address.
-fn is_in_use(error: &(dyn std::error::Error + 'static)) -> bool {
-    let in_use = |error: &&(dyn std::error::Error + 'static)| {
-        error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
-    };
-    std::iter::successors(Some(error), |error| error.source()).any(|error| in_use(&error))
 }

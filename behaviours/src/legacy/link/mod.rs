@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
@@ -37,6 +38,8 @@ use super::event::{EventKind, Outgoing};
 
 /// How many refusals a peer gets; each costs a signature.
 const REFUSALS: Quota = Quota { per_minute: 60, burst: 60 };
+/// How long after asking for a connection the owner is asked again.
+const REMIND: Duration = Duration::from_secs(1);
 /// How often a message goes out again because the peer did not know the session.
 const MAX_REFUSED: u32 = 3;
 
@@ -73,7 +76,7 @@ pub(super) struct Link {
     entity: Option<EntityId>,
     connected: bool,
     wanted: bool,
-    asked_for_connection: bool,
+    asked_for_connection: Option<Instant>,
     responder: Option<opening::Responding>,
     session: Option<Live>,
     nonces: NonceMemory,
@@ -104,7 +107,7 @@ impl Link {
             entity: None,
             connected: false,
             wanted: false,
-            asked_for_connection: false,
+            asked_for_connection: None,
             responder: None,
             session: None,
             nonces: NonceMemory::default(),
@@ -122,7 +125,7 @@ impl Link {
     /// The carrier can reach the peer.
     pub(super) fn connected(&mut self, now: Now) {
         self.connected = true;
-        self.asked_for_connection = false;
+        self.asked_for_connection = None;
         self.pause.reset();
         self.advance(now);
     }
@@ -210,7 +213,9 @@ impl Link {
         let idle = self.under_way.is_none() && self.connected;
         let has_work = self.wanted || !self.queue.is_empty();
         let resume = self.pause.until().filter(|_| idle && has_work);
-        [session, responder, self.opening_deadline(), self.queue.next_deadline(), resume]
+        let needed = !self.connected && !self.queue.is_empty();
+        let remind = self.asked_for_connection.filter(|_| needed).map(|at| at + REMIND);
+        [session, responder, self.opening_deadline(), self.queue.next_deadline(), resume, remind]
             .into_iter()
             .flatten()
             .min()
@@ -238,8 +243,9 @@ impl Link {
             self.opening_lost(now);
         }
         if !self.connected {
-            if !self.queue.is_empty() && !self.asked_for_connection {
-                self.asked_for_connection = true;
+            let due = self.asked_for_connection.is_none_or(|at| at + REMIND <= now.instant);
+            if !self.queue.is_empty() && due {
+                self.asked_for_connection = Some(now.instant);
                 self.events.push_back(EventKind::NeedConnection);
             }
             return;

@@ -302,6 +302,8 @@ fn without_a_connection_it_asks_for_one_and_gives_up_in_time() {
     assert_eq!(pair.a.events, [EventKind::NeedConnection]);
     pair.pass(Duration::from_secs(5));
     assert_eq!(pair.a.failures(), [&SendFailure::Expired]);
+    let asked = pair.a.events.iter().filter(|event| **event == EventKind::NeedConnection);
+    assert!((2..=6).contains(&asked.count()), "it asks again, but not all the time");
     pair.a.link.connected(pair.now);
     pair.b.link.connected(pair.now);
     pair.settle();

@@ -1,0 +1,175 @@
+//! Peers that speak only version 1.0: what their links tell, and their messages in this node's terms.
+//! Nothing here is end-to-end encrypted, and every listing says so.
+
+mod ids;
+mod translate;
+
+use std::sync::Arc;
+
+use libp2p::PeerId;
+use peer_behaviours::legacy::{self, Event, EventKind, SendError, SessionInfo};
+use peer_protocol::error::ErrorCode;
+use peer_protocol::id::MessageId;
+use peer_protocol::legacy::Object;
+use peer_protocol::link::Admission;
+use peer_protocol::message::{ErrorReport, Message, MessageKind, ReceiptStatus};
+use peer_protocol::time::Instant;
+
+pub(super) use self::ids::ForeignIds;
+
+use super::EventLoop;
+use super::asks::Waiting;
+use crate::error::NodeError;
+use crate::model::{HandshakeKind, SessionStatus};
+
+/// The node's bound on what it takes in, for version 1.0 messages.
+pub(crate) struct LegacyAdmission(pub(crate) Arc<dyn Admission>);
+
+impl legacy::Admission for LegacyAdmission {
+    fn admit(&self, msg_type: &str, payload: &Object) -> Result<(), ErrorReport> {
+        let read = translate::incoming(msg_type, payload)?;
+        let id = MessageId::random(&mut rand::rng());
+        self.0.admit(&translate::message(&read.body, id, None)?)
+    }
+}
+
+impl EventLoop {
+    pub(super) fn on_legacy(&mut self, event: Event) {
+        let Event { peer: id, kind } = event;
+        match kind {
+            EventKind::NeedConnection => self.need_connection(id),
+            EventKind::Unsupported => {
+                tracing::debug!(peer = %self.directory.name(&id), "does not speak {}", super::LEGACY);
+            }
+            EventKind::SessionReady(info) => self.on_legacy_ready(id, info),
+            EventKind::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
+            EventKind::HandshakeFailed { code, detail, fatal } => {
+                self.on_legacy_handshake_failed(id, code, &detail, fatal);
+            }
+            EventKind::Message { msg_type, payload } => {
+                self.on_legacy_message(id, &msg_type, &payload);
+            }
+            EventKind::Delivered { id: message } => {
+                self.on_receipt(message, ReceiptStatus::Received);
+            }
+            EventKind::Failed { id: message, why } => self.on_failed(id, message, why),
+        }
+    }
+
+    /// Opens a version 1.0 session.
+    pub(super) fn open_legacy(&mut self, id: PeerId) {
+        let Some(legacy) = self.swarm.behaviour_mut().legacy.as_mut() else { return };
+        if let Err(error) = legacy.open(id) {
+            tracing::warn!(peer = %self.directory.name(&id), %error, "cannot open a session");
+        }
+    }
+
+    /// Gives a message to the version 1.0 link of `peer`.
+    pub(super) fn send_legacy(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        deadline: Instant,
+    ) -> Result<(), NodeError> {
+        let reply_to = message.in_reply_to.and_then(|id| self.foreign.theirs(id));
+        let outgoing = translate::outgoing(message, reply_to.as_deref())?;
+        let name = self.directory.name(&peer);
+        let sent = match self.swarm.behaviour_mut().legacy.as_mut() {
+            Some(legacy) => legacy.send(peer, outgoing, deadline),
+            None => Err(SendError::EncryptionRequired),
+        };
+        sent.map_err(|error| match error {
+            SendError::EncryptionRequired => NodeError::Refused {
+                peer: name,
+                code: ErrorCode::EncryptionRequired,
+                detail: error.to_string(),
+            },
+            SendError::Busy | SendError::ForeignKey => {
+                NodeError::QueueFull { peer: name, detail: error.to_string() }
+            }
+        })
+    }
+
+    fn on_legacy_ready(&mut self, id: PeerId, info: SessionInfo) {
+        let now = self.clock.now();
+        tracing::info!(
+            peer = %info.peer,
+            session = %info.id,
+            initiator = info.initiator,
+            took_ms = info.took.as_secs_f64() * 1000.0,
+            "session ready: version 1.0, not encrypted end to end"
+        );
+        let Some(peer) = self.directory.entry(id) else { return };
+        peer.entity = Some(info.peer);
+        peer.phase = None;
+        peer.last_error = None;
+        let status = SessionStatus {
+            id: info.id.to_string(),
+            state: "ACTIVE".to_owned(),
+            suite: "none".to_owned(),
+            handshake: HandshakeKind::Legacy,
+            initiator: info.initiator,
+            handshake_us: u64::try_from(info.took.as_micros()).unwrap_or(u64::MAX),
+            since: now.timestamp,
+            expires: now.timestamp + info.expires.since(now.instant),
+        };
+        peer.sessions.push((info.id, status));
+        self.finish_connecting(id, None);
+    }
+
+    fn on_legacy_handshake_failed(
+        &mut self,
+        id: PeerId,
+        code: ErrorCode,
+        detail: &str,
+        fatal: bool,
+    ) {
+        let name = self.directory.name(&id);
+        tracing::warn!(peer = %name, %code, detail, "version 1.0 handshake failed");
+        if let Some(peer) = self.directory.entry(id) {
+            peer.last_error = Some(format!("{code}: {detail}"));
+        }
+        if fatal {
+            let error = NodeError::Refused { peer: name, code, detail: detail.to_owned() };
+            self.finish_connecting(id, Some(&error));
+        }
+    }
+
+    fn on_legacy_message(&mut self, from: PeerId, msg_type: &str, payload: &Object) {
+        // It was read before it was acknowledged.
+        let Ok(read) = translate::incoming(msg_type, payload) else { return };
+        let id = self.adopt(read.id);
+        let in_reply_to = self.asked(from, read.body.kind(), read.in_reply_to);
+        if let Ok(message) = translate::message(&read.body, id, in_reply_to) {
+            self.on_message(from, message, false);
+        }
+    }
+
+    /// This node's id for a message: the peer's, if it is one and nobody else's task has it.
+    fn adopt(&mut self, theirs: Option<&str>) -> MessageId {
+        let usable = theirs
+            .and_then(|text| text.parse().ok())
+            .filter(|id| self.inbox.asker(*id).is_none() && theirs == Some(&id.to_string()));
+        if let Some(id) = usable {
+            return id;
+        }
+        let id = MessageId::random(&mut self.rng);
+        self.foreign.remember(id, theirs);
+        id
+    }
+
+    /// What a message answers: what it says, or else the oldest question of its kind to its sender.
+    fn asked(&self, from: PeerId, kind: MessageKind, says: Option<&str>) -> Option<MessageId> {
+        if let Some(says) = says {
+            return says.parse().ok();
+        }
+        self.asks.oldest(&from, |waiting| {
+            matches!(
+                (kind, waiting),
+                (MessageKind::TaskResult, Waiting::Talk(_))
+                    | (MessageKind::WakeUpAck, Waiting::Wake(_))
+                    | (MessageKind::HeartbeatAck, Waiting::Alive(_))
+            )
+        })
+    }
+}
