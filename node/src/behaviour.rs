@@ -2,14 +2,17 @@
 //! no other records one that is then refused.
 
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{connection_limits, identify, ping};
-use peer_behaviours::secure;
+use peer_behaviours::{legacy, secure};
 
 /// Everything the swarm runs.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) secure: secure::Behaviour,
+    /// Off, `/peer/1.0.0` is not even offered.
+    pub(crate) legacy: Toggle<legacy::Behaviour>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
 }

@@ -29,7 +29,10 @@ pub(crate) struct Peer {
     pub(crate) connected_at: Option<Instant>,
     /// Where it can be dialled, the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
+    /// The best version it speaks, as it last said.
     pub(crate) protocol: Option<&'static str>,
+    /// Whether it has said so since it connected.
+    pub(crate) identified: bool,
     /// The state of the handshake under way, if no session is ready.
     pub(crate) phase: Option<&'static str>,
     pub(crate) sessions: Vec<(SessionId, SessionStatus)>,
@@ -47,6 +50,7 @@ impl Peer {
             connected_at: None,
             addresses: Vec::new(),
             protocol: None,
+            identified: false,
             phase: None,
             sessions: Vec::new(),
             last_error: None,

@@ -7,12 +7,13 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::Swarm;
 use libp2p::{SwarmBuilder, identify, identity, noise, ping, tcp, yamux};
-use peer_behaviours::{Clock, secure};
+use peer_behaviours::{Clock, legacy, secure};
 use peer_protocol::link::LinkConfig;
 
 use crate::behaviour::Behaviour;
 use crate::config::NodeConfig;
 use crate::error::StartError;
+use crate::event_loop::LegacyAdmission;
 use crate::trust::SharedTrust;
 
 /// What libp2p's identify says the program is.
@@ -46,9 +47,14 @@ pub(crate) fn build(
             let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
                 .with_agent_version(AGENT.to_owned())
                 .with_push_listen_addr_updates(true);
+            let legacy = config.legacy().then(|| {
+                let config = legacy_config(config, &link);
+                legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
+            });
             Behaviour {
                 limits: connection_limits::Behaviour::new(limits(config.max_connections())),
                 secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
+                legacy: legacy.into(),
                 identify: identify::Behaviour::new(identify),
                 ping: ping::Behaviour::new(ping::Config::new()),
             }
@@ -66,6 +72,17 @@ pub(crate) fn build(
         })
         .build();
     Ok(swarm)
+}
+
+/// Version 1.0 under the same identity, rates and bounds.
+fn legacy_config(config: &NodeConfig, link: &LinkConfig) -> legacy::Config {
+    legacy::Config {
+        rate: link.rate,
+        trusted_rate: link.trusted_rate,
+        require_encryption: config.require_encryption(),
+        admission: Arc::new(LegacyAdmission(Arc::clone(&link.admission))),
+        ..legacy::Config::new(link.handshake.identity.clone())
+    }
 }
 
 /// Inbound connections leave room for this node's own dials.

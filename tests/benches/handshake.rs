@@ -61,7 +61,7 @@ fn handshakes(criterion: &mut Criterion) {
 #[expect(clippy::print_stdout, reason = "this is a program for people")]
 fn ratios(_: &mut Criterion) {
     const ROUNDS: usize = 400;
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_asked_for() {
         return;
     }
     for (name, kind, floors) in HANDSHAKES {
@@ -81,6 +81,16 @@ fn ratios(_: &mut Criterion) {
             );
         }
     }
+}
+
+/// Whether this is a benchmark, not a test of one, and the filter, which comes last, lets it through.
+fn is_asked_for() -> bool {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let is_filter = |last: &&String| !last.starts_with('-') && last.parse::<f64>().is_err();
+    let filter = arguments.last().filter(is_filter);
+    let names = ["handshake/six-step", "handshake/three-way", "ratio"];
+    arguments.iter().any(|argument| argument == "--bench")
+        && filter.is_none_or(|filter| names.iter().any(|name| name.contains(filter.as_str())))
 }
 
 fn time(run: impl FnOnce()) -> Duration {

@@ -146,3 +146,15 @@ fn sessions_are_renewed_under_load_and_nothing_is_lost() {
     assert_ne!(a.session("entity_b").unwrap()["id"], first);
     println!("{answered} questions answered over {ready} sessions");
 }
+
+#[test]
+fn a_dead_node_is_told_dead_at_once() {
+    let (_root, a, mut b, _agent) = pair(|root, name| Options::tcp(root.path(), name));
+    assert_eq!(a.run(&["alive", "entity_b"]).unwrap()["alive"], true);
+    b.kill();
+    let begun = Instant::now();
+    let dead = a.run(&["alive", "entity_b"]).unwrap_err();
+    assert_eq!(dead.code, Some(4), "{dead}");
+    assert!(dead.output.contains("\"alive\":false"), "{dead}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}

@@ -76,6 +76,24 @@ impl Asks {
         over
     }
 
+    /// The message sent first of those to `peer` that wait for `what`.
+    pub(super) fn oldest(
+        &self,
+        peer: &PeerId,
+        what: impl Fn(&Waiting) -> bool,
+    ) -> Option<MessageId> {
+        let asks = self.asks.values().filter(|ask| ask.peer == *peer && what(&ask.waiting));
+        asks.min_by_key(|ask| ask.sent_at).map(|ask| ask.message_id)
+    }
+
+    /// Takes out those that only ask whether `peer` lives.
+    pub(super) fn take_heartbeats(&mut self, peer: &PeerId) -> Vec<Ask> {
+        let heartbeat = |ask: &Ask| ask.peer == *peer && matches!(ask.waiting, Waiting::Alive(_));
+        let ids: Vec<_> =
+            self.asks.iter().filter(|(_, ask)| heartbeat(ask)).map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
     pub(super) fn count_for(&self, peer: &PeerId) -> usize {
         self.asks.values().filter(|ask| ask.peer == *peer).count()
     }

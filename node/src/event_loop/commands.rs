@@ -60,7 +60,11 @@ impl EventLoop {
         let holders = self.directory.iter();
         let holders = holders.filter(|(_, peer)| Fingerprint::of(&peer.key) == fingerprint);
         for id in holders.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.swarm.behaviour_mut().secure.close(&id, "the key is revoked");
+            let behaviour = self.swarm.behaviour_mut();
+            behaviour.secure.close(&id, "the key is revoked");
+            if let Some(legacy) = behaviour.legacy.as_mut() {
+                legacy.close(&id);
+            }
         }
         let lines = self.trust.lines();
         tokio::spawn(async move {

@@ -11,6 +11,7 @@ use rand::Rng as _;
 
 use super::EventLoop;
 use super::asks::Connecting;
+use super::versions::Version;
 use crate::directory::{Peer, peer_of};
 use crate::error::NodeError;
 use crate::handle::Reply;
@@ -177,6 +178,9 @@ impl EventLoop {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
+            if !peer.is_connected() {
+                self.not_alive(id, reason);
+            }
         }
     }
 
@@ -187,7 +191,6 @@ impl EventLoop {
             peer.is_connected()
                 && peer.protocol == Some("1.1")
                 && peer.sessions.is_empty()
-                && peer.phase.is_none()
                 && peer.connected_at.is_some_and(|at| now.since(at) > OPEN_AFTER)
         };
         let missing: Vec<_> = self.directory.iter().filter(missing).map(|(id, _)| *id).collect();
@@ -199,7 +202,13 @@ impl EventLoop {
         }
     }
 
-    fn open_session(&mut self, id: PeerId) {
+    pub(super) fn open_session(&mut self, id: PeerId) {
+        match self.directory.get(&id) {
+            // Identify comes first: it tells whether the peer still speaks only version 1.0.
+            Some(peer) if peer.protocol == Some("1.0") && !peer.identified => return,
+            Some(peer) if peer.protocol == Some("1.0") => return self.open_legacy(id),
+            _ => {}
+        }
         if let Err(error) = self.swarm.behaviour_mut().secure.open(id) {
             tracing::warn!(peer = %self.directory.name(&id), %error, "cannot open a session");
         }
@@ -210,6 +219,8 @@ impl EventLoop {
         let ready = self.directory.get(&id).is_some_and(|peer| !peer.sessions.is_empty());
         if ready {
             self.finish_connecting(id, None);
+        } else if let Version::Refused(detail) = self.version(&id) {
+            self.refuse_version(id, detail);
         }
     }
 

@@ -13,7 +13,7 @@ use super::outgoing::ANSWER_LIFETIME;
 use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
 
 impl EventLoop {
-    pub(super) fn on_message(&mut self, from: PeerId, message: &Message) {
+    pub(super) fn on_message(&mut self, from: PeerId, message: &Message, encrypted: bool) {
         // The link has decoded the body before it acknowledged the message.
         let Ok(body) = message.decode() else { return };
         match body {
@@ -25,6 +25,7 @@ impl EventLoop {
                 };
                 let incoming = Incoming {
                     conversation: task.conversation,
+                    encrypted,
                     ..self.incoming(from, message, IncomingKind::Task, content)
                 };
                 self.inbox.open_task(message.id, from);
@@ -38,13 +39,17 @@ impl EventLoop {
                 let incoming = Incoming {
                     status: Some(report.status),
                     next_action: report.next_action,
+                    encrypted,
                     ..self.incoming(from, message, IncomingKind::StatusReport, content)
                 };
                 self.inbox.push(incoming, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
-                let incoming = self.incoming(from, message, IncomingKind::WakeUp, content);
+                let incoming = Incoming {
+                    encrypted,
+                    ..self.incoming(from, message, IncomingKind::WakeUp, content)
+                };
                 let handed = self.inbox.push(incoming, message.body.len());
                 let (outcome, detail) = if handed {
                     (WakeOutcome::HandedToAgent, "the attached agent was told")

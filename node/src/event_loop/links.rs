@@ -3,7 +3,7 @@
 use libp2p::PeerId;
 use peer_behaviours::secure::{self, EventKind};
 use peer_protocol::error::ErrorCode;
-use peer_protocol::handshake::{self, Role};
+use peer_protocol::handshake::{self, Role, SessionState};
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{Ended, Event, SendFailure, SessionInfo};
 use peer_protocol::message::ReceiptStatus;
@@ -21,7 +21,10 @@ impl EventLoop {
             EventKind::Link(event) => self.on_link(peer, event),
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
-                if let Some(peer) = self.directory.entry(peer) {
+                // A version 1.0 peer has said what it speaks instead.
+                if let Some(peer) = self.directory.entry(peer)
+                    && peer.protocol != Some("1.0")
+                {
                     peer.protocol = Some("none");
                 }
             }
@@ -35,6 +38,8 @@ impl EventLoop {
                 tracing::debug!(peer = %self.directory.name(&id), "does not answer; dialling again");
                 self.need_connection(id);
             }
+            // Attempts from before it was known that the peer speaks only version 1.0.
+            Event::Step { .. } | Event::HandshakeFailed { .. } if self.is_legacy(&id) => {}
             Event::Step { role, kind, phase } => {
                 let peer = self.directory.name(&id);
                 tracing::debug!(target: "peer_node::handshake", %peer, ?role, step = %kind, state = %phase);
@@ -47,7 +52,7 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
-            Event::Message(message) => self.on_message(id, &message),
+            Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Paced { retry_after, .. } => {
@@ -91,13 +96,23 @@ impl EventLoop {
             expires: now.timestamp + info.expires.since(now.instant),
         };
         peer.sessions.push((info.id, status));
+        self.on_secure_peer(id);
+        self.release_parked(id);
         self.finish_connecting(id, None);
     }
 
-    fn on_session_ended(&mut self, id: PeerId, session: peer_protocol::id::SessionId, why: &Ended) {
+    pub(super) fn on_session_ended(
+        &mut self,
+        id: PeerId,
+        session: peer_protocol::id::SessionId,
+        why: &Ended,
+    ) {
         tracing::info!(peer = %self.directory.name(&id), %session, ?why, "session ended");
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.sessions.retain(|(known, _)| *known != session);
+            if peer.sessions.is_empty() && *why == Ended::Expired {
+                peer.phase = Some(SessionState::Expired.as_str());
+            }
         }
     }
 
@@ -122,7 +137,7 @@ impl EventLoop {
         }
     }
 
-    fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
+    pub(super) fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
         self.unsettled.remove(&message);
         let Some(ask) = self.asks.get_mut(message) else { return };
         ask.receipt = Some(status);
@@ -137,7 +152,7 @@ impl EventLoop {
         }
     }
 
-    fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+    pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
         self.unsettled.remove(&message);
         let peer = self.directory.name(&id);
         tracing::debug!(%peer, %message, %why, "message failed");

@@ -9,12 +9,15 @@ mod asks;
 mod commands;
 mod connecting;
 mod incoming;
+mod legacy;
 mod links;
 mod listen;
 mod outgoing;
+mod parked;
 pub(crate) mod redial;
 mod shutdown;
 mod status;
+mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +34,11 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+pub(crate) use self::legacy::LegacyAdmission;
+
 use self::asks::{Asks, Connecting};
+use self::legacy::ForeignIds;
+use self::parked::Parked;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
@@ -61,6 +68,10 @@ pub(crate) struct EventLoop {
     inbox: Inbox,
     asks: Asks,
     connecting: Vec<Connecting>,
+    /// What version 1.0 peers call their messages.
+    foreign: ForeignIds,
+    /// Messages for peers of which it is not known what they speak.
+    parked: Parked,
     /// Messages sent whose fate is not known yet; shutting down waits for them.
     unsettled: HashSet<MessageId>,
     commands: mpsc::Receiver<Command>,
@@ -90,6 +101,8 @@ impl EventLoop {
             inbox,
             asks: Asks::default(),
             connecting: Vec::new(),
+            foreign: ForeignIds::default(),
+            parked: Parked::default(),
             unsettled: HashSet::new(),
             commands,
         }
@@ -134,6 +147,7 @@ impl EventLoop {
             self.ask_timed_out(ask);
         }
         self.inbox.hand_over();
+        self.tick_parked(now);
         self.tick_connecting(now);
         self.redial(now);
         self.open_missing_sessions(now);
@@ -142,6 +156,7 @@ impl EventLoop {
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Legacy(event)) => self.on_legacy(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
                 peer_id,
                 info,
@@ -154,6 +169,7 @@ impl EventLoop {
                 tracing::debug!(peer = %self.directory.name(&peer_id), ?cause, "connection closed");
                 if let Some(peer) = self.directory.get_mut(&peer_id) {
                     peer.connections.remove(&connection_id);
+                    peer.identified &= peer.is_connected();
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
@@ -177,6 +193,8 @@ impl EventLoop {
     fn on_identified(&mut self, id: PeerId, info: identify::Info) {
         let speaks = |name: &str| info.protocols.iter().any(|protocol| protocol.as_ref() == name);
         let Some(peer) = self.directory.entry(id) else { return };
+        let before = peer.protocol;
+        peer.identified = true;
         peer.protocol = Some(if speaks(SECURE) {
             "1.1"
         } else if speaks(LEGACY) {
@@ -192,6 +210,7 @@ impl EventLoop {
             }
         }
         peer.addresses.truncate(16);
+        self.on_version(id, before);
     }
 
     fn keep_bootstrap_peers(&mut self) {

@@ -88,7 +88,7 @@ impl EventLoop {
         Ok((message, id))
     }
 
-    /// Gives a message to the link of `peer`.
+    /// Gives a message to the link of `peer`, in whichever version it speaks.
     pub(super) fn send(
         &mut self,
         peer: PeerId,
@@ -105,11 +105,7 @@ impl EventLoop {
             })?;
         let id = message.id;
         let deadline = self.clock.now().instant + lifetime;
-        let secure = &mut self.swarm.behaviour_mut().secure;
-        secure.send(peer, message, deadline).map_err(|error| NodeError::QueueFull {
-            peer: self.directory.name(&peer),
-            detail: error.to_string(),
-        })?;
+        self.dispatch(peer, message, deadline)?;
         self.unsettled.insert(id);
         Ok(id)
     }
@@ -126,6 +122,14 @@ impl EventLoop {
                 self.asks.insert(id, peer, timeout, waiting, now);
             }
             Err(error) => waiting.fail(error),
+        }
+    }
+
+    /// A peer that cannot be dialled is not alive: whoever asks just that need not wait longer.
+    pub(super) fn not_alive(&mut self, id: PeerId, reason: &str) {
+        for ask in self.asks.take_heartbeats(&id) {
+            let (peer, reason) = (self.directory.name(&id), reason.to_owned());
+            ask.waiting.fail(NodeError::Unreachable { peer, reason });
         }
     }
 

@@ -16,7 +16,11 @@ impl EventLoop {
         tracing::info!(unsettled = self.unsettled.len(), "stopping");
         self.commands.close();
         self.drain().await;
-        self.swarm.behaviour_mut().secure.close_all("the node is shutting down");
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.secure.close_all("the node is shutting down");
+        if let Some(legacy) = behaviour.legacy.as_mut() {
+            legacy.close_all();
+        }
         self.run_for(CLOSING, |this| !this.has_sessions()).await;
         let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in connected {

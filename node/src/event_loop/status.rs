@@ -67,7 +67,7 @@ impl EventLoop {
             connected: peer.is_connected(),
             address: address.map(ToString::to_string),
             protocol: peer.protocol.map(str::to_owned),
-            encrypted: session.is_some(),
+            encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),
             session: session.or_else(|| peer.phase.map(opening)),
             queued: self.asks.count_for(id),
             last_error: peer.last_error.clone(),

@@ -27,7 +27,8 @@ pub(super) enum Version {
 }
 
 const SWITCHED_OFF: &str = "it speaks only version 1.0, which does not encrypt and is switched off";
-const REQUIRED: &str = "it speaks only version 1.0, which does not encrypt, and encryption is required";
+const REQUIRED: &str =
+    "it speaks only version 1.0, which does not encrypt, and encryption is required";
 const DOWNGRADE: &str = "it spoke version 1.1 before and now claims to speak only 1.0";
 
 impl EventLoop {
@@ -41,6 +42,12 @@ impl EventLoop {
             // It speaks neither; its link goes on trying.
             (_, true) => Version::Secure,
         }
+    }
+
+    /// Whether a connected peer has said that it speaks only version 1.0.
+    pub(super) fn is_legacy(&self, peer: &PeerId) -> bool {
+        let known = self.directory.get(peer);
+        known.is_some_and(|known| known.identified && known.protocol == Some("1.0"))
     }
 
     fn legacy_version(&self, peer: &PeerId) -> Version {
@@ -74,6 +81,7 @@ impl EventLoop {
                 }
                 let kept = self.directory.get_mut(&id).is_some_and(|peer| {
                     peer.phase = None;
+                    peer.last_error = None;
                     peer.redial.is_kept()
                 });
                 if kept {
@@ -93,7 +101,7 @@ impl EventLoop {
         }
     }
 
-    fn refuse_version(&mut self, id: PeerId, detail: &'static str) {
+    pub(super) fn refuse_version(&mut self, id: PeerId, detail: &'static str) {
         let peer = self.directory.name(&id);
         tracing::warn!(%peer, code = %ErrorCode::EncryptionRequired, detail, "version refused");
         let error = refused(peer, detail);
@@ -137,12 +145,7 @@ impl EventLoop {
             .map_err(|error| self.queue_full(&peer, &error.to_string()))
     }
 
-    fn park(
-        &mut self,
-        peer: PeerId,
-        message: Message,
-        deadline: Instant,
-    ) -> Result<(), NodeError> {
+    fn park(&mut self, peer: PeerId, message: Message, deadline: Instant) -> Result<(), NodeError> {
         self.parked
             .push(peer, message, deadline)
             .map_err(|error: QueueFull| self.queue_full(&peer, &error.to_string()))?;
@@ -175,8 +178,9 @@ impl EventLoop {
                 Err(NodeError::QueueFull { .. }) => return,
                 Err(error) => {
                     self.unsettled.remove(&id);
-                    if let Some(ask) = self.asks.remove(id) {
-                        ask.waiting.fail(error);
+                    match self.asks.remove(id) {
+                        Some(ask) => ask.waiting.fail(error),
+                        None => tracing::warn!(message = %id, %error, "a message cannot be sent"),
                     }
                 }
                 Ok(()) => {}

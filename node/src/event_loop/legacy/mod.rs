@@ -42,7 +42,9 @@ impl EventLoop {
                 tracing::debug!(peer = %self.directory.name(&id), "does not speak {}", super::LEGACY);
             }
             EventKind::SessionReady(info) => self.on_legacy_ready(id, info),
-            EventKind::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
+            EventKind::SessionEnded { id: session, why } => {
+                self.on_session_ended(id, session, &why)
+            }
             EventKind::HandshakeFailed { code, detail, fatal } => {
                 self.on_legacy_handshake_failed(id, code, &detail, fatal);
             }
@@ -141,7 +143,7 @@ impl EventLoop {
         let id = self.adopt(read.id);
         let in_reply_to = self.asked(from, read.body.kind(), read.in_reply_to);
         if let Ok(message) = translate::message(&read.body, id, in_reply_to) {
-            self.on_message(from, message, false);
+            self.on_message(from, &message, false);
         }
     }
 

@@ -23,9 +23,8 @@ const AROUND: usize = 2048;
 /// # Errors
 /// [`NodeError`] if version 1.0 has no words for it, or not enough room.
 pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outgoing, NodeError> {
-    let body = message
-        .decode()
-        .map_err(|error| NodeError::Invalid { detail: error.to_string() })?;
+    let body =
+        message.decode().map_err(|error| NodeError::Invalid { detail: error.to_string() })?;
     let id = Value::from(message.id.to_string());
     let reply_to = reply_to.map_or(Value::Null, Value::from);
     let (msg_type, members) = match body {

@@ -44,6 +44,20 @@ fn replayed_request_is_refused_and_delivers_nothing() {
     }
 }
 
+/// A message sent again in a record of its own is acknowledged, but handed over once.
+#[test]
+fn replayed_message_in_a_new_record_is_delivered_once() {
+    for kind in KINDS {
+        let mut ends = Ends::ready(kind);
+        for sequence in 1..5 {
+            let record = ends.record_of(0, sequence, 7).signed(&ends.signing[0]);
+            let answer = Letter::parse(&ends.ask(1, &record).expect("an answer"));
+            assert_eq!(answer.get("msg_type"), &Item::text("sealed"));
+            assert_eq!(ends.received(1), usize::from(sequence == 1));
+        }
+    }
+}
+
 #[test]
 fn replayed_handshake_steps_are_refused_and_the_session_stays() {
     for kind in KINDS {

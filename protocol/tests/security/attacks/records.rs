@@ -45,6 +45,11 @@ fn sequence_reuse_is_refused() {
             let error = session.refuses(1, &second);
             assert_eq!(error, SessionError::Window(WindowError::Repeated { sequence }));
             assert_eq!(ErrorCode::from(&error).as_str(), "SEQUENCE_ERROR");
+            // The number is looked at before anything is decrypted.
+            let mut broken = session.record(0, sequence, |_| {});
+            broken.set("payload", Item::bytes([7; 64]));
+            let broken = broken.signed(&session.nodes[0].signing);
+            assert_eq!(session.refuses(1, &broken), error);
         }
     }
 }

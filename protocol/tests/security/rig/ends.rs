@@ -160,7 +160,12 @@ impl Ends {
 
     /// A correct record of `side`, made by hand, that carries one heartbeat.
     pub(crate) fn record(&self, side: usize, sequence: u64) -> Letter {
-        let mut id = [sequence as u8; 16];
+        self.record_of(side, sequence, sequence as u8)
+    }
+
+    /// A correct record of `side`, made by hand, that carries heartbeat `number`.
+    pub(crate) fn record_of(&self, side: usize, sequence: u64, number: u8) -> Letter {
+        let mut id = [number; 16];
         (id[6], id[8]) = (0x40, 0x80);
         let plaintext = Item::List(vec![Item::Map(Map::from([
             ("id", Item::bytes(id)),
