@@ -67,7 +67,7 @@ struct Old {
 struct OldPeer {
     swarm: Swarm<Old>,
     address: Multiaddr,
-    /// What its node offers, as identify told.
+    /// What the node offers, once identify has told.
     offered: Vec<String>,
 }
 
@@ -115,16 +115,43 @@ impl OldPeer {
     /// The next thing that its version 1.0 links tell.
     async fn next(&mut self) -> EventKind {
         loop {
-            match self.swarm.select_next_some().await {
-                SwarmEvent::Behaviour(OldEvent::Legacy(event)) => return event.kind,
-                SwarmEvent::Behaviour(OldEvent::Identify(identify::Event::Received {
-                    info, ..
-                })) => {
-                    self.offered = info.protocols.iter().map(ToString::to_string).collect();
-                }
-                _ => {}
+            if let Some(event) = self.step().await {
+                return event;
             }
         }
+    }
+
+    async fn step(&mut self) -> Option<EventKind> {
+        match self.swarm.select_next_some().await {
+            SwarmEvent::Behaviour(OldEvent::Legacy(event)) => return Some(event.kind),
+            SwarmEvent::Behaviour(OldEvent::Identify(identify::Event::Received {
+                info, ..
+            })) => self.offered = info.protocols.iter().map(ToString::to_string).collect(),
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether the node offers a protocol.
+    async fn is_offered(&mut self, name: &str) -> bool {
+        while self.offered.is_empty() {
+            self.step().await;
+        }
+        self.offered.iter().any(|protocol| protocol == name)
+    }
+
+    /// Waits until a message is refused.
+    async fn refused(&mut self) -> (MessageId, ErrorCode) {
+        let refused = async {
+            loop {
+                if let EventKind::Failed { id, why: SendFailure::Refused { code, .. } } =
+                    self.next().await
+                {
+                    return (id, code);
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, refused).await.unwrap()
     }
 
     async fn message(&mut self) -> (String, Object) {
@@ -260,7 +287,7 @@ async fn what_a_version_1_0_peer_says_is_marked_and_can_be_answered() {
     let (handle, id, address) = node(|config| config).await;
     let mut messages = handle.subscribe(Some(16)).await.unwrap();
     old.swarm.dial(address).unwrap();
-    let sent = old.send(id, "task_delegate", &[("message", "sum"), ("message_id", "task-17")]);
+    old.send(id, "task_delegate", &[("message", "sum"), ("message_id", "task-17")]);
     let task: Incoming = old.beside(messages.recv()).await.unwrap();
     assert_eq!((task.kind, task.from.as_str()), (IncomingKind::Task, "old"));
     assert!(!task.encrypted);
@@ -279,17 +306,7 @@ async fn what_a_version_1_0_peer_says_is_marked_and_can_be_answered() {
     assert_eq!(said(&payload, "in_reply_to"), "beat-1");
 
     let unknown = old.send(id, "invented", &[]);
-    let failed = async {
-        loop {
-            if let EventKind::Failed { id, why: SendFailure::Refused { code, .. } } =
-                old.next().await
-            {
-                return (id, code);
-            }
-        }
-    };
-    assert_eq!(failed.await, (unknown, ErrorCode::InvalidVersion));
-    assert_ne!(sent, unknown);
+    assert_eq!(old.refused().await, (unknown, ErrorCode::InvalidVersion));
     let status = old_peer(&handle).await;
     assert_eq!((status.protocol.as_deref(), status.encrypted), (Some("1.0"), false));
     handle.shutdown().await;
@@ -303,19 +320,9 @@ async fn a_node_that_requires_encryption_refuses_both_ways() {
     is_refused(old.beside(handle.connect(address)).await, "encryption is required");
     let name = old.swarm.local_peer_id().to_string();
     is_refused(old.beside(handle.talk(&name, text("x"), None, LIMIT)).await, "only version 1.0");
-    assert!(old.offered.iter().any(|protocol| protocol == "/peer/1.0.0"));
+    assert!(old.is_offered("/peer/1.0.0").await);
     let refused = old.send(id, "task_delegate", &[("message", "sum")]);
-    let failed = async {
-        loop {
-            if let EventKind::Failed { id, why: SendFailure::Refused { code, .. } } =
-                old.next().await
-            {
-                return (id, code);
-            }
-        }
-    };
-    let failed = tokio::time::timeout(LIMIT, failed).await.unwrap();
-    assert_eq!(failed, (refused, ErrorCode::EncryptionRequired));
+    assert_eq!(old.refused().await, (refused, ErrorCode::EncryptionRequired));
     handle.shutdown().await;
 }
 
@@ -327,8 +334,7 @@ async fn with_version_1_0_switched_off_it_is_not_even_offered() {
     is_refused(old.beside(handle.connect(address)).await, "switched off");
     let name = old.swarm.local_peer_id().to_string();
     is_refused(old.beside(handle.talk(&name, text("x"), None, LIMIT)).await, "switched off");
-    let offered = |name: &str| old.offered.iter().any(|protocol| protocol == name);
-    assert!(offered("/peer/1.1.0") && !offered("/peer/1.0.0"), "{:?}", old.offered);
+    assert!(old.is_offered("/peer/1.1.0").await && !old.is_offered("/peer/1.0.0").await);
     handle.shutdown().await;
 }
 
@@ -339,16 +345,7 @@ async fn who_speaks_both_gets_version_1_1_and_may_not_fall_back() {
     let status = old.beside(handle.connect(old.address.clone())).await.unwrap();
     assert_eq!((status.protocol.as_deref(), status.encrypted), (Some("1.1"), true));
     let refused = old.send(id, "task_delegate", &[("message", "sum")]);
-    let failed = async {
-        loop {
-            if let EventKind::Failed { id, why: SendFailure::Refused { code, .. } } =
-                old.next().await
-            {
-                return (id, code);
-            }
-        }
-    };
-    assert_eq!(failed.await, (refused, ErrorCode::EncryptionRequired));
+    assert_eq!(old.refused().await, (refused, ErrorCode::EncryptionRequired));
     drop(old);
 
     // The same peer comes back and claims to speak version 1.0 only.

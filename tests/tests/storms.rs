@@ -7,7 +7,7 @@ use peer_tests::simulation::{Chance, Storm, for_each_seed};
 #[test]
 fn after_delay_loss_duplication_and_reordering_everything_arrives_once() {
     let storm = Storm { actions: 30, ..Storm::default() };
-    for_each_seed(150, |seed| {
+    for_each_seed(80, |seed| {
         storm.run(Chance::seeded(seed), 2);
     });
 }
@@ -15,7 +15,7 @@ fn after_delay_loss_duplication_and_reordering_everything_arrives_once() {
 #[test]
 fn after_restarts_everything_that_is_still_owed_arrives() {
     let storm = Storm { actions: 30, restarts: true, ..Storm::default() };
-    for_each_seed(150, |seed| {
+    for_each_seed(80, |seed| {
         storm.run(Chance::seeded(seed), 2);
     });
 }
@@ -23,7 +23,7 @@ fn after_restarts_everything_that_is_still_owed_arrives() {
 #[test]
 fn wall_clocks_that_jump_within_the_allowed_skew_do_no_harm() {
     let storm = Storm { actions: 30, clock_jumps: 25_000, ..Storm::default() };
-    for_each_seed(100, |seed| {
+    for_each_seed(80, |seed| {
         storm.run(Chance::seeded(seed), 2);
     });
 }
@@ -31,7 +31,7 @@ fn wall_clocks_that_jump_within_the_allowed_skew_do_no_harm() {
 #[test]
 fn a_hostile_network_can_delay_and_refuse_but_neither_mislead_nor_break() {
     let storm = Storm { actions: 30, restarts: true, hostile: true, clock_jumps: 600_000 };
-    for_each_seed(150, |seed| {
+    for_each_seed(80, |seed| {
         storm.run(Chance::seeded(seed), 2);
     });
 }
@@ -39,7 +39,7 @@ fn a_hostile_network_can_delay_and_refuse_but_neither_mislead_nor_break() {
 #[test]
 fn storms_over_four_nodes() {
     let storm = Storm { actions: 60, restarts: true, ..Storm::default() };
-    for_each_seed(40, |seed| {
+    for_each_seed(20, |seed| {
         storm.run(Chance::seeded(seed), 4);
     });
 }

@@ -13,6 +13,7 @@ mod config;
 mod driver;
 mod event;
 mod link;
+mod links;
 mod peers;
 mod swarm;
 
@@ -23,38 +24,29 @@ use std::task::Waker;
 
 use hashlink::LruCache;
 use libp2p_core::PeerId;
-use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
-use libp2p_swarm::{
-    ConnectionId, NotifyHandler, StreamProtocol, THandler, THandlerInEvent, ToSwarm,
-};
+use libp2p_swarm::{ConnectionId, StreamProtocol, THandlerInEvent, ToSwarm};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::TrustView;
 use peer_protocol::legacy::{Message, MessageError};
 use peer_protocol::limits::MAX_SEEN_ENTITIES;
-use peer_protocol::link::{Ended, ExchangeId, RequestId, Transmit};
+use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::RateLimited;
 use peer_protocol::time::Instant;
-use rand::rngs::StdRng;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub use self::config::{Admission, AdmitAll, Config};
 pub use self::event::{Event, EventKind, Outgoing, SendError, SessionInfo};
 
-use self::carrier::{Arrival, Carrier, Inner};
-use self::driver::{Driver, Input, Output, Reach};
-use self::link::Link;
-use self::peers::{INPUTS, LinkHandle, Peer};
+use self::carrier::{Arrival, Carrier};
+use self::driver::{Input, Output};
+use self::peers::Peer;
 use crate::clock::Clock;
-use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::secure::gate::{Gate, Prefix};
-use crate::secure::key_of;
 
 /// The protocol's name.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.0.0");
 
-/// Most peers with a link at once.
-const MAX_LINKS: usize = 1024;
 /// Places in the channel from links to the behaviour.
 const OUTPUTS: usize = 512;
 /// What a refused peer is told.
@@ -162,59 +154,6 @@ impl Behaviour {
         if self.demands_encryption(peer) { Err(SendError::EncryptionRequired) } else { Ok(()) }
     }
 
-    fn link_of(&mut self, peer: &PeerId) -> Option<&mut LinkHandle> {
-        self.peers.get_mut(peer)?.link.as_mut()
-    }
-
-    fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
-        let link = self.link(peer)?;
-        if link.offer(input) { Ok(()) } else { Err(SendError::Busy) }
-    }
-
-    /// The peer's link, made now if there is none.
-    fn link(&mut self, id: PeerId) -> Result<&mut LinkHandle, SendError> {
-        if self.link_of(&id).is_none() {
-            let key = key_of(&id).ok_or(SendError::ForeignKey)?;
-            self.make_room()?;
-            let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
-            let (reach, reach_receiver) = watch::channel(Reach::default());
-            let rng = rand::make_rng::<StdRng>();
-            let driver = Driver {
-                peer: id,
-                link: Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng),
-                clock: Arc::clone(&self.clock),
-                inputs: inputs_receiver,
-                reach: reach_receiver,
-                outputs: self.outputs_sender.clone(),
-            };
-            tokio::spawn(driver.run());
-            let peer = self.peers.entry(id).or_default();
-            let link = LinkHandle::new(inputs, reach);
-            link.reached(!peer.connections.is_empty());
-            peer.link = Some(link);
-            self.links += 1;
-        }
-        self.link_of(&id).ok_or(SendError::Busy)
-    }
-
-    /// Forgets a link if there are too many: one that is neither connected nor has anything to send.
-    /// Its session is lost with it; the next message opens another one.
-    fn make_room(&mut self) -> Result<(), SendError> {
-        if self.links < MAX_LINKS {
-            return Ok(());
-        }
-        let idle = |(_, peer): &(&PeerId, &Peer)| {
-            peer.connections.is_empty() && peer.link.as_ref().is_some_and(|l| l.unsettled == 0)
-        };
-        let idle = self.peers.iter().find(idle).map(|(id, _)| *id).ok_or(SendError::Busy)?;
-        self.links -= 1;
-        if let Some(id) = self.peers.remove(&idle).and_then(|peer| peer.link?.session) {
-            let kind = EventKind::SessionEnded { id, why: Ended::Closed };
-            self.pending.push_back(ToSwarm::GenerateEvent(Event { peer: idle, kind }));
-        }
-        Ok(())
-    }
-
     fn on_arrival(&mut self, peer: PeerId, connection: ConnectionId, arrival: Arrival) {
         match arrival {
             Arrival::Request { exchange, message } => {
@@ -290,62 +229,6 @@ impl Behaviour {
 
     fn unsent(&mut self, peer: PeerId, id: RequestId) {
         self.report(peer, Input::Unsent(id));
-    }
-
-    /// Keeps connections open while there is a session, and counts what is under way.
-    fn note(&mut self, id: PeerId, event: &EventKind) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(link) = &mut peer.link else { return };
-        let before = link.session.is_some();
-        match event {
-            EventKind::SessionReady(info) => link.session = Some(info.id),
-            EventKind::SessionEnded { id, .. } => {
-                link.session.take_if(|session| session == id);
-            }
-            EventKind::Delivered { .. } | EventKind::Failed { .. } => {
-                link.unsettled = link.unsettled.saturating_sub(1);
-            }
-            EventKind::NeedConnection
-            | EventKind::Unsupported
-            | EventKind::HandshakeFailed { .. }
-            | EventKind::Message { .. } => {}
-        }
-        let after = link.session.is_some();
-        if before != after {
-            for connection in peer.connections.keys() {
-                self.pending.push_back(ToSwarm::NotifyHandler {
-                    peer_id: id,
-                    handler: NotifyHandler::One(*connection),
-                    event: FromBehaviour::Keep(after),
-                });
-            }
-        }
-    }
-
-    fn on_established(&mut self, event: ConnectionEstablished<'_>) {
-        let prefix = Prefix::of(event.endpoint.get_remote_address());
-        let peer = self.peers.entry(event.peer_id).or_default();
-        peer.connections.insert(event.connection_id, prefix);
-        if let Some(link) = &peer.link {
-            link.reached(true);
-        }
-        self.wake();
-    }
-
-    fn on_closed(&mut self, event: ConnectionClosed<'_>) {
-        let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
-        peer.connections.remove(&event.connection_id);
-        if peer.connections.is_empty() {
-            match &peer.link {
-                Some(link) => link.reached(false),
-                None => drop(self.peers.remove(&event.peer_id)),
-            }
-        }
-    }
-
-    fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {
-        let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
-        KeepAlive::new(inner, link.is_some_and(|link| link.session.is_some()))
     }
 
     fn wake(&mut self) {

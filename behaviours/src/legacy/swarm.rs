@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
+use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
@@ -12,6 +13,7 @@ use libp2p_swarm::{
 use super::carrier::{Inner, Polled};
 use super::{Behaviour, Event};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
+use crate::secure::gate::Prefix;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = KeepAlive<THandler<Inner>>;
@@ -106,5 +108,33 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
         }
+    }
+}
+
+impl Behaviour {
+    fn on_established(&mut self, event: ConnectionEstablished<'_>) {
+        let prefix = Prefix::of(event.endpoint.get_remote_address());
+        let peer = self.peers.entry(event.peer_id).or_default();
+        peer.connections.insert(event.connection_id, prefix);
+        if let Some(link) = &peer.link {
+            link.reached(true);
+        }
+        self.wake();
+    }
+
+    fn on_closed(&mut self, event: ConnectionClosed<'_>) {
+        let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
+        peer.connections.remove(&event.connection_id);
+        if peer.connections.is_empty() {
+            match &peer.link {
+                Some(link) => link.reached(false),
+                None => drop(self.peers.remove(&event.peer_id)),
+            }
+        }
+    }
+
+    fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {
+        let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
+        KeepAlive::new(inner, link.is_some_and(|link| link.session.is_some()))
     }
 }

@@ -1,5 +1,5 @@
 //! Version 1.0 over a real swarm on a memory transport.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test says where")]
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 mod nodes;
 mod raw;

@@ -90,10 +90,12 @@ impl Node {
     }
 
     pub(crate) fn messages(&self) -> Vec<(&str, &Object)> {
-        let message = |event| match event {
-            &EventKind::Message { ref msg_type, ref payload } => Some((msg_type.as_str(), payload)),
-            _ => None,
-        };
+        fn message(event: &EventKind) -> Option<(&str, &Object)> {
+            match event {
+                EventKind::Message { msg_type, payload } => Some((msg_type, payload)),
+                _ => None,
+            }
+        }
         self.events.iter().filter_map(message).collect()
     }
 

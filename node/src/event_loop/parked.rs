@@ -119,3 +119,63 @@ impl Parked {
         over
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use peer_protocol::message::{Body, WakeUp};
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn message(seed: u64) -> Message {
+        let body = Body::from(WakeUp { reason: "x".repeat(4096), attempt: 1 });
+        Message::new(&mut StdRng::seed_from_u64(seed), &body, None).unwrap()
+    }
+
+    fn at(secs: u64) -> Instant {
+        Instant::from_start(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn bytes_are_bounded_over_all_peers_and_come_free_again() {
+        let mut parked = Parked::default();
+        let mut taken = 0;
+        while parked.push(PeerId::random(), message(taken), at(1)).is_ok() {
+            taken += 1;
+        }
+        assert!(parked.bytes <= MAX_QUEUED_BYTES && taken > 3000, "{taken}");
+        assert!(parked.timed_out(at(0)).is_empty());
+        assert_eq!(parked.timed_out(at(1)).len() as u64, taken);
+        assert_eq!((parked.bytes, parked.messages, parked.peers.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn messages_leave_in_order() {
+        let (mut parked, peer) = (Parked::default(), PeerId::random());
+        for seed in 0..3 {
+            parked.push(peer, message(seed), at(9)).unwrap();
+        }
+        for seed in 0..3 {
+            assert_eq!(parked.first(&peer).unwrap().0, message(seed));
+            parked.remove_first(&peer);
+        }
+        assert!(!parked.holds(&peer));
+        assert_eq!((parked.bytes, parked.messages), (0, 0));
+    }
+
+    #[test]
+    fn a_connection_is_asked_for_now_and_then_and_patience_begins_with_it() {
+        let (mut parked, peer) = (Parked::default(), PeerId::random());
+        parked.push(peer, message(1), at(900)).unwrap();
+        let asked = (0..10).filter(|secs| parked.needs_connection(&peer, false, at(*secs)));
+        assert_eq!(asked.count(), 9);
+        assert!(!parked.needs_connection(&peer, true, at(100)) && !parked.is_overdue(&peer));
+        parked.needs_connection(&peer, true, at(104));
+        assert!(!parked.is_overdue(&peer));
+        parked.needs_connection(&peer, true, at(105));
+        assert!(parked.is_overdue(&peer));
+        parked.needs_connection(&peer, false, at(106));
+        assert!(!parked.is_overdue(&peer));
+    }
+}

@@ -87,5 +87,11 @@ pub enum EnvelopeError {
     },
 }
 
+/// The nonce of an encoded envelope: its key is the shortest, so that it always comes first.
+pub(crate) fn nonce_of(envelope: &[u8]) -> Option<Nonce> {
+    const HEAD: usize = 1 + 6 + 1;
+    envelope.get(HEAD..HEAD + 16)?.try_into().ok().map(Nonce::from_bytes)
+}
+
 #[cfg(test)]
 mod tests;

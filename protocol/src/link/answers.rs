@@ -28,7 +28,7 @@ impl Link {
             self.on_error(content, &envelope, now);
         } else {
             match content {
-                Content::Step { attempt } => self.on_step_answer(attempt, envelope, now),
+                Content::Step { attempt, .. } => self.on_step_answer(attempt, envelope, now),
                 content @ Content::Sealed { .. } => self.on_sealed_answer(content, envelope, now),
             }
         }
@@ -73,14 +73,14 @@ impl Link {
         outcome.closed
     }
 
-    /// The peer answers with an error outside the session. It is signed; about a record it names the
-    /// record's nonce.
+    /// The peer answers with an error outside the session. It is signed, and names the
+    /// nonce of what it refuses.
     fn on_error(&mut self, content: Content, envelope: &Envelope, now: Now) {
         let report = match self.read_error(envelope, &content, now) {
             Ok(report) => report,
             Err(skew) => {
                 // If the clocks are too far apart, the peer's word for it is out of date here too.
-                if let (Content::Step { attempt }, Some(skew)) = (&content, skew) {
+                if let (Content::Step { attempt, .. }, Some(skew)) = (&content, skew) {
                     let (code, detail) = ((&skew).into(), skew.to_string());
                     self.on_step_refused(*attempt, code, &detail, None, now);
                 }
@@ -89,7 +89,7 @@ impl Link {
         };
         let retry_after = report.retry_after_ms.map(Duration::from_millis);
         match content {
-            Content::Step { attempt } => {
+            Content::Step { attempt, .. } => {
                 self.on_step_refused(attempt, report.code, &report.detail, retry_after, now);
             }
             Content::Sealed { session, messages, receipts, .. } => {
@@ -116,9 +116,13 @@ impl Link {
             return Err(None);
         }
         let report: ErrorReport = cbor::decode(envelope.payload()).map_err(|_| None)?;
-        if let Content::Sealed { nonce, .. } = content
-            && report.in_reply_to.map(Nonce::from_bytes) != Some(*nonce)
-        {
+        // A peer that could not even read a step cannot name it either.
+        let named = report.in_reply_to.map(Nonce::from_bytes);
+        let meant = match content {
+            Content::Step { nonce, .. } => named.is_none() || named == *nonce,
+            Content::Sealed { nonce, .. } => named == Some(*nonce),
+        };
+        if !meant {
             return Err(None);
         }
         envelope.verify(&self.peer_key).map_err(|_| None)?;

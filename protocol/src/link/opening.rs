@@ -6,7 +6,7 @@ use super::event::SessionInfo;
 use super::giving_up::is_final;
 use super::requests::Content;
 use super::{Ended, Event, Link};
-use crate::envelope::{Envelope, EnvelopeKind};
+use crate::envelope::{self, Envelope, EnvelopeKind};
 use crate::handshake::{Expected, Handshake, HandshakeKind, Phase, Progress, Role};
 use crate::session::Session;
 use crate::time::{Instant, Now};
@@ -141,7 +141,8 @@ impl Link {
         self.report_steps(role, &progress);
         if let Some(step) = progress.reply {
             let attempt = self.opening.attempt;
-            self.request(step, Content::Step { attempt }, now.instant);
+            let nonce = envelope::nonce_of(&step);
+            self.request(step, Content::Step { attempt, nonce }, now.instant);
             self.opening.unconfirmed = progress.session;
             if self.opening.unconfirmed.is_some() {
                 self.opening.machine = None;

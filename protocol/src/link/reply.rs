@@ -172,7 +172,7 @@ impl Link {
     /// Messages of requests that will not be answered are sent again.
     pub(super) fn lost(&mut self, content: Content, now: Now) {
         match content {
-            Content::Step { attempt } => self.on_step_lost(attempt, now),
+            Content::Step { attempt, .. } => self.on_step_lost(attempt, now),
             Content::Sealed { messages, receipts, .. } => {
                 for id in messages {
                     self.outbox.retry(id, now.instant);

@@ -14,7 +14,7 @@ const REMIND: Duration = Duration::from_secs(2);
 /// What a request carries, remembered until its carrier reports back.
 pub(super) enum Content {
     /// A step of the handshake attempt with this number.
-    Step { attempt: u64 },
+    Step { attempt: u64, nonce: Option<Nonce> },
     /// A sealed envelope.
     Sealed { session: SessionId, nonce: Nonce, messages: Vec<MessageId>, receipts: Vec<MessageId> },
 }

@@ -36,13 +36,13 @@ pub fn handshake_body(data: &[u8]) {
 
 /// A schedule of raw machines.
 pub fn handshake(data: &[u8]) {
-    const MOST_ACTIONS: usize = 200;
+    const MOST_ACTIONS: usize = 80;
     Arena::new(Chance::scripted(data), 3).run(MOST_ACTIONS);
 }
 
 /// A schedule of two links in a hostile network.
 pub fn links(data: &[u8]) {
-    let storm = Storm { actions: 60, restarts: true, hostile: true, clock_jumps: 100_000 };
+    let storm = Storm { actions: 24, restarts: true, hostile: true, clock_jumps: 100_000 };
     storm.run(Chance::scripted(data), 2);
 }
 

@@ -2,20 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `run` for `count` seeds. `SIM_SEED=7` runs only seed 7; `SIM_RUNS=100000` runs that many.
+/// Runs `run` for `count` seeds; returns how many there were. `SIM_SEED=7` runs only seed 7, and
+/// prints what happens in it; `SIM_RUNS=100000` runs that many.
 ///
 /// # Panics
 /// If a run panics; the message names its seed.
-pub fn for_each_seed(count: u64, run: impl Fn(u64)) {
+pub fn for_each_seed(count: u64, run: impl Fn(u64)) -> u64 {
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..=seed,
         None => 1..=number("SIM_RUNS").unwrap_or(count),
     };
+    let runs = seeds.clone().count() as u64;
     for seed in seeds {
         if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
             panic!("seed {seed} failed; set SIM_SEED={seed} to run it alone");
         }
     }
+    runs
 }
 
 fn number(name: &str) -> Option<u64> {

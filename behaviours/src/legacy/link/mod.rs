@@ -8,9 +8,12 @@
 
 mod inbound;
 mod opening;
+mod outbound;
+mod pause;
 mod queue;
 mod rate;
 mod refusal;
+mod responding;
 #[cfg(test)]
 mod tests;
 
@@ -22,26 +25,24 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::SessionId;
 use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
-use peer_protocol::legacy::{Message, NonceMemory, Session};
-use peer_protocol::link::{Ended, ExchangeId, RequestId, SendFailure, Transmit};
-use peer_protocol::message::ErrorReport;
-use peer_protocol::rate_limit::{Quota, RateProfile, TokenBucket};
+use peer_protocol::legacy::{NonceMemory, Session};
+use peer_protocol::link::{Ended, RequestId, SendFailure, Transmit};
+use peer_protocol::rate_limit::{RateProfile, TokenBucket};
 use peer_protocol::time::{Instant, Now};
 use rand::rngs::StdRng;
 
-use self::opening::{Attempt, Pause};
+use self::opening::Attempt;
+use self::pause::Pause;
 use self::queue::{Entry, Queue};
 use self::rate::Limiter;
-pub(super) use self::refusal::rate_limited;
+use self::responding::Responding;
 use super::config::Config;
 use super::event::{EventKind, Outgoing};
 
-/// How many refusals a peer gets; each costs a signature.
-const REFUSALS: Quota = Quota { per_minute: 60, burst: 60 };
+pub(super) use self::refusal::rate_limited;
+
 /// How long after asking for a connection the owner is asked again.
 const REMIND: Duration = Duration::from_secs(1);
-/// How often a message goes out again because the peer did not know the session.
-const MAX_REFUSED: u32 = 3;
 
 /// The request that is under way.
 enum Sent {
@@ -77,7 +78,7 @@ pub(super) struct Link {
     connected: bool,
     wanted: bool,
     asked_for_connection: Option<Instant>,
-    responder: Option<opening::Responding>,
+    responder: Option<Responding>,
     session: Option<Live>,
     nonces: NonceMemory,
     queue: Queue,
@@ -209,7 +210,7 @@ impl Link {
     /// When [`Link::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let session = self.session.as_ref().map(|live| live.session.expires_at());
-        let responder = self.responder.as_ref().map(opening::Responding::deadline);
+        let responder = self.responder.as_ref().map(Responding::deadline);
         let idle = self.under_way.is_none() && self.connected;
         let has_work = self.wanted || !self.queue.is_empty();
         let resume = self.pause.until().filter(|_| idle && has_work);
@@ -257,105 +258,6 @@ impl Link {
                 return;
             }
         }
-    }
-
-    /// Sends the next message; returns whether anything changed.
-    fn send_next(&mut self, now: Now) -> bool {
-        let Some(live) = &mut self.session else { return false };
-        let Some(entry) = self.queue.take() else { return false };
-        let Outgoing { msg_type, payload, .. } = &entry.message;
-        match live.session.seal(msg_type, payload.clone(), now, &mut self.rng) {
-            Ok(message) => {
-                self.limiter.asked(msg_type);
-                let session = live.id;
-                self.request(&message, Sent::Message { session, entry });
-            }
-            Err(error) => match error.code() {
-                // It ran out of time or numbers: another one takes the message.
-                ErrorCode::SessionExpired | ErrorCode::SequenceError => {
-                    self.queue.put_back(entry);
-                    self.end_session(Ended::Expired);
-                }
-                code => {
-                    let detail = error.to_string();
-                    self.failed(entry.message.id, SendFailure::Refused { code, detail });
-                }
-            },
-        }
-        true
-    }
-
-    fn on_message_answer(&mut self, session: SessionId, mut entry: Entry, bytes: &[u8], now: Now) {
-        let id = entry.message.id;
-        if bytes.is_empty() {
-            self.events.push_back(EventKind::Delivered { id });
-            return;
-        }
-        let Ok(answer) = Message::parse(bytes) else {
-            return self.failed(id, SendFailure::Unknown);
-        };
-        if answer.content().msg_type != refusal::ERROR {
-            // The peer answers in place: it took the message, and says something itself.
-            self.events.push_back(EventKind::Delivered { id });
-            if let Err(report) = self.take_in(&answer, now) {
-                tracing::debug!(code = %report.code, detail = report.detail, "an answer is refused");
-            }
-            return;
-        }
-        let Some(report) = refusal::read(&answer, &self.key, now.timestamp) else {
-            return self.failed(id, SendFailure::Unknown);
-        };
-        match report.code {
-            ErrorCode::RateLimited => {
-                self.pause.after(refusal::pause(&report), now.instant);
-                self.queue.put_back(entry);
-            }
-            // The peer has no such session any more, so it has not taken the message either.
-            ErrorCode::SessionNotFound
-            | ErrorCode::SessionExpired
-            | ErrorCode::EncryptionNotReady
-                if entry.refused < MAX_REFUSED =>
-            {
-                entry.refused += 1;
-                self.queue.put_back(entry);
-                // The peer may have opened another one meanwhile.
-                if self.session.as_ref().is_some_and(|live| live.id == session) {
-                    self.end_session(Ended::Unknown);
-                }
-            }
-            code => self.failed(id, SendFailure::Refused { code, detail: report.detail }),
-        }
-    }
-
-    fn request(&mut self, message: &Message, sent: Sent) {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        self.under_way = Some((id, sent));
-        self.transmits.push_back(Transmit::Request { id, envelope: message.to_bytes() });
-    }
-
-    /// Answers a request; without a message, that there is nothing to say.
-    fn answer(&mut self, exchange: ExchangeId, message: Option<&Message>) {
-        let envelope = message.map(Message::to_bytes).unwrap_or_default();
-        self.transmits.push_back(Transmit::Answer { exchange, envelope });
-    }
-
-    /// Refuses a request. A peer that only makes errors soon gets no more answers.
-    pub(super) fn refuse(
-        &mut self,
-        exchange: ExchangeId,
-        to: Option<&EntityId>,
-        report: &ErrorReport,
-        now: Now,
-    ) {
-        if self.refusals.take(REFUSALS, now.instant).is_err() {
-            self.transmits.push_back(Transmit::Drop { exchange });
-            return;
-        }
-        let me = &self.config.identity;
-        let to = to.unwrap_or(&self.name);
-        let error = refusal::write(me, to, report, now.timestamp, &mut self.rng);
-        self.answer(exchange, Some(&error));
     }
 
     fn end_session(&mut self, why: Ended) {

@@ -4,22 +4,16 @@ use std::time::Duration;
 
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::SessionId;
-use peer_protocol::legacy::{HandshakeError, Initiator, Message, PeerCheck, Responder, Session};
+use peer_protocol::legacy::{HandshakeError, Initiator, Message, PeerCheck, Session};
 use peer_protocol::limits::HANDSHAKE_TIMEOUT;
-use peer_protocol::link::{Ended, ExchangeId};
-use peer_protocol::message::ErrorReport;
+use peer_protocol::link::Ended;
 use peer_protocol::time::{Instant, Now};
 
 use super::{Link, Live, Sent, refusal};
 use crate::legacy::event::{EventKind, SessionInfo};
 
-/// Pauses between attempts.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// Pause after the peer said that another handshake is under way: its own, most likely.
 const YIELD: Duration = Duration::from_millis(250);
-/// How many confirmations of one handshake are looked at.
-const MAX_CONFIRMS: u8 = 3;
 
 /// This side's handshake.
 pub(super) struct Attempt {
@@ -27,64 +21,11 @@ pub(super) struct Attempt {
     began: Instant,
 }
 
-/// The peer's handshake; there is at most one.
-pub(super) struct Responding {
-    responder: Responder,
-    began: Instant,
-    confirms: u8,
-}
-
-impl Responding {
-    pub(super) fn deadline(&self) -> Instant {
-        self.responder.deadline()
-    }
-}
-
-/// When to go on.
-#[derive(Default)]
-pub(super) struct Pause {
-    until: Option<Instant>,
-    failures: u32,
-    /// Whether the peer's name was learnt since the last session.
-    learnt: bool,
-}
-
-impl Pause {
-    pub(super) const fn until(&self) -> Option<Instant> {
-        self.until
-    }
-
-    pub(super) fn is_over(&mut self, now: Instant) -> bool {
-        self.until.take_if(|until| *until <= now);
-        self.until.is_none()
-    }
-
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Pauses for as long as is asked, or longer with every failure.
-    pub(super) fn after(&mut self, pause: Option<Duration>, now: Instant) {
-        let pause = pause.unwrap_or_else(|| {
-            let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10));
-            self.failures = self.failures.saturating_add(1);
-            doubled.min(MAX_BACKOFF)
-        });
-        self.until = Some(now + pause);
-    }
-}
-
-/// Borrows only what it names, so that the link's other fields stay free.
-macro_rules! check {
-    ($link:expr) => {
-        PeerCheck { trust: $link.trust.as_ref(), expected_key: Some(&$link.key) }
-    };
-}
-
 impl Link {
     /// Begins a handshake if there is need of one; returns whether it did.
     pub(super) fn seek_handshake(&mut self, now: Now) -> bool {
-        if self.responder.is_some() || !(self.wanted || !self.queue.is_empty()) {
+        let idle = !self.wanted && self.queue.is_empty();
+        if idle || self.responder.is_some() {
             return false;
         }
         match Initiator::start(&self.config.identity, &self.name, now, &mut self.rng) {
@@ -111,75 +52,6 @@ impl Link {
         }
     }
 
-    /// A peer begins a handshake. If it has begun one before, it has given that one up: the
-    /// connection proves that it is the same peer.
-    pub(super) fn on_handshake(&mut self, exchange: ExchangeId, message: &Message, now: Now) {
-        let sender = &message.content().sender_id;
-        if !self.yields_to_peer() {
-            let detail = "another handshake with this peer is under way";
-            let report = ErrorReport::new(ErrorCode::HandshakeInProgress, detail);
-            return self.refuse(exchange, Some(sender), &report, now);
-        }
-        let me = &self.config.identity;
-        let check = check!(self);
-        match Responder::accept(me, message, check, &mut self.nonces, now, &mut self.rng) {
-            Ok((responder, ack)) => {
-                if matches!(self.under_way, Some((_, Sent::Handshake(_)))) {
-                    self.under_way = None;
-                }
-                self.name = sender.clone();
-                self.responder = Some(Responding { responder, began: now.instant, confirms: 0 });
-                self.answer(exchange, Some(&ack));
-            }
-            Err(error) => {
-                let (code, detail) = (error.code(), error.to_string());
-                let report = ErrorReport::new(code, detail.as_str());
-                self.refuse(exchange, Some(sender), &report, now);
-                self.events.push_back(EventKind::HandshakeFailed { code, detail, fatal: false });
-            }
-        }
-    }
-
-    /// Whether a handshake that the peer begins now may go on. Of two that begin at once the smaller
-    /// key stays initiator.
-    fn yields_to_peer(&self) -> bool {
-        match &self.under_way {
-            Some((_, Sent::Handshake(_))) => *self.config.identity.public_key() > self.key,
-            Some((_, Sent::Confirm)) => self.session.as_ref().is_none_or(|live| live.ready),
-            Some((_, Sent::Message { .. })) | None => true,
-        }
-    }
-
-    /// The peer ends its handshake.
-    pub(super) fn on_confirm(&mut self, exchange: ExchangeId, message: &Message, now: Now) {
-        let sender = &message.content().sender_id;
-        let Some(responding) = &mut self.responder else {
-            let detail = "no handshake is under way that this handshake_confirm belongs to";
-            let report = ErrorReport::new(ErrorCode::InvalidState, detail);
-            return self.refuse(exchange, Some(sender), &report, now);
-        };
-        responding.confirms += 1;
-        let last = responding.confirms >= MAX_CONFIRMS;
-        match responding.responder.handle_confirm(message, self.trust.as_ref(), now) {
-            Ok(session) => {
-                let began = responding.began;
-                self.responder = None;
-                self.install(session, false, began);
-                self.announce(now);
-                self.answer(exchange, None);
-            }
-            Err(error) => {
-                let (code, detail) = (error.code(), error.to_string());
-                let report = ErrorReport::new(code, detail.as_str());
-                self.refuse(exchange, Some(sender), &report, now);
-                if last {
-                    self.responder = None;
-                }
-                self.events.push_back(EventKind::HandshakeFailed { code, detail, fatal: false });
-            }
-        }
-    }
-
     /// The answer to this side's `handshake`.
     pub(super) fn on_handshake_answer(&mut self, attempt: Attempt, bytes: &[u8], now: Now) {
         let Attempt { mut initiator, began } = attempt;
@@ -193,7 +65,8 @@ impl Link {
         if answer.content().msg_type == refusal::ERROR {
             return self.on_handshake_refused(&answer, now);
         }
-        match initiator.handle_ack(&answer, check!(self), now, &mut self.rng) {
+        let check = PeerCheck { trust: self.trust.as_ref(), expected_key: Some(&self.key) };
+        match initiator.handle_ack(&answer, check, now, &mut self.rng) {
             Ok((session, confirm)) => {
                 self.install(session, true, began);
                 self.request(&confirm, Sent::Confirm);
@@ -272,7 +145,7 @@ impl Link {
         self.give_up(ErrorCode::InvalidState, detail, false, None, now);
     }
 
-    fn install(&mut self, session: Session, initiator: bool, began: Instant) {
+    pub(super) fn install(&mut self, session: Session, initiator: bool, began: Instant) {
         // Handshakes draw nothing but version 4 ids.
         let Ok(id) = SessionId::try_from(session.id()) else { return };
         self.end_session(Ended::Expired);

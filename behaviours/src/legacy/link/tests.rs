@@ -6,11 +6,13 @@ use std::time::Duration;
 use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{Admission, Identity, TrustError, TrustStore};
-use peer_protocol::legacy::Object;
+use peer_protocol::legacy::{Message, Object};
 use peer_protocol::limits::SESSION_LIFETIME;
+use peer_protocol::link::ExchangeId;
 use peer_protocol::time::Timestamp;
 use rand::SeedableRng as _;
 
+use super::outbound::REFUSALS;
 use super::*;
 
 struct Trust(Mutex<TrustStore>);

@@ -43,7 +43,7 @@ impl EventLoop {
             }
             EventKind::SessionReady(info) => self.on_legacy_ready(id, info),
             EventKind::SessionEnded { id: session, why } => {
-                self.on_session_ended(id, session, &why)
+                self.on_session_ended(id, session, &why);
             }
             EventKind::HandshakeFailed { code, detail, fatal } => {
                 self.on_legacy_handshake_failed(id, code, &detail, fatal);

@@ -197,7 +197,33 @@ fn replayed_error_does_not_end_a_handshake_for_good() {
     ends.pass(Duration::from_secs(1));
     let (id, _) = ends.request(0);
     ends.links[0].handle_answer(id, refusal, ends.now);
-    assert!(!fatal(&ends.events(0)));
+    let events = ends.events(0);
+    assert!(!fatal(&events));
+    // It counts as no answer at all, not as another word of the peer's.
+    let unanswered = |event: &Event| match event {
+        Event::HandshakeFailed { detail, .. } => detail == "the peer did not answer",
+        _ => false,
+    };
+    assert!(events.iter().any(unanswered), "{events:?}");
+}
+
+/// A genuine error of the peer about something else, put in place of an answer by whoever carries it.
+#[test]
+fn misplaced_error_does_not_end_a_handshake_for_good() {
+    let mut ends = Ends::new(HandshakeKind::SixStep);
+    ends.links[0].open(ends.now);
+    let (id, _) = ends.request(0);
+    let about_another = error(&ends, "INVALID_SIGNATURE", Some(&[1; 16]), 9);
+    ends.links[0].handle_answer(id, about_another.signed(&ends.signing[1]), ends.now);
+    let fatal = |event: &Event| matches!(event, Event::HandshakeFailed { fatal: true, .. });
+    assert!(!ends.events(0).iter().any(fatal));
+
+    ends.pass(Duration::from_secs(1));
+    let (id, request) = ends.request(0);
+    let nonce = Letter::parse(&request).get("nonce").as_bytes().to_vec();
+    let about_this = error(&ends, "INVALID_SIGNATURE", Some(&nonce), 10);
+    ends.links[0].handle_answer(id, about_this.signed(&ends.signing[1]), ends.now);
+    assert!(ends.events(0).iter().any(fatal), "the same about this step is the peer's word");
 }
 
 /// A handshake under way is not disturbed by another one of the same peer.

@@ -32,7 +32,7 @@ pub(crate) const SEALED: &[&str] = &[
 ];
 
 pub(crate) const ERRORS: &[&str] = &[
-    "Errors outside any session, one for each of the sixteen codes (docs/PROTOCOL.md sections 2.7 and 15). Any language will do.",
+    "Errors outside any session, one for each of the sixteen codes (docs/PROTOCOL.md section 15). Any language will do.",
     "Bytes are lower-case hex; times are milliseconds since the Unix epoch. The message refused is number 1 of the first handshake in six_step.json: `in_reply_to` is its nonce. What could not be read at all has none.",
     "1. `recipient_id` is \"ent-\" and the first 16 characters of the lower-case base32 of SHA-256(`recipient_public_key`): whom an error is for is known by the connection's key.",
     "2. `body` is a CBOR map of `code`, `detail` and, where present, `in_reply_to` and `retry_after_ms`; it is the envelope's `payload`. Both are in the deterministic encoding of RFC 8949 section 4.2.1. `sequence_num` is 0.",

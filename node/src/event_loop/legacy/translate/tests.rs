@@ -3,15 +3,15 @@ use rand::rngs::StdRng;
 
 use super::*;
 
-fn message_of(body: Body<'_>) -> Message {
-    Message::new(&mut StdRng::seed_from_u64(1), &body, None).unwrap()
+fn message_of(body: &Body<'_>) -> Message {
+    Message::new(&mut StdRng::seed_from_u64(1), body, None).unwrap()
 }
 
-fn there_and_back(body: Body<'_>) {
-    let message = message_of(body.clone());
+fn there_and_back(body: &Body<'_>) {
+    let message = message_of(body);
     let said = outgoing(&message, Some("the question")).unwrap();
     let read = incoming(&said.msg_type, &said.payload).unwrap();
-    assert_eq!(read.body, body, "{said:?}");
+    assert_eq!(read.body, *body, "{said:?}");
     let is_answer =
         matches!(body, Body::TaskResult(_) | Body::WakeUpAck(_) | Body::HeartbeatAck(_));
     assert_eq!(read.in_reply_to, is_answer.then_some("the question"));
@@ -25,7 +25,7 @@ fn plain() -> String {
 
 #[test]
 fn what_version_1_0_has_words_for_comes_back_as_it_went() {
-    there_and_back(Body::Task(Task {
+    there_and_back(&Body::Task(Task {
         name: Some("notes.txt".to_owned()),
         content: b"do it".into(),
         content_type: plain(),
@@ -33,24 +33,24 @@ fn what_version_1_0_has_words_for_comes_back_as_it_went() {
     }));
     for outcome in [TaskOutcome::Done, TaskOutcome::Failed] {
         let content = "かんりょう".as_bytes().into();
-        there_and_back(Body::TaskResult(TaskResult { content, outcome, content_type: plain() }));
+        there_and_back(&Body::TaskResult(TaskResult { content, outcome, content_type: plain() }));
     }
     for content in ["", "more"] {
-        there_and_back(Body::StatusReport(StatusReport {
+        there_and_back(&Body::StatusReport(StatusReport {
             status: "half way".to_owned(),
             content: content.as_bytes().into(),
             next_action: Some("the rest".to_owned()),
             content_type: plain(),
         }));
     }
-    there_and_back(Body::WakeUp(WakeUp { reason: "work".to_owned(), attempt: 1 }));
+    there_and_back(&Body::WakeUp(WakeUp { reason: "work".to_owned(), attempt: 1 }));
     for outcome in [WakeOutcome::HandedToAgent, WakeOutcome::NoAgent, WakeOutcome::Refused] {
-        there_and_back(Body::WakeUpAck(WakeUpAck { detail: "told".to_owned(), outcome }));
+        there_and_back(&Body::WakeUpAck(WakeUpAck { detail: "told".to_owned(), outcome }));
     }
-    there_and_back(Body::Heartbeat(Heartbeat {}));
+    there_and_back(&Body::Heartbeat(Heartbeat {}));
     for agent in [AgentLife::Attached, AgentLife::Absent] {
         let ack = HeartbeatAck { agent, uptime_ms: 7, agent_idle_ms: Some(3) };
-        there_and_back(Body::HeartbeatAck(ack));
+        there_and_back(&Body::HeartbeatAck(ack));
     }
 }
 
@@ -58,10 +58,12 @@ fn what_version_1_0_has_words_for_comes_back_as_it_went() {
 fn what_is_not_text_or_too_large_or_unknown_is_refused() {
     let task = |content: &[u8]| {
         let task = Task { content: content.to_vec().into(), ..Task::default() };
-        outgoing(&message_of(Body::Task(task)), None)
+        outgoing(&message_of(&Body::Task(task)), None)
     };
     assert!(task(&[b'x'; 60_000]).is_ok());
-    assert!(matches!(task(b"\xff\xfe"), Err(NodeError::Invalid { detail }) if detail.contains("UTF-8")));
+    assert!(
+        matches!(task(b"\xff\xfe"), Err(NodeError::Invalid { detail }) if detail.contains("UTF-8"))
+    );
     for large in [vec![b'x'; 70_000], vec![b'x'; MAX_MESSAGE_LEN], "日".repeat(11_000).into()] {
         let refused = task(&large);
         assert!(
@@ -70,7 +72,7 @@ fn what_is_not_text_or_too_large_or_unknown_is_refused() {
         );
     }
     let query = Body::CapabilityQuery(peer_protocol::message::CapabilityQuery::default());
-    assert!(matches!(outgoing(&message_of(query), None), Err(NodeError::Invalid { .. })));
+    assert!(matches!(outgoing(&message_of(&query), None), Err(NodeError::Invalid { .. })));
 }
 
 #[test]
