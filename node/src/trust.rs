@@ -84,12 +84,17 @@ impl SharedTrust {
     pub(crate) async fn keep_saved(self: Arc<Self>, Saves(mut saves): Saves) {
         loop {
             let mut waiting = Vec::new();
+            // A change that nobody waits for is written after a while, with those that follow it.
+            let gathered = async {
+                self.changed.notified().await;
+                tokio::time::sleep(GATHER).await;
+            };
             tokio::select! {
                 saved = saves.recv() => match saved {
                     Some(saved) => waiting.push(saved),
                     None => return,
                 },
-                () = self.changed.notified() => tokio::time::sleep(GATHER).await,
+                () = gathered => {}
             }
             while let Ok(saved) = saves.try_recv() {
                 waiting.push(saved);

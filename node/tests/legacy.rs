@@ -317,6 +317,7 @@ async fn a_node_that_requires_encryption_refuses_both_ways() {
     let mut old = OldPeer::start(1, false).await;
     let (handle, id, _) = node(|config| config.with_require_encryption(true)).await;
     let address = old.address.clone();
+    is_refused(old.beside(handle.connect(address.clone())).await, "encryption is required");
     is_refused(old.beside(handle.connect(address)).await, "encryption is required");
     let name = old.swarm.local_peer_id().to_string();
     is_refused(old.beside(handle.talk(&name, text("x"), None, LIMIT)).await, "only version 1.0");

@@ -10,6 +10,7 @@ use crate::envelope::EnvelopeError;
 use crate::handshake::HandshakeError;
 use crate::identity::TrustError;
 use crate::message::{BatchError, BodyError};
+use crate::registry::RegistryError;
 use crate::replay::ReplayError;
 use crate::session::SessionError;
 
@@ -141,6 +142,30 @@ impl From<&SessionError> for ErrorCode {
             SessionError::Batch(BatchError::Cbor(_) | BatchError::Length { .. }) => {
                 Self::InvalidVersion
             }
+        }
+    }
+}
+
+impl From<&RegistryError> for ErrorCode {
+    fn from(error: &RegistryError) -> Self {
+        match error {
+            RegistryError::Key
+            | RegistryError::TooLong { .. }
+            | RegistryError::Cbor(_)
+            | RegistryError::Limit { .. }
+            | RegistryError::Form { .. }
+            | RegistryError::Capability(_)
+            | RegistryError::Ttl { .. }
+            | RegistryError::WrongKey { .. }
+            | RegistryError::Future { .. }
+            | RegistryError::Expired { .. }
+            | RegistryError::TooManyKeys => Self::DhtError,
+            RegistryError::Entity(_)
+            | RegistryError::PublicKey(_)
+            | RegistryError::Signature(_)
+            | RegistryError::Signer { .. }
+            | RegistryError::Contested { .. } => Self::InvalidSignature,
+            RegistryError::Trust(error) => error.into(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod rate_limit;
+pub mod registry;
 pub mod replay;
 pub mod session;
 pub mod time;

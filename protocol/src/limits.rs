@@ -67,3 +67,40 @@ pub const MAX_QUEUED_BYTES: usize = 16 << 20;
 pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
+
+/// Longest registry record, in bytes (§11.2).
+pub const MAX_RECORD_LEN: usize = 4 << 10;
+/// Most addresses in one record, or in one provider entry (§11.2, §11.6).
+pub const MAX_RECORD_ADDRESSES: usize = 16;
+/// Longest address, in bytes of multiaddress text (§11.2).
+pub const MAX_ADDRESS_LEN: usize = 256;
+/// Most capabilities in one record (§11.2).
+pub const MAX_RECORD_CAPABILITIES: usize = 32;
+/// Longest life of a record, and the life it has by default (§11.2).
+pub const RECORD_TTL: Duration = Duration::from_secs(86_400);
+/// How often an entity publishes its records and provider entries anew (§11.7).
+pub const RECORD_REFRESH: Duration = Duration::from_secs(3_600);
+/// Most records in one node's store (§11.5).
+pub const MAX_STORED_RECORDS: usize = 8_192;
+/// Most records in the store that one peer brought (§11.5).
+pub const MAX_RECORDS_PER_SOURCE: usize = 512;
+/// Most identity keys whose records stand side by side under one record key (§11.5).
+pub const MAX_CLAIMANTS: usize = 4;
+/// Life of a provider entry after it was last announced (§11.6).
+pub const PROVIDER_TTL: Duration = Duration::from_secs(86_400);
+/// Most provider entries in one node's store (§11.6).
+pub const MAX_STORED_PROVIDERS: usize = 16_384;
+/// Most provider entries in the store that one peer brought (§11.6).
+pub const MAX_PROVIDERS_PER_SOURCE: usize = 256;
+/// Most providers that a node keeps under one key; a shard with so many is full (§11.6).
+pub const MAX_PROVIDERS_PER_KEY: usize = 20;
+/// Longest provider entry, id and addresses together, in bytes (§11.6): twenty fit one answer.
+pub const MAX_PROVIDER_LEN: usize = 640;
+/// Levels of provider shards below the first key (§11.6).
+pub const SHARD_LEVELS: usize = 3;
+/// Shards that each shard splits into (§11.6).
+pub const SHARD_FANOUT: u8 = 4;
+/// Most identity keys that one lookup weighs against each other (§11.4).
+pub const MAX_LOOKUP_KEYS: usize = 32;
+/// Most providers that one capability search collects (§11.6).
+pub const MAX_FOUND_PROVIDERS: usize = 2_048;

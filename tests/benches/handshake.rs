@@ -83,11 +83,11 @@ fn ratios(_: &mut Criterion) {
     }
 }
 
-/// Whether this is a benchmark, not a test of one, and the filter, which comes last, lets it through.
+/// Whether this is a benchmark, not a test of one, and the filter lets it through.
 fn is_asked_for() -> bool {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let is_filter = |last: &&String| !last.starts_with('-') && last.parse::<f64>().is_err();
-    let filter = arguments.last().filter(is_filter);
+    let is_filter = |word: &&String| !word.starts_with('-') && word.parse::<f64>().is_err();
+    let filter = arguments.iter().find(is_filter);
     let names = ["handshake/six-step", "handshake/three-way", "ratio"];
     arguments.iter().any(|argument| argument == "--bench")
         && filter.is_none_or(|filter| names.iter().any(|name| name.contains(filter.as_str())))

@@ -209,7 +209,7 @@ fn decoding_never_allocates_beyond_its_bound() {
         }
         bytes
     });
-    let runs = Runs { cases: 1_000, failure_persistence: None, ..Runs::default() };
+    let runs = Runs { cases: 500, failure_persistence: None, ..Runs::default() };
     let mut runner = TestRunner::new(runs);
     runner
         .run(&prop_oneof![random, changed], |bytes| {

@@ -26,6 +26,8 @@ pub struct Side {
     pub sessions: BTreeSet<SessionId>,
     /// Every session that it announced, oldest first.
     pub history: Vec<SessionInfo>,
+    /// When either end begins to renew the newest session.
+    pub renewal_due: Instant,
     /// Handshakes that it gave up.
     pub failed_handshakes: usize,
     /// Requests that wait for the carrier's report.
@@ -48,11 +50,13 @@ impl Side {
         assert!(sessions.len() <= MAX_SESSIONS_PER_PEER, "{} sessions", sessions.len());
     }
 
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: &Event, now: Instant) {
         match event {
             Event::SessionReady(info) => {
                 assert!(self.sessions.insert(info.id), "session {} is ready twice", info.id);
                 self.history.push(info.clone());
+                // The initiator is the first of the two, at four fifths of the session's life.
+                self.renewal_due = info.expires - info.expires.since(now) / 5;
             }
             Event::SessionEnded { id, .. } => {
                 assert!(self.sessions.remove(id), "session {id} ended, but never was");
@@ -139,6 +143,7 @@ impl Node {
             link: Link::new(Arc::clone(&self.config), trust, Self::key(peer), rng),
             sessions: BTreeSet::new(),
             history: Vec::new(),
+            renewal_due: Instant::default(),
             failed_handshakes: 0,
             pending: 0,
             unanswered: 0,

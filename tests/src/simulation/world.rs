@@ -435,7 +435,7 @@ impl World {
     fn on_event(&mut self, node: usize, peer: usize, event: Event) {
         let life = self.nodes[node].life;
         self.trace.note(self.now, || format!("{node} about {peer}: {event:?}"));
-        self.nodes[node].side_mut(peer).note(&event);
+        self.nodes[node].side_mut(peer).note(&event, self.now);
         match event {
             Event::NeedConnection => self.dial(node, peer),
             Event::Unresponsive if self.rules.breaks_unresponsive => self.disconnect(node, peer),
