@@ -1,6 +1,7 @@
 //! The peers that a node knows: who they are, where they are, how their session stands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, multiaddr};
@@ -14,8 +15,11 @@ use crate::error::NodeError;
 use crate::event_loop::redial::Redial;
 use crate::model::SessionStatus;
 
-/// Most peers remembered; of those that are not connected the first found goes.
+/// Most peers remembered. Of those that nobody asked for and that are not connected, the one not seen
+/// for longest goes, one without a session first.
 const MAX_PEERS: usize = 4096;
+/// Most addresses of a peer's own account.
+const MAX_HEARSAY: usize = 8;
 /// Most addresses remembered per peer; the oldest goes first.
 const MAX_ADDRESSES: usize = 16;
 
@@ -27,8 +31,12 @@ pub(crate) struct Peer {
     pub(crate) connections: HashMap<ConnectionId, Multiaddr>,
     /// When it connected, until a session was opened for that.
     pub(crate) connected_at: Option<Instant>,
-    /// Where it can be dialled, the newest last.
+    /// When it last connected.
+    pub(crate) seen: Instant,
+    /// Where it was dialled, or where the operator says it is; the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
+    /// Where it says itself that it listens.
+    pub(crate) hearsay: Vec<Multiaddr>,
     /// The best version it speaks, as it last said.
     pub(crate) protocol: Option<&'static str>,
     /// Whether it has said so since it connected.
@@ -48,7 +56,9 @@ impl Peer {
             entity: None,
             connections: HashMap::new(),
             connected_at: None,
+            seen: Instant::default(),
             addresses: Vec::new(),
+            hearsay: Vec::new(),
             protocol: None,
             identified: false,
             phase: None,
@@ -62,9 +72,30 @@ impl Peer {
         !self.connections.is_empty()
     }
 
-    /// Whether it should be connected and is not: it is kept, or has a session that still lives.
+    /// Whether it should be connected and is not: it is kept, or has a session that still lives, and
+    /// has not been called in vain too often.
     pub(crate) fn is_missed(&self) -> bool {
-        !self.is_connected() && (self.redial.is_kept() || !self.sessions.is_empty())
+        let wanted =
+            self.redial.is_kept() || (!self.sessions.is_empty() && !self.redial.is_hopeless());
+        wanted && !self.is_connected()
+    }
+
+    /// Where to dial it, the best first.
+    pub(crate) fn dialable(&self) -> Vec<Multiaddr> {
+        self.addresses.iter().rev().chain(&self.hearsay).cloned().collect()
+    }
+
+    /// Takes down where the peer says that it listens. Only addresses at which it was seen count: a
+    /// stranger must not make this node dial whomever he names.
+    pub(crate) fn hear(&mut self, id: PeerId, announced: Vec<Multiaddr>) {
+        let seen: HashSet<IpAddr> = self.connections.values().filter_map(ip_of).collect();
+        self.hearsay = announced
+            .into_iter()
+            .filter(|address| ip_of(address).is_some_and(|ip| seen.contains(&ip)))
+            .take(MAX_HEARSAY)
+            .map(|address| address.with_p2p(id).unwrap_or_else(|address| address))
+            .filter(|address| !self.addresses.contains(address))
+            .collect();
     }
 
     pub(crate) fn add_address(&mut self, address: Multiaddr) {
@@ -101,10 +132,12 @@ impl Directory {
         if !self.peers.contains_key(&id) {
             let key = secure::key_of(&id)?;
             if self.peers.len() >= MAX_PEERS {
-                let gone = |(_, peer): &(&PeerId, &Peer)| {
-                    !peer.is_connected() && !peer.redial.is_kept() && peer.sessions.is_empty()
-                };
-                let gone = self.peers.iter().find(gone).map(|(id, _)| *id)?;
+                let gone = self
+                    .peers
+                    .iter()
+                    .filter(|(_, peer)| !peer.is_connected() && !peer.redial.is_kept())
+                    .min_by_key(|(_, peer)| (!peer.sessions.is_empty(), peer.seen))
+                    .map(|(id, _)| *id)?;
                 self.peers.remove(&gone);
             }
             self.peers.insert(id, Peer::new(key));
@@ -121,8 +154,9 @@ impl Directory {
         self.peers.get(id).map_or_else(|| id.to_string(), Peer::name)
     }
 
-    /// Finds a peer by entity id, peer id, fingerprint, or an address that ends in its peer id; the
-    /// address is then remembered.
+    /// Finds a peer by an address that ends in its peer id (which is then remembered), by peer id, by
+    /// fingerprint, or by entity id. Names that peers choose come last: none stands in for another's
+    /// key.
     ///
     /// # Errors
     /// [`NodeError::UnknownPeer`], or [`NodeError::BadAddress`].
@@ -131,15 +165,26 @@ impl Directory {
         if name.starts_with('/') {
             return self.resolve_address(name);
         }
-        if let Some((id, _)) = self.by_entity(name) {
-            return Ok(id);
-        }
         if let Ok(id) = name.parse::<PeerId>() {
             return self.peers.contains_key(&id).then_some(id).ok_or_else(unknown);
         }
-        let fingerprint: Fingerprint = name.parse().map_err(|_| unknown())?;
-        let found = self.peers.iter().find(|(_, peer)| Fingerprint::of(&peer.key) == fingerprint);
-        found.map(|(id, _)| *id).ok_or_else(unknown)
+        if let Ok(fingerprint) = name.parse::<Fingerprint>() {
+            let holds = |(_, peer): &(&PeerId, &Peer)| Fingerprint::of(&peer.key) == fingerprint;
+            return self.peers.iter().find(holds).map(|(id, _)| *id).ok_or_else(unknown);
+        }
+        self.by_entity(name).map(|(id, _)| id).ok_or_else(unknown)
+    }
+
+    /// A name now belongs to one key: whoever else uses it loses it. Returns the others.
+    pub(crate) fn rename_others(&mut self, name: &EntityId, owner: Fingerprint) -> Vec<PeerId> {
+        let mut others = Vec::new();
+        for (id, peer) in &mut self.peers {
+            if peer.entity.as_ref() == Some(name) && Fingerprint::of(&peer.key) != owner {
+                peer.entity = None;
+                others.push(*id);
+            }
+        }
+        others
     }
 
     fn by_entity(&self, name: &str) -> Option<(PeerId, &Peer)> {
@@ -172,5 +217,94 @@ pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
     match address.iter().last() {
         Some(multiaddr::Protocol::P2p(id)) => Some(id),
         _ => None,
+    }
+}
+
+/// The IP address in an address.
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        multiaddr::Protocol::Ip4(ip) => Some(ip.into()),
+        multiaddr::Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(seed: u8) -> PeerId {
+        use libp2p::identity::Keypair;
+        Keypair::ed25519_from_bytes([seed; 32]).unwrap().public().to_peer_id()
+    }
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
+    /// A peer that calls itself by another's peer id or fingerprint is not taken for the other.
+    #[test]
+    fn a_chosen_name_never_stands_in_for_a_key() {
+        let (victim, attacker) = (peer(1), peer(2));
+        let mut directory = Directory::default();
+        let fingerprint = Fingerprint::of(&directory.entry(victim).unwrap().key).to_string();
+        assert_eq!(directory.resolve(&fingerprint), Ok(victim));
+        for name in [victim.to_string(), fingerprint] {
+            // Such names are refused as entity ids; this holds even if one slipped through.
+            let known = directory.entry(attacker).unwrap();
+            if let Ok(entity) = name.parse() {
+                known.entity = Some(entity);
+            }
+            assert_eq!(directory.resolve(&name), Ok(victim));
+        }
+    }
+
+    #[test]
+    fn a_pinned_name_is_taken_from_everybody_else() {
+        let (old, new) = (peer(1), peer(2));
+        let mut directory = Directory::default();
+        let name: EntityId = "bob".parse().unwrap();
+        directory.entry(old).unwrap().entity = Some(name.clone());
+        let owner = Fingerprint::of(&directory.entry(new).unwrap().key);
+        assert_eq!(directory.rename_others(&name, owner), [old]);
+        assert!(directory.resolve("bob").is_err());
+    }
+
+    #[test]
+    fn a_peer_is_dialled_only_where_it_was_seen() {
+        let id = peer(1);
+        let mut directory = Directory::default();
+        let known = directory.entry(id).unwrap();
+        known
+            .connections
+            .insert(ConnectionId::new_unchecked(1), address("/ip4/192.0.2.7/tcp/50000"));
+        known.hear(
+            id,
+            vec![
+                address("/ip4/192.0.2.7/tcp/4711"),
+                address("/ip4/198.51.100.1/tcp/22"),
+                address("/ip4/127.0.0.1/tcp/4711"),
+                address("/dns/victim.example/tcp/80"),
+            ],
+        );
+        let expected = address("/ip4/192.0.2.7/tcp/4711").with_p2p(id).unwrap();
+        assert_eq!(known.dialable(), [expected]);
+    }
+
+    #[test]
+    fn what_was_dialled_is_not_pushed_out_by_hearsay() {
+        let id = peer(1);
+        let mut directory = Directory::default();
+        let known = directory.entry(id).unwrap();
+        let good = address("/ip4/192.0.2.7/tcp/4711").with_p2p(id).unwrap();
+        known.add_address(good.clone());
+        known
+            .connections
+            .insert(ConnectionId::new_unchecked(1), address("/ip4/192.0.2.7/tcp/50000"));
+        for port in 1..100 {
+            known.hear(id, vec![address(&format!("/ip4/192.0.2.7/tcp/{port}"))]);
+        }
+        assert_eq!(known.dialable()[0], good);
+        assert_eq!(known.dialable().len(), 2);
     }
 }

@@ -2,72 +2,21 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libp2p::PeerId;
-use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
-use peer_protocol::link::Admission;
-use peer_protocol::message::{ErrorReport, Message, MessageKind};
 
 use crate::handle::Agent;
 use crate::model::Incoming;
+use crate::room::{Room, Share};
 
-/// Most messages held for agents.
-const MAX_MESSAGES: usize = 4096;
-/// Most bytes of messages held for agents.
-const MAX_BYTES: usize = 64 << 20;
 /// Most tasks whose answer is awaited; the oldest is forgotten first.
 const MAX_OPEN_TASKS: usize = 8192;
-/// When a sender tries again that met a full inbox, in milliseconds.
-const RETRY_AFTER_MS: u64 = 1000;
-
-/// How much of the inbox is taken. Links ask before they acknowledge a message.
-#[derive(Debug, Default)]
-pub(crate) struct Room {
-    messages: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Room {
-    fn leave(&self, bytes: usize) {
-        self.messages.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Admission for Room {
-    fn admit(&self, message: &Message) -> Result<(), ErrorReport> {
-        match message.kind {
-            MessageKind::Task | MessageKind::StatusReport | MessageKind::WakeUp => {
-                let messages = self.messages.fetch_add(1, Ordering::Relaxed);
-                let bytes = self.bytes.fetch_add(message.body.len(), Ordering::Relaxed);
-                if messages < MAX_MESSAGES && bytes + message.body.len() <= MAX_BYTES {
-                    return Ok(());
-                }
-                self.leave(message.body.len());
-                let mut report = ErrorReport::new(
-                    ErrorCode::RateLimited,
-                    format!(
-                        "the inbox is full ({messages} messages, {bytes} bytes): no agent takes them"
-                    ),
-                );
-                report.retry_after_ms = Some(RETRY_AFTER_MS);
-                Err(report)
-            }
-            MessageKind::Chunk => {
-                Err(ErrorReport::new(ErrorCode::ChunkError, "this node takes no chunked transfers"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The inbox.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     room: Arc<Room>,
-    waiting: VecDeque<(Incoming, usize)>,
+    waiting: VecDeque<(Incoming, Share, usize)>,
     agents: Vec<Agent>,
     open_tasks: HashMap<MessageId, PeerId>,
     task_order: VecDeque<MessageId>,
@@ -84,9 +33,10 @@ impl Inbox {
         }
     }
 
-    /// Takes in a message whose body has `len` bytes; returns whether an agent is there for it.
-    pub(crate) fn push(&mut self, incoming: Incoming, len: usize) -> bool {
-        self.waiting.push_back((incoming, len));
+    /// Takes in a message for which `len` bytes of `share` were taken; returns whether an agent is there
+    /// for it.
+    pub(crate) fn push(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+        self.waiting.push_back((incoming, share, len));
         self.hand_over();
         self.has_agent()
     }
@@ -114,6 +64,11 @@ impl Inbox {
         self.task_order.retain(|open| *open != id);
     }
 
+    /// Nothing more comes in.
+    pub(crate) fn close(&self) {
+        self.room.close();
+    }
+
     /// Another agent listens.
     pub(crate) fn subscribe(&mut self, agent: Agent) {
         self.agents.push(agent);
@@ -128,8 +83,8 @@ impl Inbox {
             if self.agents.is_empty() || !ready {
                 return;
             }
-            let Some((incoming, len)) = self.waiting.pop_front() else { return };
-            self.room.leave(len);
+            let Some((incoming, share, len)) = self.waiting.pop_front() else { return };
+            self.room.leave(share, len);
             for agent in &mut self.agents {
                 agent.left = agent.left.map(|left| left - 1);
                 // An agent that left a moment ago does not need it any more.

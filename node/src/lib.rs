@@ -57,6 +57,7 @@ pub mod model;
 mod node;
 pub mod paths;
 mod private_file;
+mod room;
 mod swarm;
 pub mod telemetry;
 mod trust;

@@ -6,7 +6,7 @@ use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::crypto::{Ed25519Authenticator, SuiteRegistry};
 use peer_protocol::handshake::{Config, HandshakeKind};
 use peer_protocol::identity::Identity;
-use peer_protocol::link::{Admission, LinkConfig};
+use peer_protocol::link::LinkConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -14,7 +14,8 @@ use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::event_loop::EventLoop;
 use crate::handle::Handle;
-use crate::inbox::{Inbox, Room};
+use crate::inbox::Inbox;
+use crate::room::Room;
 use crate::swarm;
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
@@ -43,9 +44,10 @@ impl Node {
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (trust, saves) = SharedTrust::new(trust);
-        let room = Arc::new(Room::default());
-        let link = link_config(&config, identity.clone(), Arc::clone(&room) as Arc<dyn Admission>);
-        let swarm = swarm::build(&config, &seed, link, Arc::clone(&trust), Arc::clone(&clock))?;
+        let room = Arc::new(Room::new(Arc::clone(&trust)));
+        let link = link_config(&config, identity.clone(), Arc::clone(&room));
+        let swarm =
+            swarm::build(&config, &seed, link, &room, Arc::clone(&trust), Arc::clone(&clock))?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let mut event_loop =
@@ -72,7 +74,7 @@ impl Node {
     }
 }
 
-fn link_config(config: &NodeConfig, identity: Identity, room: Arc<dyn Admission>) -> LinkConfig {
+fn link_config(config: &NodeConfig, identity: Identity, room: Arc<Room>) -> LinkConfig {
     let three_way = config.three_way();
     let handshake = Config {
         suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),

@@ -14,6 +14,7 @@ use crate::behaviour::Behaviour;
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::event_loop::LegacyAdmission;
+use crate::room::Room;
 use crate::trust::SharedTrust;
 
 /// What libp2p's identify says the program is.
@@ -30,6 +31,7 @@ pub(crate) fn build(
     config: &NodeConfig,
     seed: &[u8; 32],
     link: LinkConfig,
+    room: &Arc<Room>,
     trust: Arc<SharedTrust>,
     clock: Arc<dyn Clock>,
 ) -> Result<Swarm<Behaviour>, StartError> {
@@ -48,7 +50,7 @@ pub(crate) fn build(
                 .with_agent_version(AGENT.to_owned())
                 .with_push_listen_addr_updates(true);
             let legacy = config.legacy().then(|| {
-                let config = legacy_config(config, &link);
+                let config = legacy_config(config, &link, room);
                 legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
             });
             Behaviour {
@@ -75,12 +77,12 @@ pub(crate) fn build(
 }
 
 /// Version 1.0 under the same identity, rates and bounds.
-fn legacy_config(config: &NodeConfig, link: &LinkConfig) -> legacy::Config {
+fn legacy_config(config: &NodeConfig, link: &LinkConfig, room: &Arc<Room>) -> legacy::Config {
     legacy::Config {
         rate: link.rate,
         trusted_rate: link.trusted_rate,
         require_encryption: config.require_encryption(),
-        admission: Arc::new(LegacyAdmission(Arc::clone(&link.admission))),
+        admission: Arc::new(LegacyAdmission(Arc::clone(room))),
         ..legacy::Config::new(link.handshake.identity.clone())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::identity::{
-    Admission, EntityId, Fingerprint, TrustError, TrustLevel, TrustStore, TrustView,
+    Admission, EntityId, Fingerprint, TrustEntry, TrustError, TrustLevel, TrustStore, TrustView,
 };
 use peer_protocol::time::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -53,6 +53,12 @@ impl SharedTrust {
 
     pub(crate) fn fingerprint(&self, entity: &EntityId) -> Option<Fingerprint> {
         self.read(|store| store.get(entity).map(|entry| entry.fingerprint))
+    }
+
+    /// Whether some name is pinned to this key.
+    pub(crate) fn is_pinned(&self, key: Fingerprint) -> bool {
+        let pinned = |entry: &TrustEntry| entry.level == TrustLevel::Pinned;
+        self.read(|store| store.iter().any(|(_, entry)| entry.fingerprint == key && pinned(entry)))
     }
 
     /// Pins an entity; the receiver tells whether it could be saved.
@@ -149,12 +155,12 @@ impl TrustView for SharedTrust {
         Ok(admission)
     }
 
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
-        self.read(|store| store.get(entity).map(|entry| entry.level))
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        self.read(|store| store.level(entity, key))
     }
 }
 
-fn line(entity: &EntityId, entry: &peer_protocol::identity::TrustEntry) -> TrustLine {
+fn line(entity: &EntityId, entry: &TrustEntry) -> TrustLine {
     TrustLine {
         entity: entity.clone(),
         fingerprint: entry.fingerprint,

@@ -50,7 +50,7 @@ impl TrustView for Trust {
         self.store().admit(entity, key, now)
     }
 
-    fn level(&self, _: &EntityId) -> Option<TrustLevel> {
+    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
         None
     }
 }

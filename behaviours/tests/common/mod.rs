@@ -38,8 +38,8 @@ impl TrustView for Trust {
         self.0.write().unwrap().admit(entity, key, now)
     }
 
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
-        self.0.read().unwrap().get(entity).map(|entry| entry.level)
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        self.0.read().unwrap().level(entity, key)
     }
 }
 

@@ -42,8 +42,8 @@ impl TrustView for Trust {
         self.store().admit(entity, key, now)
     }
 
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
-        self.store().get(entity).map(|entry| entry.level)
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        self.store().level(entity, key)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What callers ask for, one arm a command.
 
+use libp2p::PeerId;
+use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, Fingerprint};
 
 use super::EventLoop;
@@ -38,6 +40,10 @@ impl EventLoop {
     fn pin(&mut self, entity: EntityId, fingerprint: Fingerprint, reply: Reply<TrustLine>) {
         let now = self.clock.now().timestamp;
         let saved = self.trust.pin(entity.clone(), fingerprint, now);
+        // Whoever used this name with another key must introduce himself again, and is refused.
+        for id in self.directory.rename_others(&entity, fingerprint) {
+            self.swarm.behaviour_mut().secure.close(&id, "the name belongs to another key");
+        }
         let lines = self.trust.lines();
         tokio::spawn(async move {
             let line = lines.into_iter().find(|line| line.entity == entity);
@@ -47,12 +53,19 @@ impl EventLoop {
 
     /// Revokes a key by entity id, fingerprint or peer, and closes the session with its holder.
     fn revoke(&mut self, who: &str, reply: Reply<Vec<TrustLine>>) {
-        let by_entity = who.parse().ok().and_then(|entity| self.trust.fingerprint(&entity));
+        // Names that peers choose come last: none stands in for another's key.
+        let by_fingerprint = who.parse().ok();
         let by_peer = || {
+            let id = who.parse::<PeerId>().ok()?;
+            secure::key_of(&id).map(|key| Fingerprint::of(&key))
+        };
+        let by_entity = || self.trust.fingerprint(&who.parse().ok()?);
+        let by_name = || {
             let id = self.directory.resolve(who).ok()?;
             self.directory.get(&id).map(|peer| Fingerprint::of(&peer.key))
         };
-        let Some(fingerprint) = by_entity.or_else(|| who.parse().ok()).or_else(by_peer) else {
+        let Some(fingerprint) = by_fingerprint.or_else(by_peer).or_else(by_entity).or_else(by_name)
+        else {
             drop(reply.send(Err(NodeError::UnknownPeer { peer: who.to_owned() })));
             return;
         };

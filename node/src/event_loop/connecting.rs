@@ -67,12 +67,9 @@ impl EventLoop {
         }
     }
 
-    /// A bootstrap address that does not say who is there.
-    pub(super) fn bootstrap_unknown(&mut self, address: &Multiaddr) {
-        let opts = DialOpts::unknown_peer_id().address(address.clone()).build();
-        if let Err(error) = self.swarm.dial(opts) {
-            tracing::warn!(%address, error = %explain(&error), "cannot dial bootstrap address");
-        }
+    /// Between 0 and 1, for pauses.
+    pub(super) fn jitter(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / f64::from(u32::MAX)
     }
 
     pub(super) fn on_connected(
@@ -88,10 +85,11 @@ impl EventLoop {
         if let Some(peer) = self.directory.entry(id) {
             peer.connections.insert(connection, address.clone());
             peer.connected_at = Some(now);
+            peer.seen = now;
             if dialed {
                 let full = address.with_p2p(id).unwrap_or_else(|address| address);
                 peer.add_address(full);
-                peer.redial.succeeded();
+                peer.redial.connected(now);
             }
         }
         let mut asked = false;
@@ -102,6 +100,7 @@ impl EventLoop {
                 asked = true;
             }
         }
+        asked |= self.bootstrap_connected(connection);
         if asked && let Some(peer) = self.directory.get_mut(&id) {
             peer.redial.keep();
         }
@@ -109,6 +108,17 @@ impl EventLoop {
         if dialed {
             self.open_session(id);
             self.settle_connecting(id);
+        }
+    }
+
+    pub(super) fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId) {
+        let (now, jitter) = (self.clock.now().instant, self.jitter());
+        if let Some(peer) = self.directory.get_mut(&id) {
+            peer.connections.remove(&connection);
+            if !peer.is_connected() {
+                peer.identified = false;
+                peer.redial.lost(jitter, now);
+            }
         }
     }
 
@@ -122,6 +132,7 @@ impl EventLoop {
         if let Some(id) = id {
             self.dial_failed(id, &reason);
         }
+        self.bootstrap_failed(connection, &reason);
         let (failed, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
             .into_iter()
             .partition(|connecting| connecting.dial == Some(connection));
@@ -137,7 +148,7 @@ impl EventLoop {
         let due: Vec<PeerId> = self
             .directory
             .iter()
-            .filter(|(_, peer)| !peer.addresses.is_empty())
+            .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
             .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
             .map(|(id, _)| *id)
             .collect();
@@ -148,8 +159,11 @@ impl EventLoop {
 
     /// A message waits for this peer: dial at once, even if a dead connection seems to exist.
     pub(super) fn need_connection(&mut self, id: PeerId) {
+        if self.stopping {
+            return;
+        }
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if peer.addresses.is_empty() {
+        if peer.addresses.is_empty() && peer.hearsay.is_empty() {
             peer.last_error = Some("no address is known".to_owned());
             return;
         }
@@ -163,7 +177,7 @@ impl EventLoop {
     fn dial_known(&mut self, id: PeerId) {
         let Some(peer) = self.directory.get_mut(&id) else { return };
         peer.redial.dialing();
-        let addresses = peer.addresses.iter().rev().cloned().collect();
+        let addresses = peer.dialable();
         let opts =
             DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::Always).build();
         if let Err(error) = self.swarm.dial(opts) {
@@ -172,8 +186,7 @@ impl EventLoop {
     }
 
     fn dial_failed(&mut self, id: PeerId, reason: &str) {
-        let now = self.clock.now().instant;
-        let jitter = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+        let (now, jitter) = (self.clock.now().instant, self.jitter());
         if let Some(peer) = self.directory.get_mut(&id) {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");
             peer.last_error = Some(reason.to_owned());
@@ -262,7 +275,7 @@ impl EventLoop {
 }
 
 /// What went wrong with a dial, for people.
-fn explain(error: &DialError) -> String {
+pub(super) fn explain(error: &DialError) -> String {
     match error {
         DialError::WrongPeerId { obtained, address } => {
             format!("at {address} there is another peer: {obtained}")

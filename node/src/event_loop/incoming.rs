@@ -1,6 +1,7 @@
 //! Messages from peers: some the node answers itself, the rest is for the agent.
 
 use libp2p::PeerId;
+use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
     AgentLife, Body, CapabilityResponse, DiscoveryResponse, FoundEntity, HeartbeatAck, Message,
@@ -11,11 +12,16 @@ use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
 use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
+use crate::room::Share;
 
 impl EventLoop {
     pub(super) fn on_message(&mut self, from: PeerId, message: &Message, encrypted: bool) {
         // The link has decoded the body before it acknowledged the message.
         let Ok(body) = message.decode() else { return };
+        let share = match secure::key_of(&from) {
+            Some(key) if encrypted => Share::of(&key),
+            _ => Share::Legacy,
+        };
         match body {
             Body::Task(task) => {
                 let content = Content {
@@ -29,7 +35,7 @@ impl EventLoop {
                     ..self.incoming(from, message, IncomingKind::Task, content)
                 };
                 self.inbox.open_task(message.id, from);
-                self.inbox.push(incoming, message.body.len());
+                self.inbox.push(incoming, share, message.body.len());
             }
             Body::StatusReport(report) => {
                 let content = Content {
@@ -42,7 +48,7 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::StatusReport, content)
                 };
-                self.inbox.push(incoming, message.body.len());
+                self.inbox.push(incoming, share, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
@@ -50,7 +56,7 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::WakeUp, content)
                 };
-                let handed = self.inbox.push(incoming, message.body.len());
+                let handed = self.inbox.push(incoming, share, message.body.len());
                 let (outcome, detail) = if handed {
                     (WakeOutcome::HandedToAgent, "the attached agent was told")
                 } else {
@@ -73,12 +79,15 @@ impl EventLoop {
                 let entities = if asked { vec![self.introduce()] } else { Vec::new() };
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
-            Body::TaskResult(result) => {
+            Body::TaskResult(result) if self.is_asked(from, message) => {
                 let content = Content {
                     content_type: Some(result.content_type),
                     ..Content::from_bytes(&result.content)
                 };
                 self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
+            }
+            Body::TaskResult(_) => {
+                tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
             }
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
@@ -102,10 +111,11 @@ impl EventLoop {
         content: Content,
     ) -> Incoming {
         let entity = self.entity_of(&from);
+        let key = self.directory.get(&from).map(|peer| peer.key);
         Incoming {
             message_id: message.id.to_string(),
             kind,
-            trust: self.trust.level(&entity),
+            trust: key.and_then(|key| self.trust.level(&entity, &key)),
             from: entity,
             from_peer_id: from.to_string(),
             encrypted: true,
@@ -143,6 +153,12 @@ impl EventLoop {
         }
     }
 
+    /// Whether somebody waits for this answer. It is asked before anything is made of the content.
+    fn is_asked(&mut self, from: PeerId, message: &Message) -> bool {
+        let id = message.in_reply_to;
+        id.and_then(|id| self.asks.get_mut(id)).is_some_and(|ask| ask.peer == from)
+    }
+
     /// An answer counts only from the peer that was asked.
     fn take_ask(&mut self, from: PeerId, message: &Message) -> Option<super::asks::Ask> {
         let id = message.in_reply_to?;
@@ -152,10 +168,7 @@ impl EventLoop {
 
     fn on_answer(&mut self, from: PeerId, message: &Message, content: Content, done: bool) {
         let entity = self.entity_of(&from);
-        let Some(ask) = self.take_ask(from, message) else {
-            tracing::info!(from = %entity, "an answer came after its caller had given up");
-            return;
-        };
+        let Some(ask) = self.take_ask(from, message) else { return };
         let round_trip_us = self.micros_since(ask.sent_at);
         let message_id = ask.message_id.to_string();
         if let Waiting::Talk(reply) = ask.waiting {
@@ -195,9 +208,10 @@ impl EventLoop {
 
     /// The entity behind a peer; messages come only from peers that proved theirs.
     fn entity_of(&self, id: &PeerId) -> EntityId {
-        let peer = self.directory.get(id);
-        peer.and_then(|peer| peer.entity.clone())
-            .or_else(|| peer.map(|peer| EntityId::derived(&peer.key)))
+        let named = self.directory.get(id).and_then(|peer| peer.entity.clone());
+        // The key is part of the peer id, so that there always is a name.
+        named
+            .or_else(|| secure::key_of(id).map(|key| EntityId::derived(&key)))
             .unwrap_or_else(|| self.identity.entity().clone())
     }
 }

@@ -78,6 +78,8 @@ impl EventLoop {
         peer.phase = None;
         peer.last_error = None;
         peer.protocol = Some("1.1");
+        peer.connected_at = None;
+        peer.redial.settled();
         let status = SessionStatus {
             id: info.id.to_string(),
             state: match info.handshake {

@@ -19,7 +19,10 @@ impl EventLoop {
         let mut unavailable = None;
         for address in self.config.listen().to_vec() {
             match self.swarm.listen_on(address.clone()) {
-                Ok(id) => waiting.push((id, address)),
+                Ok(id) => {
+                    self.listeners.push(id);
+                    waiting.push((id, address));
+                }
                 Err(error) => {
                     let reason = reason(&error);
                     let failed = StartError::Listen { address: address.clone(), reason };

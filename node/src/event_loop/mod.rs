@@ -6,6 +6,7 @@
 //! so that a busy network does not lock the operator out.
 
 mod asks;
+mod bootstrap;
 mod commands;
 mod connecting;
 mod incoming;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, identify};
+use libp2p::{PeerId, identify};
 use peer_behaviours::Clock;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::Identity;
@@ -37,6 +39,7 @@ use tokio::time::MissedTickBehavior;
 pub(crate) use self::legacy::LegacyAdmission;
 
 use self::asks::{Asks, Connecting};
+use self::bootstrap::Anonymous;
 use self::legacy::ForeignIds;
 use self::parked::Parked;
 use crate::behaviour::{Behaviour, BehaviourEvent};
@@ -68,6 +71,10 @@ pub(crate) struct EventLoop {
     inbox: Inbox,
     asks: Asks,
     connecting: Vec<Connecting>,
+    bootstrap: Vec<Anonymous>,
+    listeners: Vec<ListenerId>,
+    /// Whether the node is shutting down: nothing new is begun.
+    stopping: bool,
     /// What version 1.0 peers call their messages.
     foreign: ForeignIds,
     /// Messages for peers of which it is not known what they speak.
@@ -101,6 +108,9 @@ impl EventLoop {
             inbox,
             asks: Asks::default(),
             connecting: Vec::new(),
+            bootstrap: Vec::new(),
+            listeners: Vec::new(),
+            stopping: false,
             foreign: ForeignIds::default(),
             parked: Parked::default(),
             unsettled: HashSet::new(),
@@ -149,8 +159,11 @@ impl EventLoop {
         self.inbox.hand_over();
         self.tick_parked(now);
         self.tick_connecting(now);
-        self.redial(now);
-        self.open_missing_sessions(now);
+        if !self.stopping {
+            self.tick_bootstrap(now);
+            self.redial(now);
+            self.open_missing_sessions(now);
+        }
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -167,10 +180,7 @@ impl EventLoop {
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 tracing::debug!(peer = %self.directory.name(&peer_id), ?cause, "connection closed");
-                if let Some(peer) = self.directory.get_mut(&peer_id) {
-                    peer.connections.remove(&connection_id);
-                    peer.identified &= peer.is_connected();
-                }
+                self.on_disconnected(peer_id, connection_id);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 self.on_dial_failed(connection_id, peer_id, &error);
@@ -202,31 +212,7 @@ impl EventLoop {
         } else {
             "none"
         });
-        for address in info.listen_addrs.into_iter().take(8) {
-            let full = address.with_p2p(id).unwrap_or_else(|address| address);
-            // Last comes what is tried first: a dialled address that worked stays ahead of hearsay.
-            if !peer.addresses.contains(&full) {
-                peer.addresses.insert(0, full);
-            }
-        }
-        peer.addresses.truncate(16);
+        peer.hear(id, info.listen_addrs);
         self.on_version(id, before);
-    }
-
-    fn keep_bootstrap_peers(&mut self) {
-        for address in self.config.bootstrap().to_vec() {
-            self.dial_bootstrap(address);
-        }
-    }
-
-    fn dial_bootstrap(&mut self, address: Multiaddr) {
-        if let Some(peer) =
-            crate::directory::peer_of(&address).and_then(|id| self.directory.entry(id))
-        {
-            peer.add_address(address);
-            peer.redial.keep();
-        } else {
-            self.bootstrap_unknown(&address);
-        }
     }
 }

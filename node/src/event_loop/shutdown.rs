@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use libp2p::swarm::SwarmEvent;
 use tokio::time::Instant;
 
 use super::EventLoop;
@@ -14,8 +13,17 @@ const CLOSING: Duration = Duration::from_millis(500);
 impl EventLoop {
     pub(super) async fn shut_down(&mut self) {
         tracing::info!(unsettled = self.unsettled.len(), "stopping");
+        self.stopping = true;
         self.commands.close();
+        self.inbox.close();
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
         self.drain().await;
+        let waiting = self.inbox.waiting();
+        if waiting > 0 {
+            tracing::warn!(waiting, "messages that no agent took are lost");
+        }
         let behaviour = self.swarm.behaviour_mut();
         behaviour.secure.close_all("the node is shutting down");
         if let Some(legacy) = behaviour.legacy.as_mut() {
@@ -44,14 +52,14 @@ impl EventLoop {
 
     async fn run_for(&mut self, time: Duration, done: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + time;
+        let mut tick = tokio::time::interval(super::TICK);
         while !done(self) {
-            let next = tokio::time::timeout_at(deadline, self.swarm.select_next_some());
-            let Ok(event) = next.await else { return };
-            // Nobody new is let in.
-            if !matches!(event, SwarmEvent::IncomingConnection { .. }) {
-                self.on_swarm_event(event);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(deadline) => return,
+                _ = tick.tick() => self.tick(),
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
             }
-            self.tick();
         }
     }
 

@@ -63,7 +63,7 @@ impl EventLoop {
             entity,
             peer_id: id.to_string(),
             fingerprint: Fingerprint::of(&peer.key),
-            trust: self.trust.level(&named),
+            trust: self.trust.level(&named, &peer.key),
             connected: peer.is_connected(),
             address: address.map(ToString::to_string),
             protocol: peer.protocol.map(str::to_owned),

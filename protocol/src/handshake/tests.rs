@@ -39,7 +39,7 @@ impl TrustView for Anybody {
         TrustStore::default().admit(entity, key, now)
     }
 
-    fn level(&self, _: &EntityId) -> Option<TrustLevel> {
+    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
         None
     }
 }

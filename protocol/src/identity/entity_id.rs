@@ -12,7 +12,8 @@ use super::Fingerprint;
 use crate::crypto::PublicKey;
 use crate::limits::MAX_ENTITY_ID_LEN;
 
-/// 1–128 bytes of UTF-8 in normal form C without control characters. Cheap to clone.
+/// 1–128 bytes of UTF-8 in normal form C without control characters, and nothing that commands could
+/// take for an address, a fingerprint or a peer id. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct EntityId(Arc<str>);
@@ -32,6 +33,12 @@ pub enum EntityIdError {
     /// Not in Unicode normal form C, so that two ids could look the same.
     #[error("an entity id is in Unicode normal form C")]
     NotNormalized,
+    /// Looks like another way to name a peer, so that it could be taken for somebody else's.
+    #[error("an entity id must not look like {what}")]
+    Imitates {
+        /// What it looks like.
+        what: Imitated,
+    },
     /// Has the shape of an id derived from a key, but from another key.
     #[error("the id {entity} is reserved for the key it is derived from; this key's is {derived}")]
     Reserved {
@@ -40,6 +47,50 @@ pub enum EntityIdError {
         /// What this key derives.
         derived: EntityId,
     },
+}
+
+/// The other names of peers, which no entity id may look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imitated {
+    /// Begins with `/`, as multiaddresses do.
+    Address,
+    /// 64 hex digits, in any spelling of a fingerprint.
+    Fingerprint,
+    /// Base58 as long as a libp2p peer id, beginning as one does.
+    PeerId,
+}
+
+impl Imitated {
+    /// What `text` looks like, white space around it aside.
+    fn by(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.starts_with('/') {
+            Some(Self::Address)
+        } else if text.parse::<Fingerprint>().is_ok() {
+            Some(Self::Fingerprint)
+        } else {
+            has_peer_id_shape(text).then_some(Self::PeerId)
+        }
+    }
+}
+
+impl fmt::Display for Imitated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "an address",
+            Self::Fingerprint => "a fingerprint",
+            Self::PeerId => "a peer id",
+        })
+    }
+}
+
+/// Whether `text` has the length and the beginning of a peer id: `1` (the key itself, `12D3KooW…` for
+/// Ed25519) or `Qm` (a hash of the key).
+fn has_peer_id_shape(text: &str) -> bool {
+    let base58 = |b: u8| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l');
+    (44..=60).contains(&text.len())
+        && (text.starts_with('1') || text.starts_with("Qm"))
+        && text.bytes().all(base58)
 }
 
 impl EntityId {
@@ -91,6 +142,9 @@ impl FromStr for EntityId {
         }
         if !is_nfc(text) {
             return Err(EntityIdError::NotNormalized);
+        }
+        if let Some(what) = Imitated::by(text) {
+            return Err(EntityIdError::Imitates { what });
         }
         Ok(Self(text.into()))
     }

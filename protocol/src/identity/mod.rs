@@ -7,7 +7,7 @@ mod trust;
 use std::fmt;
 use std::sync::Arc;
 
-pub use entity_id::{EntityId, EntityIdError};
+pub use entity_id::{EntityId, EntityIdError, Imitated};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use trust::{
     Admission, TrustEntry, TrustError, TrustLevel, TrustPolicy, TrustStore, TrustView,

@@ -47,6 +47,47 @@ fn entity_ids_have_a_length_a_form_and_no_control_characters() {
     }
 }
 
+/// Commands take addresses, fingerprints and peer ids wherever they take entity ids.
+#[test]
+fn entity_ids_do_not_look_like_the_other_names_of_a_peer() {
+    let fingerprint = Fingerprint::of(&key(9)).to_string();
+    let digits = fingerprint.replace(' ', "");
+    let upper = digits.to_uppercase();
+    let pairs = digits.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+    let pairs = pairs.collect::<Vec<_>>().join(" ");
+    let peer_id = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
+    let cases = [
+        (Imitated::Address, vec!["/", "/ip4/1.2.3.4/tcp/4001", " /x"]),
+        (Imitated::Fingerprint, vec![&fingerprint, &digits, &upper, &pairs]),
+        (
+            Imitated::PeerId,
+            vec![
+                peer_id,
+                "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+                "16Uiu2HAm9Z5hkHXsgcvyVyKZWZ7uBbkWm5dJoMyfsRXg4UqLYq5a",
+                " 12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X ",
+            ],
+        ),
+    ];
+    for (what, texts) in cases {
+        for text in texts {
+            let refused = EntityIdError::Imitates { what };
+            assert_eq!(text.parse::<EntityId>(), Err(refused), "{text:?}");
+        }
+    }
+    for fine in [
+        "a/b",
+        &digits[1..],
+        "deadbeef",
+        "12D3KooW",
+        "Qm",
+        "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx0N",
+        &peer_id.replace('K', "-"),
+    ] {
+        assert_eq!(name(fine).as_str(), fine);
+    }
+}
+
 #[test]
 fn derived_ids_belong_to_their_key() {
     let own = EntityId::derived(&key(1));
@@ -101,6 +142,15 @@ fn first_use_is_recorded_and_another_key_is_refused_ever_after() {
     assert_eq!(store.admit(&name("a"), &key(2), LATER), Err(mismatch));
     assert_eq!(store, before, "it is never overwritten silently");
     assert_eq!(store.admit(&name("b"), &key(1), NOW), Ok(Admission::Recorded), "a second name");
+}
+
+#[test]
+fn a_level_belongs_to_a_name_and_its_key() {
+    let mut store = TrustStore::default();
+    store.pin(name("a"), Fingerprint::of(&key(1)), NOW);
+    assert_eq!(store.level(&name("a"), &key(1)), Some(TrustLevel::Pinned));
+    assert_eq!(store.level(&name("a"), &key(2)), None, "another key under the name");
+    assert_eq!(store.level(&name("b"), &key(1)), None, "the key under another name");
 }
 
 #[test]

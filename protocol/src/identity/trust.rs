@@ -115,8 +115,8 @@ pub trait TrustView: Send + Sync {
         now: Timestamp,
     ) -> Result<Admission, TrustError>;
 
-    /// The level of `entity`, if it is on record.
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel>;
+    /// The level of `entity` under `key`; `None` if it is not on record, or with another key.
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel>;
 }
 
 /// Known entities and revoked keys. Plain data: the node keeps it on disk.
@@ -216,6 +216,13 @@ impl TrustStore {
     #[must_use]
     pub fn get(&self, entity: &EntityId) -> Option<&TrustEntry> {
         self.entities.get(entity)
+    }
+
+    /// The level of `entity` under `key`; `None` if it is not on record, or with another key.
+    #[must_use]
+    pub fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        let known = self.get(entity).filter(|known| known.fingerprint == Fingerprint::of(key))?;
+        Some(known.level)
     }
 
     /// All records, by entity id.

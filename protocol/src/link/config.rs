@@ -4,20 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::crypto::PublicKey;
 use crate::handshake::{Config, HandshakeKind};
 use crate::message::{ErrorReport, Message};
 use crate::rate_limit::RateProfile;
 
 /// Whether the node takes a message, asked before the message is acknowledged.
 pub trait Admission: Send + Sync {
-    /// Takes the message in, or says why not. After [`ErrorCode::RateLimited`] with a time the sender
+    /// Takes a message of the holder of `from` in, or says why not. After [`ErrorCode::RateLimited`] with a time the sender
     /// tries again then; after anything else it gives the message up.
     ///
     /// # Errors
     /// What the sender is told.
     ///
     /// [`ErrorCode::RateLimited`]: crate::error::ErrorCode::RateLimited
-    fn admit(&self, message: &Message) -> Result<(), ErrorReport>;
+    fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport>;
 }
 
 /// Takes every message.
@@ -25,7 +26,7 @@ pub trait Admission: Send + Sync {
 pub struct AdmitAll;
 
 impl Admission for AdmitAll {
-    fn admit(&self, _: &Message) -> Result<(), ErrorReport> {
+    fn admit(&self, _: &PublicKey, _: &Message) -> Result<(), ErrorReport> {
         Ok(())
     }
 }

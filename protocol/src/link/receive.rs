@@ -184,7 +184,7 @@ impl Link {
             | Body::DiscoveryResponse(_)
             | Body::Chunk(_)
             | Body::ChunkAck(_) => {
-                if let Err(report) = self.config.admission.admit(&message) {
+                if let Err(report) = self.config.admission.admit(&self.peer_key, &message) {
                     outcome.refused.extend(self.error(message.id, report));
                     return;
                 }

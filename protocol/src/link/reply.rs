@@ -162,7 +162,8 @@ impl Link {
     /// The rates that apply to this peer.
     pub(super) fn rate_profile(&self) -> RateProfile {
         use crate::identity::TrustLevel;
-        let level = self.peer_entity.as_ref().and_then(|entity| self.trust.level(entity));
+        let entity = self.peer_entity.as_ref();
+        let level = entity.and_then(|entity| self.trust.level(entity, &self.peer_key));
         match level {
             Some(TrustLevel::Pinned) => self.config.trusted_rate,
             Some(TrustLevel::Seen | TrustLevel::Revoked) | None => self.config.rate,

@@ -32,8 +32,8 @@ impl TrustView for Trust {
         self.0.lock().unwrap().admit(entity, key, now)
     }
 
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
-        self.0.lock().unwrap().get(entity).map(|entry| entry.level)
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        self.0.lock().unwrap().level(entity, key)
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Resolution {
     /// The newest record under a key that the trust list lets pass.
     Found {
         /// The record.
-        record: Verified,
+        record: Box<Verified>,
         /// Fingerprints of other keys that claim the same place; the trust list refuses them.
         rivals: Vec<Fingerprint>,
     },
@@ -104,7 +104,7 @@ impl Lookup {
             }
         }
         match (found, since, refused) {
-            (Some(record), _, _) => Ok(Resolution::Found { record, rivals }),
+            (Some(record), _, _) => Ok(Resolution::Found { record: Box::new(record), rivals }),
             (None, Some(since), _) => Ok(Resolution::Withdrawn { since }),
             (None, None, Some(error)) => Err(error.into()),
             (None, None, None) => Ok(Resolution::Missing),

@@ -90,15 +90,7 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         verified: &Verified,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        let key = *verified.key();
-        let admitted =
-            verified.record().check_fresh(now).map_err(Refusal::from).and_then(|()| {
-                self.admit(&key, &origin, verified.record(), verified.version(), now)
-            });
-        let put = admitted.and_then(|accepted| {
-            self.keep(&key, origin, verified.record(), verified.as_bytes().clone(), now)?;
-            Ok(accepted)
-        });
+        let put = self.try_insert(origin, verified, now);
         self.counted(put)
     }
 
@@ -133,7 +125,7 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         alive
             .min_by_key(|item| {
                 let foreign = item.origin != Origin::Own;
-                (foreign, item.value.withdrawal, self.turn(&item.id))
+                (foreign, self.turn(&item.id))
             })
             .map(|item| &item.value.bytes)
     }
@@ -195,8 +187,9 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
         let key = Key::from_bytes(key)?;
+        self.drop_expired(&key, now);
         // What is held was verified: the same bytes again need no second look.
-        let same = |item: &&Item<_, S, Held>| item.value.bytes == value && item.expires > now;
+        let same = |item: &&Item<_, S, Held>| item.value.bytes == value;
         if let Some(item) = self.shelf.items(&key).iter().find(same) {
             let (id, value) = (item.id, item.value.clone());
             let expires = value.deadline.min(now + RECORD_TTL);
@@ -205,22 +198,34 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         }
         let signed = SignedRecord::decode(Bytes::copy_from_slice(value))?;
         signed.check(&key, now)?;
-        let accepted = self.admit(&key, &origin, signed.record(), signed.version(), now)?;
+        let accepted = self.admit(&key, &origin, signed.record(), signed.version())?;
         let verified = signed.verify(&key, now)?;
         self.keep(&key, origin, verified.record(), verified.as_bytes().clone(), now)?;
         Ok(accepted)
     }
 
+    fn try_insert(
+        &mut self,
+        origin: Origin<S>,
+        verified: &Verified,
+        now: Timestamp,
+    ) -> Result<Accepted, Refusal> {
+        let (key, record) = (verified.key(), verified.record());
+        record.check_fresh(now)?;
+        self.drop_expired(key, now);
+        let accepted = self.admit(key, &origin, record, verified.version())?;
+        self.keep(key, origin, record, verified.as_bytes().clone(), now)?;
+        Ok(accepted)
+    }
+
     /// Whether there is room, and nothing newer.
     fn admit(
-        &mut self,
+        &self,
         key: &Key,
         origin: &Origin<S>,
         record: &Record,
         version: Version<'_>,
-        now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        self.shelf.remove(key, |item| item.expires <= now);
         let Some(held) = self.shelf.find(key, record.public_key.as_bytes()) else {
             return self.shelf.check_room(key, origin).map(|()| Accepted::Stored);
         };
@@ -245,6 +250,10 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         let value = Held { bytes, last_seen, deadline, withdrawal };
         let expires = deadline.min(now + RECORD_TTL);
         self.shelf.put(key, Item { id, origin, expires, value })
+    }
+
+    fn drop_expired(&mut self, key: &Key, now: Timestamp) {
+        self.shelf.remove(key, |item| item.expires <= now);
     }
 
     /// Where a public key stands in this node's secret order.

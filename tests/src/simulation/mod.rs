@@ -6,6 +6,7 @@
 //! [`ledger`](Ledger) in which each message is handed over at most once and ends exactly once.
 
 pub mod arena;
+mod carrier;
 mod chance;
 mod ledger;
 mod node;

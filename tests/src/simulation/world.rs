@@ -1,17 +1,16 @@
 //! The simulation's loop: a queue of what happens next, and the links' timers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
-use peer_protocol::envelope::Envelope;
 use peer_protocol::id::MessageId;
-use peer_protocol::link::{Event, ExchangeId, LinkConfig, QueueFull, RequestId, Transmit};
+use peer_protocol::link::{Event, ExchangeId, LinkConfig, QueueFull};
 use peer_protocol::message::{Body, Message, MessageKind, Task, TaskResult};
 use peer_protocol::time::Instant;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::carrier::{Exchange, Happening, Request};
 use super::node::Side;
 use super::roads::Roads;
 use super::trace::Trace;
@@ -29,59 +28,6 @@ pub struct Rules {
     pub answers_tasks: bool,
 }
 
-/// One request, as its carrier knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Request {
-    from: Life,
-    to: usize,
-    id: RequestId,
-}
-
-/// One delivery of a request, as the carrier at the other end knows it.
-#[derive(Debug, Clone, Copy)]
-struct Exchange {
-    /// Who waits for the answer; nobody, if the request is an echo.
-    request: Option<Request>,
-    from: usize,
-    at: Life,
-    epoch: u64,
-}
-
-#[derive(Debug)]
-enum Happening {
-    Arrives { from: usize, to: usize, epoch: u64, request: Option<Request>, bytes: Vec<u8> },
-    Answered { request: Request, epoch: u64, bytes: Vec<u8> },
-    Fails { request: Request },
-    Dials { a: usize, b: usize },
-    Replies { by: Life, to: usize, task: MessageId },
-}
-
-impl fmt::Display for Happening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arrives { from, to, request, bytes, .. } => {
-                let id = request.map(|request| request.id.0);
-                write!(f, "{from} → {to}: request {id:?}, {}", name(bytes))
-            }
-            Self::Answered { request, bytes, .. } => {
-                let Request { from, to, id } = request;
-                write!(f, "{to} → {}: answer to {}, {}", from.node, id.0, name(bytes))
-            }
-            Self::Fails { request } => {
-                write!(f, "{} knows that its request {} failed", request.from.node, request.id.0)
-            }
-            Self::Dials { a, b } => write!(f, "{a} dials {b}"),
-            Self::Replies { by, to, .. } => write!(f, "{} replies to {to}", by.node),
-        }
-    }
-}
-
-/// What kind of envelope this is.
-fn name(bytes: &[u8]) -> String {
-    Envelope::decode(bytes.to_vec())
-        .map_or_else(|error| error.to_string(), |envelope| envelope.header().kind.to_string())
-}
-
 /// Nodes, roads, weather and a clock.
 pub struct World {
     /// Where decisions come from.
@@ -92,16 +38,16 @@ pub struct World {
     pub ledger: Ledger,
     /// Requests that carriers were given, so far.
     pub requests: usize,
-    rules: Rules,
-    now: Instant,
-    nodes: Vec<Node>,
-    roads: Roads,
+    pub(super) rules: Rules,
+    pub(super) now: Instant,
+    pub(super) nodes: Vec<Node>,
+    pub(super) roads: Roads,
     queue: BTreeMap<(Instant, u64), Happening>,
     next: u64,
-    waiting: BTreeSet<Request>,
-    exchanges: BTreeMap<ExchangeId, Exchange>,
+    pub(super) waiting: BTreeSet<Request>,
+    pub(super) exchanges: BTreeMap<ExchangeId, Exchange>,
     /// Exchanges whose connection broke before they were answered.
-    forgotten: BTreeSet<ExchangeId>,
+    pub(super) forgotten: BTreeSet<ExchangeId>,
     ids: StdRng,
     trace: Trace,
 }
@@ -182,59 +128,6 @@ impl World {
     #[must_use]
     pub fn lives(&self) -> Vec<Life> {
         self.nodes.iter().map(|node| node.life).collect()
-    }
-
-    /// Connects two nodes, unless the road is cut or there is a connection.
-    pub fn connect(&mut self, a: usize, b: usize) {
-        let road = self.roads.between(a, b);
-        if road.cut || road.connected {
-            return;
-        }
-        road.connected = true;
-        for (node, peer) in [(a, b), (b, a)] {
-            let now = self.nodes[node].now(self.now);
-            self.nodes[node].side_mut(peer).link.connected(now);
-        }
-        self.settle();
-    }
-
-    /// Breaks the connection between two nodes. What is under way is lost, and its senders know.
-    pub fn disconnect(&mut self, a: usize, b: usize) {
-        let road = self.roads.between(a, b);
-        if !road.connected {
-            return;
-        }
-        road.connected = false;
-        road.epoch += 1;
-        let first = self.chance.flip();
-        let ends = if first { [(a, b), (b, a)] } else { [(b, a), (a, b)] };
-        for (node, peer) in ends {
-            let tells_first = self.chance.flip();
-            if tells_first {
-                self.tell_disconnected(node, peer);
-            }
-            let life = self.nodes[node].life;
-            let lost: Vec<_> =
-                self.waiting.iter().filter(|r| r.from == life && r.to == peer).copied().collect();
-            for request in lost {
-                self.report_failure(request);
-            }
-            if !tells_first {
-                self.tell_disconnected(node, peer);
-            }
-        }
-        self.settle();
-    }
-
-    /// Cuts the road between two nodes: no connection, and no new one until it is mended.
-    pub fn cut(&mut self, a: usize, b: usize) {
-        self.disconnect(a, b);
-        self.roads.between(a, b).cut = true;
-    }
-
-    /// Mends the road. A new connection comes when somebody dials.
-    pub fn mend(&mut self, a: usize, b: usize) {
-        self.roads.between(a, b).cut = false;
     }
 
     /// Node `number` stops and starts again with empty memory.
@@ -388,25 +281,8 @@ impl World {
         }
     }
 
-    fn arrive(
-        &mut self,
-        from: usize,
-        to: usize,
-        epoch: u64,
-        request: Option<Request>,
-        bytes: Vec<u8>,
-    ) {
-        let id = ExchangeId(self.next_number());
-        let at = self.nodes[to].life;
-        self.exchanges.insert(id, Exchange { request, from, at, epoch });
-        let now = self.nodes[to].now(self.now);
-        let side = self.nodes[to].side_mut(from);
-        side.unanswered += 1;
-        side.link.handle_request(id, bytes, now);
-    }
-
     /// Drains every link.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut moved = false;
             for node in 0..self.len() {
@@ -453,131 +329,6 @@ impl World {
         }
     }
 
-    fn on_transmit(&mut self, node: usize, peer: usize, transmit: Transmit) {
-        match transmit {
-            Transmit::Request { id, envelope } => {
-                let request = Request { from: self.nodes[node].life, to: peer, id };
-                self.carry_request(request, envelope);
-            }
-            Transmit::Answer { exchange, envelope } => {
-                if let Some(exchange) = self.end(exchange, node, peer) {
-                    self.carry_answer(exchange, envelope);
-                }
-            }
-            Transmit::Drop { exchange } => {
-                if let Some(request) = self.end(exchange, node, peer).and_then(|e| e.request) {
-                    let delay = self.weather.delay(&mut self.chance);
-                    self.later(delay, Happening::Fails { request });
-                }
-            }
-        }
-    }
-
-    fn carry_request(&mut self, request: Request, bytes: Vec<u8>) {
-        self.requests += 1;
-        let (from, to) = (request.from.node, request.to);
-        assert!(self.waiting.insert(request), "request ids are never used twice");
-        self.nodes[from].side_mut(to).pending += 1;
-        let road = *self.roads.between(from, to);
-        let delay = self.weather.delay(&mut self.chance);
-        if let Some(patience) = self.rules.patience.filter(|_| road.connected) {
-            self.later(patience, Happening::Fails { request });
-        }
-        let lost = self.chance.happens(self.weather.lost_requests);
-        if !road.connected || lost {
-            if !road.connected || self.rules.patience.is_none() {
-                self.later(delay, Happening::Fails { request });
-            }
-            return;
-        }
-        let epoch = road.epoch;
-        if self.chance.happens(self.weather.replayed) {
-            let pause = self.chance.between(Duration::ZERO, Duration::from_secs(60));
-            let bytes = bytes.clone();
-            self.later(pause, Happening::Arrives { from, to, epoch, request: None, bytes });
-        }
-        if self.chance.happens(self.weather.duplicated) {
-            let delay = self.weather.delay(&mut self.chance);
-            let bytes = self.weather.wear(bytes.clone(), &mut self.chance);
-            let request = Some(request);
-            self.later(delay, Happening::Arrives { from, to, epoch, request, bytes });
-        }
-        let bytes = self.weather.wear(bytes, &mut self.chance);
-        self.later(delay, Happening::Arrives { from, to, epoch, request: Some(request), bytes });
-        if self.chance.happens(self.weather.breaking) {
-            self.disconnect(from, to);
-        }
-    }
-
-    fn carry_answer(&mut self, exchange: Exchange, bytes: Vec<u8>) {
-        let Exchange { request: Some(request), epoch, .. } = exchange else { return };
-        let delay = self.weather.delay(&mut self.chance);
-        if self.chance.happens(self.weather.lost_answers) {
-            if self.rules.patience.is_none() {
-                self.later(delay, Happening::Fails { request });
-            }
-            return;
-        }
-        let bytes = self.weather.wear(bytes, &mut self.chance);
-        self.later(delay, Happening::Answered { request, epoch, bytes });
-    }
-
-    /// The link answered or dropped an exchange; `None` if its connection is gone.
-    fn end(&mut self, id: ExchangeId, node: usize, peer: usize) -> Option<Exchange> {
-        if self.forgotten.remove(&id) {
-            return None;
-        }
-        let Some(exchange) = self.exchanges.remove(&id) else {
-            panic!("node {node} answered {id:?} twice, or made it up")
-        };
-        assert_eq!((exchange.at.node, exchange.from), (node, peer), "an answer went astray");
-        self.nodes[node].side_mut(peer).unanswered -= 1;
-        Some(exchange)
-    }
-
-    fn tell_disconnected(&mut self, node: usize, peer: usize) {
-        let lost: Vec<_> = self
-            .exchanges
-            .iter()
-            .filter(|(_, exchange)| exchange.at.node == node && exchange.from == peer)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            self.exchanges.remove(&id);
-            self.forgotten.insert(id);
-        }
-        let now = self.nodes[node].now(self.now);
-        let side = self.nodes[node].side_mut(peer);
-        side.unanswered = 0;
-        side.link.disconnected(now);
-    }
-
-    /// Takes a request off the list of those to be reported; returns whether it was there.
-    fn report(&mut self, request: Request) -> bool {
-        let waits = self.waiting.remove(&request);
-        if waits {
-            self.nodes[request.from.node].side_mut(request.to).pending -= 1;
-        }
-        waits
-    }
-
-    fn report_failure(&mut self, request: Request) {
-        if self.report(request) {
-            let now = self.nodes[request.from.node].now(self.now);
-            let side = self.nodes[request.from.node].side_mut(request.to);
-            side.link.handle_failure(request.id, now);
-        }
-    }
-
-    fn dial(&mut self, a: usize, b: usize) {
-        let road = self.roads.between(a, b);
-        if !road.dialling {
-            road.dialling = true;
-            let delay = self.weather.delay(&mut self.chance);
-            self.later(delay, Happening::Dials { a, b });
-        }
-    }
-
     fn send_reply(
         &mut self,
         node: usize,
@@ -596,12 +347,12 @@ impl World {
         Ok(id)
     }
 
-    fn later(&mut self, pause: Duration, happening: Happening) {
+    pub(super) fn later(&mut self, pause: Duration, happening: Happening) {
         let number = self.next_number();
         self.queue.insert((self.now + pause, number), happening);
     }
 
-    const fn next_number(&mut self) -> u64 {
+    pub(super) const fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }

@@ -281,7 +281,7 @@ impl Link {
 
     /// The rates that apply to this peer.
     fn rate_profile(&self) -> RateProfile {
-        let level = self.entity.as_ref().and_then(|entity| self.trust.level(entity));
+        let level = self.entity.as_ref().and_then(|entity| self.trust.level(entity, &self.key));
         match level {
             Some(TrustLevel::Pinned) => self.config.trusted_rate,
             Some(TrustLevel::Seen | TrustLevel::Revoked) | None => self.config.rate,

@@ -31,7 +31,7 @@ impl TrustView for Trust {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).admit(entity, key, now)
     }
 
-    fn level(&self, _: &EntityId) -> Option<TrustLevel> {
+    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
         None
     }
 }

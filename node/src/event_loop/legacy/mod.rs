@@ -11,7 +11,6 @@ use peer_behaviours::legacy::{self, Event, EventKind, SendError, SessionInfo};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
 use peer_protocol::legacy::Object;
-use peer_protocol::link::Admission;
 use peer_protocol::message::{ErrorReport, Message, MessageKind, ReceiptStatus};
 use peer_protocol::time::Instant;
 
@@ -21,15 +20,16 @@ use super::EventLoop;
 use super::asks::Waiting;
 use crate::error::NodeError;
 use crate::model::{HandshakeKind, SessionStatus};
+use crate::room::{Room, Share};
 
 /// The node's bound on what it takes in, for version 1.0 messages.
-pub(crate) struct LegacyAdmission(pub(crate) Arc<dyn Admission>);
+pub(crate) struct LegacyAdmission(pub(crate) Arc<Room>);
 
 impl legacy::Admission for LegacyAdmission {
     fn admit(&self, msg_type: &str, payload: &Object) -> Result<(), ErrorReport> {
         let read = translate::incoming(msg_type, payload)?;
         let id = MessageId::random(&mut rand::rng());
-        self.0.admit(&translate::message(&read.body, id, None)?)
+        self.0.take(Share::Legacy, &translate::message(&read.body, id, None)?)
     }
 }
 

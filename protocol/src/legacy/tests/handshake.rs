@@ -12,7 +12,11 @@ fn yields_one_session_on_both_sides() {
     let (mut a, b, mut initiator, handshake, mut responder, ack) = half_way();
     assert_eq!(initiator.state(), State::HandshakeSent);
     assert_eq!(responder.state(), State::HandshakeSent);
-    assert_eq!(b.trust.level(a.me.entity()), None, "nothing is recorded before the proof");
+    assert_eq!(
+        b.trust.level(a.me.entity(), a.me.public_key()),
+        None,
+        "nothing is recorded before the proof"
+    );
 
     let last_moment = stalled(seconds(10));
     let (session_a, confirm) = a.handle_ack(&mut initiator, &ack, last_moment).unwrap();
@@ -26,8 +30,8 @@ fn yields_one_session_on_both_sides() {
     assert_eq!(session_b.peer(), a.me.entity());
     assert_eq!(session_a.peer_key(), b.me.public_key());
     assert_eq!(session_b.peer_key(), a.me.public_key());
-    assert_eq!(a.trust.level(b.me.entity()), Some(TrustLevel::Seen));
-    assert_eq!(b.trust.level(a.me.entity()), Some(TrustLevel::Seen));
+    assert_eq!(a.trust.level(b.me.entity(), b.me.public_key()), Some(TrustLevel::Seen));
+    assert_eq!(b.trust.level(a.me.entity(), a.me.public_key()), Some(TrustLevel::Seen));
 
     for message in [&handshake, &ack, &confirm] {
         assert_eq!(Message::parse(&message.to_bytes()).as_ref(), Ok(message));
@@ -48,13 +52,13 @@ fn a_replayed_handshake_is_refused() {
 
 #[test]
 fn a_replayed_ack_answers_another_challenge() {
-    let (mut a, _, _, _, _, old_ack) = half_way();
+    let (mut a, b, _, _, _, old_ack) = half_way();
     let (mut initiator, _) = a.start("エンティティ").unwrap();
     let error = a.handle_ack(&mut initiator, &old_ack, NOW).unwrap_err();
     assert_eq!(error, HandshakeError::ChallengeInvalid);
     assert_eq!(error.code(), ErrorCode::ChallengeInvalid);
     assert_eq!(initiator.state(), State::HandshakeSent);
-    assert_eq!(a.trust.level(&"エンティティ".parse().unwrap()), None);
+    assert_eq!(a.trust.level(b.me.entity(), b.me.public_key()), None);
 }
 
 #[test]

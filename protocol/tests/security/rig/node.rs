@@ -79,8 +79,8 @@ impl TrustView for Trust {
         self.with(|store| store.admit(entity, key, now))
     }
 
-    fn level(&self, entity: &EntityId) -> Option<TrustLevel> {
-        self.with(|store| store.get(entity).map(|entry| entry.level))
+    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
+        self.with(|store| store.level(entity, key))
     }
 }
 
