@@ -125,7 +125,7 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         alive
             .min_by_key(|item| {
                 let foreign = item.origin != Origin::Own;
-                (foreign, self.turn(&item.id))
+                (foreign, item.value.withdrawal, self.turn(&item.id))
             })
             .map(|item| &item.value.bytes)
     }

@@ -109,6 +109,18 @@ fn a_known_entity_is_found_under_its_key_only_and_rivals_are_named() {
     assert_eq!(lookup([&gone, &rival]).finish(&knows("a", 1)), withdrawn);
 }
 
+/// Whatever else is wrong with others: that the known key is missing is what the operator must see.
+#[test]
+fn a_mismatch_is_told_before_a_revoked_key() {
+    for revoked in [2, 3] {
+        let mut trust = knows("a", 1);
+        trust.0.revoke(identity("a", revoked).fingerprint());
+        let lookup = lookup(&[signed("a", 2, NOW), signed("a", 3, NOW)]);
+        let error = lookup.finish(&trust).unwrap_err();
+        assert!(matches!(error, RegistryError::Trust(TrustError::KeyMismatch { .. })), "{error}");
+    }
+}
+
 #[test]
 fn two_keys_for_a_stranger_are_never_chosen_between_silently() {
     let answers = [signed("a", 1, NOW - SECOND), signed("a", 2, NOW)];
