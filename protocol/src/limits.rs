@@ -68,6 +68,9 @@ pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
 
+/// Longest wait that is announced to a peer, or believed when a peer announces it (§10.2).
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
 /// Longest registry record, in bytes (§11.2).
 pub const MAX_RECORD_LEN: usize = 4 << 10;
 /// Most addresses in one record, or in one provider entry (§11.2, §11.6).

@@ -7,6 +7,7 @@ use hashlink::LruCache;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::limits::MAX_RETRY_AFTER;
 use crate::time::Instant;
 
 /// What a bucket counts.
@@ -111,19 +112,16 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Longest wait that is ever announced.
-    const MAX_WAIT: Duration = Duration::from_secs(3600);
-
     /// Takes one token.
     ///
     /// # Errors
     /// [`RateLimited`] if there is none; the bucket is then unchanged.
     pub fn take(&mut self, quota: Quota, now: Instant) -> Result<(), RateLimited> {
         if quota.burst == 0 {
-            return Err(RateLimited { retry_after: Self::MAX_WAIT });
+            return Err(RateLimited { retry_after: MAX_RETRY_AFTER });
         }
         let token = match quota.per_minute {
-            0 => Self::MAX_WAIT,
+            0 => MAX_RETRY_AFTER,
             rate => Duration::from_secs(60) / rate,
         };
         let full_at = self.full_at.max(now) + token;
@@ -132,7 +130,7 @@ impl TokenBucket {
             self.full_at = full_at;
             Ok(())
         } else {
-            Err(RateLimited { retry_after: wait.min(Self::MAX_WAIT) })
+            Err(RateLimited { retry_after: wait.min(MAX_RETRY_AFTER) })
         }
     }
 }

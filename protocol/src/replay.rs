@@ -40,7 +40,7 @@ pub struct ReplayGuard {
     capacity: usize,
     nonces: HashSet<Nonce>,
     by_age: BTreeSet<(Timestamp, Nonce)>,
-    /// The newest timestamp that had to be forgotten early.
+    /// The newest timestamp that was forgotten.
     floor: Option<Timestamp>,
     has_floor: bool,
 }
@@ -89,10 +89,16 @@ impl ReplayGuard {
         if self.nonces.contains(nonce) {
             return Err(ReplayError::Repeated);
         }
-        if self.floor.is_some_and(|floor| timestamp <= floor) {
+        if self.floor.is_some_and(|floor| timestamp <= floor && !self.is_out_of_reach(floor, now)) {
             return Err(ReplayError::Forgotten);
         }
         Ok(())
+    }
+
+    /// Whether `floor` comes from a clock that has been set back by so much that the peer would be
+    /// locked out for more than the life of a nonce.
+    fn is_out_of_reach(&self, floor: Timestamp, now: Timestamp) -> bool {
+        floor > now + self.max_skew + NONCE_LIFETIME
     }
 
     /// Remembers a message that passed every check.
@@ -106,9 +112,6 @@ impl ReplayGuard {
             && let Some(&(oldest, nonce)) = self.by_age.first()
         {
             self.forget(oldest, &nonce);
-            if self.has_floor {
-                self.floor = self.floor.max(Some(oldest));
-            }
         }
         if self.nonces.insert(nonce) {
             self.by_age.insert((timestamp, nonce));
@@ -130,6 +133,10 @@ impl ReplayGuard {
     fn forget(&mut self, timestamp: Timestamp, nonce: &Nonce) {
         self.by_age.remove(&(timestamp, *nonce));
         self.nonces.remove(nonce);
+        // Even one that expired: the clock may have jumped ahead, and be set back.
+        if self.has_floor {
+            self.floor = self.floor.max(Some(timestamp));
+        }
     }
 }
 
@@ -185,6 +192,33 @@ mod tests {
         assert_eq!(guard.check(now, &nonce(0), now), Err(ReplayError::Forgotten));
         let fresh = now + Duration::from_millis(20_000);
         assert_eq!(guard.check(fresh, &nonce(77_777), now), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_brings_no_old_message_back() {
+        let mut guard = ReplayGuard::default();
+        let now = Timestamp::from_millis(NOW);
+        let ahead = now + Duration::from_secs(3600);
+        guard.remember(now, nonce(1), now);
+        guard.remember(ahead, nonce(2), ahead);
+        assert_eq!(guard.len(), 1, "the first has expired");
+        let back = now + Duration::from_secs(10);
+        assert_eq!(guard.check(now, &nonce(1), back), Err(ReplayError::Forgotten));
+        assert_eq!(guard.check(back, &nonce(3), back), Ok(()), "what is newer passes");
+    }
+
+    /// Refusing all that comes until the clock gets there again would be worse.
+    #[test]
+    fn a_clock_that_was_a_year_ahead_locks_nobody_out() {
+        let mut guard = ReplayGuard::default();
+        let now = Timestamp::from_millis(NOW);
+        let ahead = now + Duration::from_secs(365 * 86_400);
+        let later = ahead + Duration::from_secs(301);
+        guard.remember(ahead, nonce(1), ahead);
+        guard.remember(later, nonce(2), later);
+        assert_eq!(guard.len(), 1);
+        assert_eq!(guard.check(ahead, &nonce(1), ahead), Err(ReplayError::Forgotten));
+        assert_eq!(guard.check(now, &nonce(3), now), Ok(()));
     }
 
     proptest! {

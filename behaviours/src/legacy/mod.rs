@@ -42,7 +42,8 @@ use self::carrier::{Arrival, Carrier};
 use self::driver::{Input, Output};
 use self::peers::Peer;
 use crate::clock::Clock;
-use crate::secure::gate::{Gate, Prefix};
+use crate::prefix::Prefix;
+use crate::secure::gate::Gate;
 
 /// The protocol's name.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.0.0");

@@ -7,7 +7,7 @@ use peer_protocol::id::SessionId;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{Input, Reach};
-use crate::secure::gate::Prefix;
+use crate::prefix::Prefix;
 
 /// Places in a link's input channel.
 pub(super) const INPUTS: usize = 128;

@@ -13,7 +13,7 @@ use libp2p_swarm::{
 use super::carrier::{Inner, Polled};
 use super::{Behaviour, Event};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
-use crate::secure::gate::Prefix;
+use crate::prefix::Prefix;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = KeepAlive<THandler<Inner>>;

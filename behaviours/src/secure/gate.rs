@@ -1,44 +1,21 @@
-//! Limits on started handshakes that no single link can see: per IP prefix, and for the node as a
-//! whole. Peer ids are free; addresses are not (`docs/PROTOCOL.md` §10.3).
+//! Limits on started handshakes that no single link can see: per peer, whatever its link makes of
+//! them, per IP prefix, and for the node as a whole. Peer ids are free; addresses are not
+//! (`docs/PROTOCOL.md` §10.3).
 
-use libp2p_core::Multiaddr;
-use libp2p_core::multiaddr::Protocol;
+use libp2p_core::PeerId;
 use peer_protocol::rate_limit::{KeyedLimiter, Quota, RateLimited, TokenBucket};
 use peer_protocol::time::Instant;
 
-/// Most prefixes remembered.
-const MAX_PREFIXES: usize = 4096;
+use crate::prefix::Prefix;
 
-/// The network a connection comes from: an IPv4 /24, an IPv6 /48, or something without addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Prefix {
-    V4([u8; 3]),
-    V6([u16; 3]),
-    Other,
-}
-
-impl Prefix {
-    pub(crate) fn of(address: &Multiaddr) -> Self {
-        for protocol in address {
-            match protocol {
-                Protocol::Ip4(ip) => {
-                    let [a, b, c, _] = ip.octets();
-                    return Self::V4([a, b, c]);
-                }
-                Protocol::Ip6(ip) => {
-                    let [a, b, c, ..] = ip.segments();
-                    return Self::V6([a, b, c]);
-                }
-                _ => {}
-            }
-        }
-        Self::Other
-    }
-}
+/// Most prefixes remembered, and most peers.
+const REMEMBERED: usize = 4096;
 
 /// Quotas for started handshakes.
 #[derive(Debug, Clone, Copy)]
 pub struct GateConfig {
+    /// Per peer, so that none spends what its neighbours have together.
+    pub peer: Quota,
     /// Per IP prefix.
     pub prefix: Quota,
     /// For the node as a whole.
@@ -48,6 +25,7 @@ pub struct GateConfig {
 impl Default for GateConfig {
     fn default() -> Self {
         Self {
+            peer: Quota { per_minute: 10, burst: 20 },
             prefix: Quota { per_minute: 120, burst: 240 },
             node: Quota { per_minute: 1200, burst: 2400 },
         }
@@ -57,6 +35,7 @@ impl Default for GateConfig {
 /// The gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    peers: KeyedLimiter<PeerId>,
     prefixes: KeyedLimiter<Prefix>,
     node: TokenBucket,
     quota: Quota,
@@ -65,14 +44,22 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new(config: GateConfig) -> Self {
         Self {
-            prefixes: KeyedLimiter::new(config.prefix, MAX_PREFIXES),
+            peers: KeyedLimiter::new(config.peer, REMEMBERED),
+            prefixes: KeyedLimiter::new(config.prefix, REMEMBERED),
             node: TokenBucket::default(),
             quota: config.node,
         }
     }
 
-    /// Whether a handshake from `prefix` may start.
-    pub(crate) fn admit(&mut self, prefix: Prefix, now: Instant) -> Result<(), RateLimited> {
+    /// Whether a handshake of `peer`, which comes from `prefix`, may start. The narrowest limit is
+    /// asked first: what it refuses costs the others nothing.
+    pub(crate) fn admit(
+        &mut self,
+        peer: PeerId,
+        prefix: Prefix,
+        now: Instant,
+    ) -> Result<(), RateLimited> {
+        self.peers.take(peer, now)?;
         self.prefixes.take(prefix, now)?;
         self.node.take(self.quota, now)
     }
@@ -82,38 +69,37 @@ impl Gate {
 mod tests {
     use super::*;
 
+    const ONE: Prefix = Prefix::V4([192, 0, 2]);
+    const ANOTHER: Prefix = Prefix::V4([198, 51, 100]);
+
     fn gate() -> Gate {
         Gate::new(GateConfig {
+            peer: Quota { per_minute: 6, burst: 2 },
             prefix: Quota { per_minute: 6, burst: 3 },
             node: Quota { per_minute: 6, burst: 5 },
         })
     }
 
-    fn prefix(address: &str) -> Prefix {
-        Prefix::of(&address.parse().unwrap())
-    }
-
     #[test]
-    fn neighbours_share_a_prefix() {
-        assert_eq!(prefix("/ip4/192.0.2.1/tcp/1"), prefix("/ip4/192.0.2.200/udp/9/quic-v1"));
-        assert_ne!(prefix("/ip4/192.0.2.1/tcp/1"), prefix("/ip4/192.0.3.1/tcp/1"));
-        assert_eq!(prefix("/ip6/2001:db8:1:2::1/tcp/1"), prefix("/ip6/2001:db8:1:3::9/tcp/1"));
-        assert_ne!(prefix("/ip6/2001:db8:1::1/tcp/1"), prefix("/ip6/2001:db8:2::1/tcp/1"));
-        assert_eq!(prefix("/memory/7"), Prefix::Other);
+    fn one_peer_leaves_its_neighbours_their_share() {
+        let (mut gate, now, greedy) = (gate(), Instant::default(), PeerId::random());
+        let taken = (0..100).filter(|_| gate.admit(greedy, ONE, now).is_ok());
+        assert_eq!(taken.count(), 2);
+        assert!(gate.admit(PeerId::random(), ONE, now).is_ok());
     }
 
     #[test]
     fn many_identities_from_one_network_do_not_get_more_handshakes() {
         let (mut gate, now) = (gate(), Instant::default());
-        let taken = (0..100).filter(|_| gate.admit(prefix("/ip4/192.0.2.1/tcp/1"), now).is_ok());
+        let taken = (0..100).filter(|_| gate.admit(PeerId::random(), ONE, now).is_ok());
         assert_eq!(taken.count(), 3);
-        assert!(gate.admit(prefix("/ip4/198.51.100.1/tcp/1"), now).is_ok());
+        assert!(gate.admit(PeerId::random(), ANOTHER, now).is_ok());
     }
 
     #[test]
     fn many_networks_do_not_get_more_than_the_node_has() {
         let (mut gate, now) = (gate(), Instant::default());
-        let from = |third: u8| Prefix::V4([10, 0, third]);
-        assert_eq!((0..100).filter(|third| gate.admit(from(*third), now).is_ok()).count(), 5);
+        let mut from = |third| gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), now);
+        assert_eq!((0..100).filter(|third| from(*third).is_ok()).count(), 5);
     }
 }

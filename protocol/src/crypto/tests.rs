@@ -32,6 +32,18 @@ impl TryRng for Fixed {
 
 impl TryCryptoRng for Fixed {}
 
+/// Compiles only with the libraries' `zeroize` features.
+#[test]
+fn what_holds_a_key_is_zeroized_when_dropped() {
+    const fn zeroized<T: zeroize::ZeroizeOnDrop>() {}
+    zeroized::<aes_gcm::Aes256Gcm>();
+    zeroized::<chacha20poly1305::ChaCha20Poly1305>();
+    zeroized::<sha2::Sha256>();
+    zeroized::<hmac::Hmac<sha2::Sha256>>();
+    zeroized::<Secret>();
+    zeroized::<TrafficKeys>();
+}
+
 #[test]
 fn sha256_is_that_of_fips_180() {
     let digest = bytes("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -87,7 +87,7 @@ impl Link {
                 return self.lost(content, now);
             }
         };
-        let retry_after = report.retry_after_ms.map(Duration::from_millis);
+        let retry_after = report.retry_after();
         match content {
             Content::Step { attempt, .. } => {
                 self.on_step_refused(attempt, report.code, &report.detail, retry_after, now);

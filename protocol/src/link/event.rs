@@ -108,7 +108,8 @@ pub enum SendFailure {
 pub enum Event {
     /// There is something to send, but no connection.
     NeedConnection,
-    /// Requests go unanswered although there is a connection.
+    /// Requests go unanswered although there is a connection. Told again, with growing pauses, for as
+    /// long as nothing at all is heard.
     Unresponsive,
     /// A step of a handshake is complete.
     Step {

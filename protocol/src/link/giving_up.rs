@@ -28,6 +28,9 @@ impl Link {
             return;
         }
         self.drop_unconfirmed(code, detail, now);
+        if let (ErrorCode::RateLimited, Some(pause)) = (code, retry_after) {
+            self.opening.refuse_until(now.instant + pause);
+        }
         if self.opening.machine.is_none() {
             return;
         }

@@ -41,7 +41,7 @@ use self::opening::Opening;
 use self::outbox::Outbox;
 use self::recent::RecentIds;
 use self::reply::Held;
-use self::requests::Content;
+use self::requests::{Content, Silence};
 use self::sessions::Sessions;
 use crate::crypto::PublicKey;
 use crate::handshake::{Phase, SessionState};
@@ -70,11 +70,12 @@ pub struct Link {
     replay: ReplayGuard,
     limiter: PeerLimiter,
     refusals: TokenBucket,
+    sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
     next_request: u64,
     held: VecDeque<Held>,
     last_heard: Instant,
-    unresponsive: bool,
+    silence: Option<Silence>,
     asked_for_connection: Option<Instant>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -106,11 +107,12 @@ impl Link {
             replay,
             limiter: PeerLimiter::default(),
             refusals: TokenBucket::default(),
+            sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
             next_request: 0,
             held: VecDeque::new(),
             last_heard: Instant::default(),
-            unresponsive: false,
+            silence: None,
             asked_for_connection: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -120,7 +122,7 @@ impl Link {
     /// The carrier can reach the peer.
     pub fn connected(&mut self, now: Now) {
         self.connected = true;
-        self.unresponsive = false;
+        self.silence = None;
         self.asked_for_connection = None;
         self.last_heard = now.instant;
         self.opening.reset_backoff();
@@ -177,6 +179,7 @@ impl Link {
             self.events.push_back(Event::Failed { id: over.id, why });
         }
         self.tick_held(now);
+        self.tick_receipts(now.instant);
         self.tick_unresponsive(now);
         self.flush(now);
     }
@@ -235,13 +238,31 @@ impl Link {
         self.outbox.len()
     }
 
-    /// Whether there is nothing to keep: no session, no handshake, no message, no connection.
+    /// Whether any message waits or is under way.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Gives up every message that waits or is under way, and returns their ids, those queued first
+    /// first. No event tells of them any more: for an owner that is about to forget the link. Some
+    /// may have arrived already.
+    pub fn abandon(&mut self) -> Vec<MessageId> {
+        self.outbox.drain()
+    }
+
+    /// Whether there is nothing to keep: no session, no handshake, no message, no connection, and
+    /// nothing that the peer has yet to be told.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.connected
             && self.sessions.is_empty()
             && self.outbox.is_empty()
             && self.opening.phase().is_none()
+            && self.opening.unconfirmed.is_none()
+            && self.in_flight.is_empty()
+            && self.held.is_empty()
+            && self.owed.is_empty()
     }
 }
 

@@ -8,12 +8,14 @@ use super::requests::Content;
 use super::{Ended, Event, Link};
 use crate::envelope::{self, Envelope, EnvelopeKind};
 use crate::handshake::{Expected, Handshake, HandshakeKind, Phase, Progress, Role};
+use crate::limits::MAX_RETRY_AFTER;
 use crate::session::Session;
 use crate::time::{Instant, Now};
 
 /// Pauses between attempts.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
 /// The handshake under way, and when to begin another.
 #[derive(Default)]
 pub(super) struct Opening {
@@ -27,7 +29,10 @@ pub(super) struct Opening {
     pub(super) attempt: u64,
     failures: u32,
     pub(super) yielded: bool,
+    /// When this side's own back-off ends.
     retry_at: Option<Instant>,
+    /// When the peer said that it takes handshakes again. A new connection makes no difference to it.
+    refused_until: Option<Instant>,
     pub(super) six_step_only: bool,
 }
 
@@ -40,6 +45,16 @@ impl Opening {
         self.failures = 0;
         self.yielded = false;
         self.retry_at = None;
+    }
+
+    /// The peer takes no handshake before `at`.
+    pub(super) fn refuse_until(&mut self, at: Instant) {
+        self.refused_until = self.refused_until.max(Some(at));
+    }
+
+    /// When a handshake may begin; `None` for at once.
+    fn may_start(&self) -> Option<Instant> {
+        self.retry_at.max(self.refused_until)
     }
 
     /// Whether `id` is the session that is being opened.
@@ -55,8 +70,8 @@ impl Opening {
             doubled.min(MAX_BACKOFF)
         });
         // Up to half as much again, so that two sides do not stay in step.
-        self.retry_at =
-            Some(now + pause + pause.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 2.0));
+        let jitter = pause.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 2.0);
+        self.retry_at = Some(now + (pause + jitter).min(MAX_RETRY_AFTER));
     }
 }
 
@@ -65,7 +80,7 @@ impl Link {
     pub(super) fn seek_handshake(&mut self, now: Now) {
         if self.opening.machine.is_some()
             || self.opening.unconfirmed.is_some()
-            || self.opening.retry_at.is_some_and(|at| at > now.instant)
+            || self.opening.may_start().is_some_and(|at| at > now.instant)
             || !self.needs_session(now.instant)
         {
             return;
@@ -124,7 +139,7 @@ impl Link {
     fn next_start(&self, now: Instant) -> Option<Instant> {
         let renewal = self.sessions.newest().map(Session::renew_at);
         let due = if self.needs_session(now) { Some(now) } else { renewal };
-        due.map(|at| self.opening.retry_at.map_or(at, |retry| retry.max(at)))
+        due.map(|at| self.opening.may_start().map_or(at, |start| start.max(at)))
     }
 
     /// Whether a handshake should be under way: none of the sessions will do for what is wanted.

@@ -18,9 +18,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In `waiting`, under this number.
-    Waiting(i64),
-    /// In `delayed`, until then.
+    /// In `waiting`, under its number.
+    Waiting,
+    /// In `delayed`, until then, under its number.
     Delayed(Instant),
     UnderWay,
 }
@@ -31,6 +31,8 @@ struct Entry {
     failures: u32,
     sent: bool,
     place: Place,
+    /// Its turn among all messages; changes only while it is under way.
+    number: u64,
 }
 
 /// A message that ran out of time.
@@ -44,10 +46,11 @@ pub(super) struct TimedOut {
 pub(super) struct Outbox {
     entries: HashMap<MessageId, Entry>,
     /// The lowest number goes first.
-    waiting: BTreeMap<i64, MessageId>,
-    delayed: BTreeSet<(Instant, MessageId)>,
+    waiting: BTreeMap<u64, MessageId>,
+    delayed: BTreeMap<(Instant, u64), MessageId>,
     deadlines: BTreeSet<(Instant, MessageId)>,
     bytes: usize,
+    next_number: u64,
     pub(super) pacer: Pacer,
 }
 
@@ -66,9 +69,10 @@ impl Outbox {
         }
         self.bytes += message.body.len();
         self.deadlines.insert((deadline, id));
-        let place = Place::UnderWay;
-        self.entries.insert(id, Entry { message, deadline, failures: 0, sent: false, place });
-        self.wait_last(id);
+        let (number, place) = (self.next_number(), Place::Waiting);
+        let entry = Entry { message, deadline, failures: 0, sent: false, place, number };
+        self.entries.insert(id, entry);
+        self.waiting.insert(number, id);
         Ok(())
     }
 
@@ -87,6 +91,8 @@ impl Outbox {
 
     /// The next batch to send; its messages are then neither waiting nor delayed.
     pub(super) fn take_batch(&mut self, now: Instant) -> Vec<Message> {
+        // Those whose pause is over come before what was queued after them.
+        self.wake(now);
         let mut batch = Vec::new();
         let mut len = 0;
         while batch.len() < MAX_BATCH - 1
@@ -115,15 +121,17 @@ impl Outbox {
         self.entries.get(&id).map(|entry| entry.message.kind)
     }
 
-    /// A message that is under way did not arrive: it is sent again, at once the first time, later
-    /// after more failures.
+    /// A message that is under way did not arrive: it is sent again, at once and in its turn the
+    /// first time, later and behind all others after more failures.
     pub(super) fn retry(&mut self, id: MessageId, now: Instant) {
         let under_way = |entry: &&mut Entry| entry.place == Place::UnderWay;
+        let last = self.next_number();
         let Some(entry) = self.entries.get_mut(&id).filter(under_way) else { return };
         entry.failures += 1;
         match entry.failures.checked_sub(2) {
-            None => self.wait_first(id),
+            None => self.wait(id),
             Some(doublings) => {
+                entry.number = last;
                 let pause = FIRST_BACKOFF.saturating_mul(1 << doublings.min(10)).min(MAX_BACKOFF);
                 self.delay(id, now + pause);
             }
@@ -135,14 +143,14 @@ impl Outbox {
     pub(super) fn delay(&mut self, id: MessageId, at: Instant) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         match entry.place {
-            Place::Waiting(_) => return,
+            Place::Waiting => return,
             Place::Delayed(until) => {
-                self.delayed.remove(&(until, id));
+                self.delayed.remove(&(until, entry.number));
             }
             Place::UnderWay => {}
         }
         entry.place = Place::Delayed(at);
-        self.delayed.insert((at, id));
+        self.delayed.insert((at, entry.number), id);
     }
 
     /// The message is done with; returns it if it was here.
@@ -150,11 +158,11 @@ impl Outbox {
         let entry = self.entries.remove(&id)?;
         self.deadlines.remove(&(entry.deadline, id));
         match entry.place {
-            Place::Waiting(number) => {
-                self.waiting.remove(&number);
+            Place::Waiting => {
+                self.waiting.remove(&entry.number);
             }
             Place::Delayed(until) => {
-                self.delayed.remove(&(until, id));
+                self.delayed.remove(&(until, entry.number));
             }
             Place::UnderWay => {}
         }
@@ -162,10 +170,11 @@ impl Outbox {
         Some(entry.message)
     }
 
-    /// Everything, taken out.
+    /// Everything, taken out, in the order in which it would have gone.
     pub(super) fn drain(&mut self) -> Vec<MessageId> {
-        let ids = self.entries.keys().copied().collect();
-        self.entries.clear();
+        let mut entries: Vec<_> = self.entries.drain().collect();
+        entries.sort_unstable_by_key(|(_, entry)| entry.number);
+        let ids = entries.into_iter().map(|(id, _)| id).collect();
         self.waiting.clear();
         self.delayed.clear();
         self.deadlines.clear();
@@ -175,12 +184,7 @@ impl Outbox {
 
     /// Wakes delayed messages whose time has come; takes out those whose time is over.
     pub(super) fn tick(&mut self, now: Instant) -> Vec<TimedOut> {
-        while let Some(&(at, id)) = self.delayed.first()
-            && at <= now
-        {
-            self.delayed.pop_first();
-            self.wait_last(id);
-        }
+        self.wake(now);
         let mut over = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.first()
             && deadline <= now
@@ -194,25 +198,29 @@ impl Outbox {
 
     /// When [`Outbox::tick`] has something to do.
     pub(super) fn next_tick(&self) -> Option<Instant> {
-        let delayed = self.delayed.first().map(|(at, _)| *at);
+        let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         [delayed, deadline].into_iter().flatten().min()
     }
 
-    fn wait_first(&mut self, id: MessageId) {
-        let number = self.waiting.first_key_value().map_or(0, |(number, _)| number - 1);
-        self.wait(id, number);
-    }
-
-    fn wait_last(&mut self, id: MessageId) {
-        let number = self.waiting.last_key_value().map_or(0, |(number, _)| number + 1);
-        self.wait(id, number);
-    }
-
-    fn wait(&mut self, id: MessageId, number: i64) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.place = Place::Waiting(number);
-            self.waiting.insert(number, id);
+    /// Lets delayed messages wait again whose time has come.
+    fn wake(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry()
+            && entry.key().0 <= now
+        {
+            self.wait(entry.remove());
         }
+    }
+
+    fn wait(&mut self, id: MessageId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.place = Place::Waiting;
+            self.waiting.insert(entry.number, id);
+        }
+    }
+
+    const fn next_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
 }

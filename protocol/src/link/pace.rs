@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits::MAX_RETRY_AFTER;
 use crate::message::MessageKind;
 use crate::rate_limit::RateClass;
 use crate::time::Instant;
@@ -37,7 +38,7 @@ impl Pacer {
     /// The peer refused a message of `kind` for now: one message per `retry_after` from here on.
     pub(super) fn slow_down(&mut self, kind: MessageKind, retry_after: Duration, now: Instant) {
         let Some(class) = kind.rate_class() else { return };
-        let interval = retry_after.max(FREE);
+        let interval = retry_after.clamp(FREE, MAX_RETRY_AFTER);
         let next = now + interval;
         match self.of(kind) {
             Some(pace) => {

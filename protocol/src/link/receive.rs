@@ -1,6 +1,6 @@
 //! Requests that come in.
 
-use super::reply::{Held, rate_limited};
+use super::reply::{Held, REFUSALS, rate_limited};
 use super::{Ended, Event, ExchangeId, Link, SendFailure};
 use crate::envelope::{Envelope, EnvelopeError, EnvelopeKind};
 use crate::error::ErrorCode;
@@ -66,11 +66,17 @@ impl Link {
             let code = ErrorCode::EncryptionNotReady;
             return self.refuse(exchange, Some(&envelope), code, detail, now);
         }
-        let Some(session) = self.sessions.get(id) else {
+        if self.sessions.get(id).is_none() {
             let detail = format!("no session {id} here; open a new one");
             let code = ErrorCode::SessionNotFound;
             return self.refuse(exchange, Some(&envelope), code, &detail, now);
-        };
+        }
+        // Even what costs nothing by itself, such as answers and receipts, has to be opened.
+        let quota = self.sealed_quota();
+        if let Err(limited) = self.sealed_requests.take(quota, now.instant) {
+            return self.refuse_for_now(exchange, &envelope, limited, now);
+        }
+        let Some(session) = self.sessions.get(id) else { return self.drop_exchange(exchange) };
         let nonce = envelope.header().nonce;
         let record = match session.open(envelope, &self.config.handshake.identity, now) {
             Ok(record) => record,
@@ -82,6 +88,10 @@ impl Link {
         // Rates come before the signature, the dear check.
         let limits = self.charge(record.messages(), now);
         if limits.iter().all(Result::is_err) {
+            // The answer is sealed and signed: a peer that only goes over gets no more of them.
+            if self.refusals.take(REFUSALS, now.instant).is_err() {
+                return self.drop_exchange(exchange);
+            }
             let refused = record.messages().iter().zip(limits);
             let refused = refused
                 .filter_map(|(message, limit)| {
@@ -152,6 +162,12 @@ impl Link {
             outcome.received.push(message.id);
             return;
         }
+        if message.kind.is_answer() && message.in_reply_to.is_none() {
+            let detail = format!("{} answers a message, but this one names none", message.kind);
+            let report = ErrorReport::new(ErrorCode::InvalidState, detail);
+            outcome.refused.extend(self.error(message.id, report));
+            return;
+        }
         let body = match message.decode() {
             Ok(body) => body,
             Err(error) => {
@@ -205,8 +221,7 @@ impl Link {
     /// The peer refused one message of an envelope.
     fn on_refused(&mut self, id: Option<MessageId>, report: ErrorReport, now: Now) {
         let Some(id) = id else { return };
-        if let (ErrorCode::RateLimited, Some(millis)) = (report.code, report.retry_after_ms) {
-            let retry_after = std::time::Duration::from_millis(millis);
+        if let (ErrorCode::RateLimited, Some(retry_after)) = (report.code, report.retry_after()) {
             if let Some(kind) = self.outbox.kind(id) {
                 self.outbox.pacer.slow_down(kind, retry_after, now.instant);
                 self.outbox.delay(id, now.instant + retry_after);

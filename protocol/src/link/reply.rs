@@ -14,8 +14,12 @@ use crate::time::{Instant, Now};
 
 /// Most exchanges whose answer is held back at once.
 const MAX_HELD: usize = 64;
-/// How often a peer gets an error outside a session; beyond it, requests just fail.
-const REFUSALS: Quota = Quota { per_minute: 120, burst: 60 };
+/// How often a peer gets an error outside a session, or an answer that refuses all of a request for
+/// its rate; beyond it, requests just fail.
+pub(super) const REFUSALS: Quota = Quota { per_minute: 120, burst: 60 };
+/// How many sealed requests a peer may make, whatever is in them.
+const SEALED_REQUESTS: Quota = Quota { per_minute: 1_200, burst: 2_400 };
+const TRUSTED_SEALED_REQUESTS: Quota = Quota { per_minute: 60_000, burst: 120_000 };
 
 /// A request whose answer waits for a result that may come soon.
 pub(super) struct Held {
@@ -161,13 +165,19 @@ impl Link {
 
     /// The rates that apply to this peer.
     pub(super) fn rate_profile(&self) -> RateProfile {
+        if self.is_pinned() { self.config.trusted_rate } else { self.config.rate }
+    }
+
+    /// How many sealed requests it may make.
+    pub(super) fn sealed_quota(&self) -> Quota {
+        if self.is_pinned() { TRUSTED_SEALED_REQUESTS } else { SEALED_REQUESTS }
+    }
+
+    fn is_pinned(&self) -> bool {
         use crate::identity::TrustLevel;
         let entity = self.peer_entity.as_ref();
         let level = entity.and_then(|entity| self.trust.level(entity, &self.peer_key));
-        match level {
-            Some(TrustLevel::Pinned) => self.config.trusted_rate,
-            Some(TrustLevel::Seen | TrustLevel::Revoked) | None => self.config.rate,
-        }
+        level == Some(TrustLevel::Pinned)
     }
 
     /// Messages of requests that will not be answered are sent again.

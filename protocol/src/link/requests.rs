@@ -11,6 +11,20 @@ use crate::time::{Instant, Now};
 /// How often an owner without a connection is reminded that there is something to send.
 const REMIND: Duration = Duration::from_secs(2);
 
+/// Longest pause between two reminders that requests go unanswered.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
+/// How long receipts are kept without a session or a connection for them.
+const KEEP_RECEIPTS: Duration = Duration::from_secs(60);
+
+/// Requests go unanswered, and the owner knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Silence {
+    /// When the owner is told again.
+    again: Instant,
+    /// The pause before that; it doubles with each time.
+    pause: Duration,
+}
+
 /// What a request carries, remembered until its carrier reports back.
 pub(super) enum Content {
     /// A step of the handshake attempt with this number.
@@ -103,25 +117,42 @@ impl Link {
         let can_send = self.connected
             && self.sessions.has_sendable(now)
             && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT;
-        self.owed_at.filter(|_| can_send)
+        self.owed_at.filter(|_| can_send).or_else(|| self.receipts_kept_until())
     }
 
-    /// Tells the owner once that requests go unanswered on a connection that looks alive.
+    /// Forgets receipts for a peer that has been away for long: what it sends again, it is told then.
+    pub(super) fn tick_receipts(&mut self, now: Instant) {
+        if self.receipts_kept_until().is_some_and(|until| until <= now) {
+            self.owed.clear();
+            self.owed_at = None;
+        }
+    }
+
+    fn receipts_kept_until(&self) -> Option<Instant> {
+        let away = !self.connected && self.sessions.is_empty();
+        self.owed_at.filter(|_| away).map(|at| at + KEEP_RECEIPTS)
+    }
+
+    /// Tells the owner that requests go unanswered on a connection that looks alive: again and again,
+    /// with growing pauses, since what the owner does about it may come to nothing.
     pub(super) fn tick_unresponsive(&mut self, now: Now) {
         if self.next_unresponsive_tick().is_some_and(|at| at <= now.instant) {
-            self.unresponsive = true;
+            let first = self.config.unresponsive_after.min(MAX_SILENCE);
+            let pause = self.silence.map_or(first, |told| (told.pause * 2).min(MAX_SILENCE));
+            self.silence = Some(Silence { again: now.instant + pause, pause });
             self.events.push_back(Event::Unresponsive);
         }
     }
 
     pub(super) fn next_unresponsive_tick(&self) -> Option<Instant> {
-        let waiting = self.connected && !self.unresponsive && !self.in_flight.is_empty();
-        waiting.then(|| self.last_heard + self.config.unresponsive_after)
+        let waiting = self.connected && !self.in_flight.is_empty();
+        let due = self.last_heard + self.config.unresponsive_after;
+        waiting.then(|| self.silence.map_or(due, |told| told.again.max(due)))
     }
 
     pub(super) const fn heard(&mut self, now: Instant) {
         self.last_heard = now;
-        self.unresponsive = false;
+        self.silence = None;
     }
 
     /// Asks for what is missing: a connection, or a session.

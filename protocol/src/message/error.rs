@@ -1,10 +1,12 @@
 //! `error`: why something was refused, in words that give no secrets away (§15).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
 use crate::error::ErrorCode;
-use crate::limits::MAX_TEXT_LEN;
+use crate::limits::{MAX_RETRY_AFTER, MAX_TEXT_LEN};
 
 /// The body of an `error`, in a sealed envelope or, where no session can carry it, in a plain one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,12 @@ impl ErrorReport {
             detail.truncate(end.unwrap_or(0));
         }
         Self { code, detail, in_reply_to: None, retry_after_ms: None }
+    }
+
+    /// When to try again, if it says so: at most an hour from now, whatever the peer says.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_ms.map(|millis| Duration::from_millis(millis).min(MAX_RETRY_AFTER))
     }
 
     pub(super) fn check(&self) -> Result<(), BodyError> {

@@ -120,6 +120,19 @@ impl MessageKind {
         )
     }
 
+    /// Whether it answers a message of the peer, which it then names.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::TaskResult
+                | Self::WakeUpAck
+                | Self::HeartbeatAck
+                | Self::CapabilityResponse
+                | Self::DiscoveryResponse
+        )
+    }
+
     /// Whether the receiver acknowledges it. What is itself about other messages is not.
     #[must_use]
     pub const fn is_acknowledged(self) -> bool {

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::window::Window;
 use super::{Session, SessionError, record_nonce};
-use crate::crypto::{Aead, AeadError, BadSignature, Suite, TAG_LEN, TrafficKeys};
+use crate::crypto::{Aead, AeadError, BadSignature, IV_LEN, Suite, TAG_LEN, TrafficKeys};
 use crate::envelope::{Envelope, Header, SignedMessage};
 use crate::identity::Identity;
 use crate::message::{Message, UnknownKind, decode_batch};
@@ -15,7 +17,8 @@ use crate::time::Now;
 /// The receiving half.
 pub(super) struct Receiver {
     aead: Box<dyn Aead>,
-    keys: TrafficKeys,
+    /// Only this is needed besides the cipher, which holds the key.
+    iv: Zeroizing<[u8; IV_LEN]>,
     window: Window,
     replay: ReplayGuard,
 }
@@ -24,7 +27,7 @@ impl Receiver {
     pub(super) fn new(suite: &dyn Suite, keys: &TrafficKeys, max_skew: Duration) -> Self {
         Self {
             aead: suite.aead(&keys.key),
-            keys: keys.clone(),
+            iv: Zeroizing::new(keys.iv),
             window: Window::new(),
             replay: ReplayGuard::within_session(max_skew),
         }
@@ -74,7 +77,7 @@ impl Session {
         self.check_addresses(header, identity)?;
         self.receive.replay.check(header.timestamp, &header.nonce, now.timestamp)?;
         self.receive.window.check(header.sequence)?;
-        let nonce = record_nonce(&self.receive.keys.iv, header.sequence);
+        let nonce = record_nonce(&self.receive.iv, header.sequence);
         let signed = envelope.signed_message();
         let (header, plaintext) = envelope
             .open(self.receive.aead.as_ref(), &nonce)
@@ -104,7 +107,7 @@ impl Session {
     ) -> Result<Vec<u8>, SessionError> {
         self.receive.window.check(0)?;
         let mut text = record.to_vec();
-        let nonce = record_nonce(&self.receive.keys.iv, 0);
+        let nonce = record_nonce(&self.receive.iv, 0);
         let (body, tag) = text.split_last_chunk_mut::<TAG_LEN>().ok_or(SessionError::Decryption)?;
         self.receive
             .aead

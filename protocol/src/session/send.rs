@@ -1,9 +1,10 @@
 //! Sealing: one counter, never reused, never wrapped.
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{Session, SessionError, record_nonce};
-use crate::crypto::{Aead, AeadError, Suite, TAG_LEN, TrafficKeys};
+use crate::crypto::{Aead, AeadError, IV_LEN, Suite, TAG_LEN, TrafficKeys};
 use crate::envelope::{self, EnvelopeKind, Header};
 use crate::id::Nonce;
 use crate::identity::Identity;
@@ -14,14 +15,15 @@ use crate::time::Now;
 /// The sending half.
 pub(super) struct Sender {
     aead: Box<dyn Aead>,
-    keys: TrafficKeys,
+    /// Only this is needed besides the cipher, which holds the key.
+    iv: Zeroizing<[u8; IV_LEN]>,
     next: u64,
     bytes: u64,
 }
 
 impl Sender {
     pub(super) fn new(suite: &dyn Suite, keys: &TrafficKeys) -> Self {
-        Self { aead: suite.aead(&keys.key), keys: keys.clone(), next: 0, bytes: 0 }
+        Self { aead: suite.aead(&keys.key), iv: Zeroizing::new(keys.iv), next: 0, bytes: 0 }
     }
 
     pub(super) const fn is_exhausted(&self) -> bool {
@@ -79,7 +81,7 @@ impl Session {
             timestamp: now.timestamp,
             nonce: Nonce::random(rng),
         };
-        let nonce = record_nonce(&self.send.keys.iv, self.send.next);
+        let nonce = record_nonce(&self.send.iv, self.send.next);
         let len = batch_len(messages);
         let bytes = envelope::sealed(
             &header,
@@ -102,7 +104,7 @@ impl Session {
             return Err(SessionError::KeyExhausted);
         }
         let mut record = text.to_vec();
-        let nonce = record_nonce(&self.send.keys.iv, 0);
+        let nonce = record_nonce(&self.send.iv, 0);
         let tag: [u8; TAG_LEN] = self
             .send
             .aead

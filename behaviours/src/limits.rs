@@ -1,0 +1,331 @@
+//! How many connections one network may hold here. libp2p limits them per peer and in all, but peer
+//! ids are free: without this, one address takes every place.
+//!
+//! Only connections that come in are counted. Networks that are local to this node are not limited:
+//! there one address may stand for many peers, as behind a translator.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use libp2p_core::transport::PortUse;
+use libp2p_core::{Endpoint, Multiaddr, PeerId};
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm, dummy,
+};
+use thiserror::Error;
+
+use crate::prefix::Prefix;
+
+/// What one IPv4 /24 or IPv6 /48 may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Established connections.
+    pub established: usize,
+    /// Connections that are not established yet.
+    pub pending: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { established: 64, pending: 16 }
+    }
+}
+
+/// Why a connection is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Exceeded {
+    /// Too many are established.
+    #[error("its network holds {0} connections already")]
+    Established(usize),
+    /// Too many are not established yet.
+    #[error("its network is opening {0} connections already")]
+    Pending(usize),
+}
+
+/// The behaviour. It stands before those that record connections.
+#[derive(Debug, Default)]
+pub struct Behaviour {
+    config: Config,
+    pending: Counted,
+    established: Counted,
+}
+
+impl Behaviour {
+    /// A behaviour that counts to what `config` says.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    fn check_established(&self, prefix: Prefix) -> Result<(), ConnectionDenied> {
+        let limit = self.config.established;
+        if self.established.held(prefix) < limit {
+            Ok(())
+        } else {
+            Err(ConnectionDenied::new(Exceeded::Established(limit)))
+        }
+    }
+}
+
+/// Connections, counted by prefix.
+#[derive(Debug, Default)]
+struct Counted {
+    prefixes: HashMap<ConnectionId, Prefix>,
+    counts: HashMap<Prefix, usize>,
+}
+
+impl Counted {
+    fn held(&self, prefix: Prefix) -> usize {
+        self.counts.get(&prefix).copied().unwrap_or(0)
+    }
+
+    fn insert(&mut self, id: ConnectionId, prefix: Prefix) {
+        if self.prefixes.insert(id, prefix).is_none() {
+            *self.counts.entry(prefix).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId) {
+        let Some(prefix) = self.prefixes.remove(&id) else { return };
+        if let Some(count) = self.counts.get_mut(&prefix) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&prefix);
+            }
+        }
+    }
+}
+
+/// The prefix that a connection counts for, if for any.
+fn limited(remote: &Multiaddr) -> Option<Prefix> {
+    Some(Prefix::of(remote)).filter(|prefix| !prefix.is_local())
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        let Some(prefix) = limited(remote) else { return Ok(()) };
+        self.check_established(prefix)?;
+        let limit = self.config.pending;
+        if self.pending.held(prefix) >= limit {
+            return Err(ConnectionDenied::new(Exceeded::Pending(limit)));
+        }
+        self.pending.insert(id, prefix);
+        Ok(())
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending.remove(id);
+        if let Some(prefix) = limited(remote) {
+            self.check_established(prefix)?;
+        }
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            // Only now is it certain that no other behaviour denied it.
+            FromSwarm::ConnectionEstablished(event) if event.endpoint.is_listener() => {
+                if let Some(prefix) = limited(event.endpoint.get_remote_address()) {
+                    self.established.insert(event.connection_id, prefix);
+                }
+            }
+            FromSwarm::ConnectionClosed(event) => self.established.remove(event.connection_id),
+            FromSwarm::ListenFailure(event) => self.pending.remove(event.connection_id),
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use libp2p_core::ConnectedPoint;
+    use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished, ListenFailure};
+    use libp2p_swarm::{ConnectionId, ListenError};
+
+    use super::*;
+
+    /// A behaviour and what the swarm would tell it.
+    struct Rig {
+        limits: Behaviour,
+        next: usize,
+    }
+
+    fn rig() -> Rig {
+        Rig { limits: Behaviour::new(Config { established: 3, pending: 2 }), next: 0 }
+    }
+
+    fn local() -> Multiaddr {
+        "/ip4/198.51.100.1/tcp/1".parse().unwrap()
+    }
+
+    fn endpoint(remote: &Multiaddr) -> ConnectedPoint {
+        ConnectedPoint::Listener { local_addr: local(), send_back_addr: remote.clone() }
+    }
+
+    fn cause(denied: ConnectionDenied) -> Exceeded {
+        denied.downcast().unwrap()
+    }
+
+    impl Rig {
+        fn pend(&mut self, remote: &Multiaddr) -> Result<ConnectionId, Exceeded> {
+            let id = ConnectionId::new_unchecked(self.next);
+            self.next += 1;
+            let taken = self.limits.handle_pending_inbound_connection(id, &local(), remote);
+            if taken.is_err() {
+                self.fail(id, remote);
+            }
+            taken.map(|()| id).map_err(cause)
+        }
+
+        fn fail(&mut self, connection_id: ConnectionId, remote: &Multiaddr) {
+            let error = ListenError::Transport(libp2p_core::transport::TransportError::Other(
+                io::Error::other("x"),
+            )
+            .into_inner());
+            self.limits.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
+                local_addr: &local(),
+                send_back_addr: remote,
+                error: &error,
+                connection_id,
+                peer_id: None,
+            }));
+        }
+
+        fn establish(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), Exceeded> {
+            let peer = PeerId::random();
+            let taken =
+                self.limits.handle_established_inbound_connection(id, peer, &local(), remote);
+            if let Err(denied) = taken {
+                self.fail(id, remote);
+                return Err(cause(denied));
+            }
+            let endpoint = endpoint(remote);
+            self.limits.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id: peer,
+                connection_id: id,
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            }));
+            Ok(())
+        }
+
+        fn close(&mut self, connection_id: ConnectionId, remote: &Multiaddr) {
+            let endpoint = endpoint(remote);
+            self.limits.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id: PeerId::random(),
+                connection_id,
+                endpoint: &endpoint,
+                cause: None,
+                remaining_established: 0,
+            }));
+        }
+
+        fn connect(&mut self, remote: &Multiaddr) -> Result<ConnectionId, Exceeded> {
+            let id = self.pend(remote)?;
+            self.establish(id, remote)?;
+            Ok(id)
+        }
+
+        fn is_empty(&self) -> bool {
+            [&self.limits.pending, &self.limits.established]
+                .iter()
+                .all(|counted| counted.prefixes.is_empty() && counted.counts.is_empty())
+        }
+    }
+
+    fn neighbour(last: u8) -> Multiaddr {
+        format!("/ip4/192.0.2.{last}/tcp/1").parse().unwrap()
+    }
+
+    #[test]
+    fn one_network_holds_no_more_than_its_share() {
+        let mut rig = rig();
+        let held: Vec<_> = (0..3).map(|last| rig.connect(&neighbour(last)).unwrap()).collect();
+        assert_eq!(rig.connect(&neighbour(9)), Err(Exceeded::Established(3)));
+        assert!(rig.connect(&"/ip4/192.0.3.1/tcp/1".parse().unwrap()).is_ok());
+        rig.close(held[0], &neighbour(0));
+        assert!(rig.connect(&neighbour(9)).is_ok());
+        assert_eq!(rig.connect(&neighbour(10)), Err(Exceeded::Established(3)));
+    }
+
+    #[test]
+    fn half_open_connections_are_limited_and_forgotten_when_they_fail() {
+        let mut rig = rig();
+        let first = rig.pend(&neighbour(1)).unwrap();
+        let second = rig.pend(&neighbour(2)).unwrap();
+        assert_eq!(rig.pend(&neighbour(3)), Err(Exceeded::Pending(2)));
+        rig.fail(first, &neighbour(1));
+        let third = rig.pend(&neighbour(3)).unwrap();
+        rig.establish(second, &neighbour(2)).unwrap();
+        rig.establish(third, &neighbour(3)).unwrap();
+        rig.close(second, &neighbour(2));
+        rig.close(third, &neighbour(3));
+        assert!(rig.is_empty());
+    }
+
+    #[test]
+    fn those_that_were_pending_at_once_are_counted_when_they_are_established() {
+        let mut rig = rig();
+        rig.connect(&neighbour(0)).unwrap();
+        rig.connect(&neighbour(1)).unwrap();
+        let first = rig.pend(&neighbour(2)).unwrap();
+        let second = rig.pend(&neighbour(3)).unwrap();
+        rig.establish(first, &neighbour(2)).unwrap();
+        assert_eq!(rig.establish(second, &neighbour(3)), Err(Exceeded::Established(3)));
+        assert_eq!(rig.limits.pending.held(Prefix::V4([192, 0, 2])), 0);
+    }
+
+    #[test]
+    fn local_networks_are_not_limited() {
+        let mut rig = rig();
+        for remote in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.7/tcp/1", "/ip6/::1/tcp/1", "/memory/1"]
+        {
+            let remote = remote.parse().unwrap();
+            assert!((0..100).all(|_| rig.connect(&remote).is_ok()));
+        }
+        assert!(rig.is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! The network that a connection comes from: identities are free, addresses are not.
+
+use libp2p_core::Multiaddr;
+use libp2p_core::multiaddr::Protocol;
+
+/// An IPv4 /24, an IPv6 /48, or something without addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Prefix {
+    V4([u8; 3]),
+    V6([u16; 3]),
+    Other,
+}
+
+impl Prefix {
+    pub(crate) fn of(address: &Multiaddr) -> Self {
+        for protocol in address {
+            let ipv4 = match protocol {
+                Protocol::Ip4(ip) => Some(ip),
+                Protocol::Ip6(ip) => match ip.to_ipv4_mapped() {
+                    Some(ip) => Some(ip),
+                    None => {
+                        let [a, b, c, ..] = ip.segments();
+                        return Self::V6([a, b, c]);
+                    }
+                },
+                _ => None,
+            };
+            if let Some(ip) = ipv4 {
+                let [a, b, c, _] = ip.octets();
+                return Self::V4([a, b, c]);
+            }
+        }
+        Self::Other
+    }
+
+    /// Whether only this machine, its own network or a translator in front of it has such
+    /// addresses: then one address may well stand for many peers.
+    pub(crate) const fn is_local(self) -> bool {
+        match self {
+            Self::V4([10 | 127, ..] | [169, 254, _] | [192, 168, _]) => true,
+            Self::V4([172, second, _]) => second & 0xf0 == 16,
+            Self::V4([100, second, _]) => second & 0xc0 == 64,
+            Self::V4(_) => false,
+            // The loopback address is ::1.
+            Self::V6([0, 0, 0]) => true,
+            Self::V6([first, ..]) => first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80,
+            Self::Other => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(address: &str) -> Prefix {
+        Prefix::of(&address.parse().unwrap())
+    }
+
+    #[test]
+    fn neighbours_share_a_prefix() {
+        assert_eq!(prefix("/ip4/192.0.2.1/tcp/1"), prefix("/ip4/192.0.2.200/udp/9/quic-v1"));
+        assert_ne!(prefix("/ip4/192.0.2.1/tcp/1"), prefix("/ip4/192.0.3.1/tcp/1"));
+        assert_eq!(prefix("/ip6/2001:db8:1:2::1/tcp/1"), prefix("/ip6/2001:db8:1:3::9/tcp/1"));
+        assert_ne!(prefix("/ip6/2001:db8:1::1/tcp/1"), prefix("/ip6/2001:db8:2::1/tcp/1"));
+        assert_eq!(prefix("/ip6/::ffff:192.0.2.9/tcp/1"), prefix("/ip4/192.0.2.1/tcp/1"));
+        assert_eq!(prefix("/memory/7"), Prefix::Other);
+    }
+
+    #[test]
+    fn local_addresses_are_told_from_public_ones() {
+        for local in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/10.1.2.3/tcp/1",
+            "/ip4/172.31.0.1/tcp/1",
+            "/ip4/192.168.7.1/tcp/1",
+            "/ip4/169.254.1.1/tcp/1",
+            "/ip4/100.100.0.1/tcp/1",
+            "/ip6/::1/tcp/1",
+            "/ip6/fd00::1/tcp/1",
+            "/ip6/fe80::1/tcp/1",
+            "/ip6/::ffff:127.0.0.1/tcp/1",
+            "/memory/7",
+        ] {
+            assert!(prefix(local).is_local(), "{local}");
+        }
+        for public in [
+            "/ip4/192.0.2.1/tcp/1",
+            "/ip4/172.32.0.1/tcp/1",
+            "/ip4/100.128.0.1/tcp/1",
+            "/ip6/2001:db8::1/tcp/1",
+        ] {
+            assert!(!prefix(public).is_local(), "{public}");
+        }
+    }
+}
