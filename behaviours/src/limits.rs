@@ -178,8 +178,6 @@ impl NetworkBehaviour for Behaviour {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use libp2p_core::ConnectedPoint;
     use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished, ListenFailure};
     use libp2p_swarm::{ConnectionId, ListenError};
@@ -220,14 +218,10 @@ mod tests {
         }
 
         fn fail(&mut self, connection_id: ConnectionId, remote: &Multiaddr) {
-            let error = ListenError::Transport(libp2p_core::transport::TransportError::Other(
-                io::Error::other("x"),
-            )
-            .into_inner());
             self.limits.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
                 local_addr: &local(),
                 send_back_addr: remote,
-                error: &error,
+                error: &ListenError::Aborted,
                 connection_id,
                 peer_id: None,
             }));

@@ -4,11 +4,12 @@
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{connection_limits, identify, ping};
-use peer_behaviours::{legacy, secure};
+use peer_behaviours::{legacy, limits, secure};
 
 /// Everything the swarm runs.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) prefix_limits: limits::Behaviour,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) secure: secure::Behaviour,
     /// Off, `/peer/1.0.0` is not even offered.

@@ -211,7 +211,7 @@ impl Behaviour {
         }
         let connections = self.peers.get(peer).map(|peer| &peer.connections);
         let prefix = connections.and_then(|known| known.get(&connection)).copied();
-        self.gate.admit(prefix.unwrap_or(Prefix::Other), self.clock.now().instant)
+        self.gate.admit(*peer, prefix.unwrap_or(Prefix::Other), self.clock.now().instant)
     }
 
     fn on_output(&mut self, peer: PeerId, output: Output) {

@@ -4,10 +4,12 @@
 //! another way joins here, and neither links nor the behaviour notice.
 
 use std::collections::HashMap;
+use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use libp2p_core::PeerId;
+use libp2p_core::upgrade::NegotiationError;
 use libp2p_request_response::{
     self as request_response, Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
     ProtocolSupport, ResponseChannel,
@@ -25,6 +27,9 @@ pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.1.0");
 
 /// A request that nobody answers has failed after this long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams of one connection at once, in both directions. Two links have at most seventeen requests
+/// each under way.
+const MAX_STREAMS: usize = 64;
 
 pub(super) type Inner = request_response::Behaviour<Codec>;
 
@@ -57,9 +62,11 @@ pub(super) struct Carrier {
 
 impl Carrier {
     pub(super) fn new() -> Self {
-        let config = request_response::Config::default().with_request_timeout(REQUEST_TIMEOUT);
+        let config = request_response::Config::default()
+            .with_request_timeout(REQUEST_TIMEOUT)
+            .with_max_concurrent_streams(MAX_STREAMS);
         Self {
-            inner: Inner::new([(PROTOCOL, ProtocolSupport::Full)], config),
+            inner: Inner::with_codec(Codec::default(), [(PROTOCOL, ProtocolSupport::Full)], config),
             requests: HashMap::new(),
             exchanges: HashMap::new(),
             by_inbound: HashMap::new(),
@@ -142,6 +149,7 @@ impl Carrier {
                 tracing::debug!(%peer, %error, "a request failed");
                 let arrival = match error {
                     OutboundFailure::UnsupportedProtocols => Arrival::Unsupported { id },
+                    OutboundFailure::Io(error) if is_refusal(&error) => Arrival::Unsupported { id },
                     OutboundFailure::DialFailure
                     | OutboundFailure::Timeout
                     | OutboundFailure::ConnectionClosed
@@ -167,4 +175,13 @@ impl Carrier {
             self.exchanges.remove(&exchange);
         }
     }
+}
+
+/// Whether the peer refused the protocol. With lazy negotiation that comes to light only when the
+/// answer is read.
+fn is_refusal(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref())
+        .is_some_and(|inner| matches!(inner, NegotiationError::Failed))
 }

@@ -25,7 +25,7 @@ pub struct GateConfig {
 impl Default for GateConfig {
     fn default() -> Self {
         Self {
-            peer: Quota { per_minute: 10, burst: 20 },
+            peer: Quota { per_minute: 30, burst: 40 },
             prefix: Quota { per_minute: 120, burst: 240 },
             node: Quota { per_minute: 1200, burst: 2400 },
         }

@@ -6,41 +6,47 @@
 
 mod carrier;
 mod codec;
+mod connections;
 mod driver;
 pub(crate) mod gate;
 mod peers;
 mod swarm;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use libp2p_core::PeerId;
 use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{
     CloseConnection, ConnectionId, NotifyHandler, THandler, THandlerInEvent, ToSwarm,
 };
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::identity::TrustView;
-use peer_protocol::link::{self, ExchangeId, Link, LinkConfig, Transmit};
+use peer_protocol::link::{self, Ended, ExchangeId, Link, LinkConfig, Transmit};
 use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
 use rand::rngs::StdRng;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Sleep;
 
 pub use self::gate::GateConfig;
 pub use self::peers::{key_of, peer_id_of};
 
 use self::carrier::{Arrival, Carrier, Inner};
+use self::connections::Connections;
 use self::driver::{Driver, Input, Output, Reach};
-use self::gate::{Gate, Prefix};
-use self::peers::{INPUTS, Peer};
+use self::gate::Gate;
+use self::peers::{INPUTS, Peer, Peers};
 use crate::clock::Clock;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
+use crate::prefix::Prefix;
 
-/// Most peers with a link at once; of idle ones the oldest goes first.
+/// Most peers with a link at once.
 const MAX_PEERS: usize = 4096;
 /// Places in the channel from links to the behaviour.
 const OUTPUTS: usize = 1024;
@@ -81,9 +87,13 @@ pub struct Behaviour {
     clock: Arc<dyn Clock>,
     carrier: Carrier,
     gate: Gate,
-    peers: HashMap<PeerId, Peer>,
+    connections: Connections,
+    /// Made when there is something to say, or to answer.
+    peers: Peers,
     outputs: mpsc::Receiver<(PeerId, Output)>,
     outputs_sender: mpsc::Sender<(PeerId, Output)>,
+    /// For [`Connections::next_choice`].
+    timer: Option<Pin<Box<Sleep>>>,
     /// At most one entry per connection and per input; drained by every poll.
     pending: VecDeque<ToSwarm<Event, THandlerInEvent<Self>>>,
     waker: Option<Waker>,
@@ -99,18 +109,28 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
+        let own = peer_id_of(config.handshake.identity.public_key());
         Self {
+            connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
             carrier: Carrier::new(),
             gate: Gate::new(gate),
-            peers: HashMap::new(),
+            peers: Peers::new(MAX_PEERS),
+            timer: None,
             outputs,
             outputs_sender,
             pending: VecDeque::new(),
             waker: None,
         }
+    }
+
+    /// Lets there be at most so many peers with a link at once.
+    #[must_use]
+    pub fn with_max_peers(mut self, most: usize) -> Self {
+        self.peers.set_most(most);
+        self
     }
 
     /// Opens a session with `peer` as soon as there is a connection, if there is none.
@@ -151,7 +171,7 @@ impl Behaviour {
     /// Whether there is a connection to `peer`.
     #[must_use]
     pub fn is_connected(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|peer| !peer.connections.is_empty())
+        self.connections.is_connected(peer)
     }
 
     fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
@@ -161,75 +181,99 @@ impl Behaviour {
 
     /// The peer's entry, made now if there is none.
     fn peer(&mut self, id: PeerId) -> Result<&mut Peer, SendError> {
-        if !self.peers.contains_key(&id) {
+        if self.peers.touch(&id).is_none() {
             let key = key_of(&id).ok_or(SendError::ForeignKey)?;
             self.make_room()?;
-            let rng = Box::new(rand::make_rng::<StdRng>());
-            let link = Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng);
-            let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
-            let (reach, reach_receiver) = watch::channel(Reach::default());
-            let driver = Driver {
-                peer: id,
-                link,
-                clock: Arc::clone(&self.clock),
-                inputs: inputs_receiver,
-                reach: reach_receiver,
-                outputs: self.outputs_sender.clone(),
-            };
-            tokio::spawn(driver.run());
-            self.peers.insert(id, Peer::new(inputs, reach));
+            let peer = self.start(id, key);
+            peer.reached(self.connections.is_connected(&id));
+            self.peers.insert(id, peer);
         }
         self.peers.get_mut(&id).ok_or(SendError::Busy)
     }
 
+    /// Starts a link.
+    fn start(&self, id: PeerId, key: PublicKey) -> Peer {
+        let rng = Box::new(rand::make_rng::<StdRng>());
+        let link = Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng);
+        let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
+        let (reach, reach_receiver) = watch::channel(Reach::default());
+        let driver = Driver {
+            peer: id,
+            link,
+            clock: Arc::clone(&self.clock),
+            inputs: inputs_receiver,
+            reach: reach_receiver,
+            outputs: self.outputs_sender.clone(),
+        };
+        tokio::spawn(driver.run());
+        Peer::new(key, inputs, reach)
+    }
+
     fn make_room(&mut self) -> Result<(), SendError> {
-        if self.peers.len() < MAX_PEERS {
+        if !self.peers.is_full() {
             return Ok(());
         }
-        let idle = self.peers.iter().find(|(_, peer)| peer.is_idle()).map(|(id, _)| *id);
-        let idle = idle.ok_or(SendError::Busy)?;
-        self.peers.remove(&idle);
+        let connections = &self.connections;
+        let evicted = self.peers.evict(|id| connections.is_connected(id), self.trust.as_ref());
+        let (peer, state) = evicted.ok_or(SendError::Busy)?;
+        tracing::debug!(%peer, "its link is forgotten, to make room");
+        for id in state.sessions {
+            let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });
+            self.pending.push_back(ToSwarm::GenerateEvent(Event { peer, kind }));
+        }
+        self.wake();
         Ok(())
     }
 
     fn on_arrival(&mut self, peer: PeerId, connection: ConnectionId, arrival: Arrival) {
         let now = self.clock.now().instant;
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        state.suspects.remove(&connection);
-        match arrival {
-            Arrival::Request { exchange, envelope } => {
-                let prefix = state.connections.get(&connection).copied().unwrap_or(Prefix::Other);
-                self.on_request(peer, prefix, exchange, envelope, now);
+        match &arrival {
+            Arrival::Request { .. } | Arrival::Answer { .. } => {
+                self.connections.heard(peer, connection, now);
             }
-            Arrival::Answer { id, bytes } => state.deliver(Input::Answer(id, bytes)),
-            Arrival::Failed { id } => state.deliver(Input::Failed(id)),
+            Arrival::Unsupported { .. } => self.connections.alive(&peer, connection),
+            Arrival::Failed { .. } => {}
+        }
+        let dead = self.connections.dead(&peer, now);
+        self.close_connections(peer, dead);
+        let input = match arrival {
+            Arrival::Request { exchange, envelope } => {
+                return self.on_request(peer, connection, exchange, envelope, now);
+            }
+            Arrival::Answer { id, bytes } => Input::Answer(id, bytes),
+            Arrival::Failed { id } => Input::Failed(id),
             Arrival::Unsupported { id } => {
-                state.deliver(Input::Failed(id));
                 let event = Event { peer, kind: EventKind::Unsupported };
                 self.pending.push_back(ToSwarm::GenerateEvent(event));
+                Input::Failed(id)
             }
+        };
+        if let Some(state) = self.peers.get(&peer) {
+            state.deliver(input);
         }
     }
 
     fn on_request(
         &mut self,
         peer: PeerId,
-        prefix: Prefix,
+        connection: ConnectionId,
         exchange: ExchangeId,
         envelope: Result<Envelope, EnvelopeError>,
         now: Instant,
     ) {
         let input = match envelope {
             Ok(envelope) if envelope.header().kind.starts_handshake() => {
-                match self.gate.admit(prefix, now) {
+                let old = self.connections.restarted(&peer, connection);
+                self.close_connections(peer, old);
+                let prefix = self.connections.prefix(&peer, connection);
+                match self.gate.admit(peer, prefix, now) {
                     Ok(()) => Input::Request(exchange, Ok(envelope)),
                     Err(limited) => Input::Refuse(exchange, envelope, limited),
                 }
             }
             envelope => Input::Request(exchange, envelope),
         };
-        let taken = self.peers.get(&peer).is_some_and(|state| state.offer(input));
-        if !taken {
+        if self.offer(peer, input).is_err() {
             // The peer's request fails at once, and it tries again later.
             let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
         }
@@ -254,26 +298,19 @@ impl Behaviour {
 
     /// Keeps connections open while there is a session, and remembers which ones are suspect.
     fn note(&mut self, peer: PeerId, event: &link::Event) {
+        if matches!(event, link::Event::Unresponsive) {
+            let silent = self.connections.suspect(&peer);
+            self.close_connections(peer, silent);
+        }
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let before = state.sessions.is_empty();
-        match event {
-            link::Event::SessionReady(info) => {
-                state.sessions.insert(info.id);
-            }
-            link::Event::SessionEnded { id, .. } => {
-                state.sessions.remove(id);
-            }
-            link::Event::Unresponsive => {
-                state.suspects = state.connections.keys().copied().collect();
-            }
-            _ => {}
-        }
+        state.note(event);
         let after = state.sessions.is_empty();
         if before != after {
-            for connection in state.connections.keys() {
+            for connection in self.connections.ids(&peer) {
                 self.pending.push_back(ToSwarm::NotifyHandler {
                     peer_id: peer,
-                    handler: NotifyHandler::One(*connection),
+                    handler: NotifyHandler::One(connection),
                     event: FromBehaviour::Keep(!after),
                 });
             }
@@ -282,23 +319,44 @@ impl Behaviour {
 
     fn on_established(&mut self, event: ConnectionEstablished<'_>) {
         let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
+        let now = self.clock.now().instant;
         let prefix = Prefix::of(endpoint.get_remote_address());
-        let Ok(state) = self.peer(peer_id) else { return };
-        state.connection_opened(connection_id, prefix);
-        // A fresh connection takes the place of those that went silent.
-        for connection in std::mem::take(&mut state.suspects) {
-            self.pending.push_back(ToSwarm::CloseConnection {
-                peer_id,
-                connection: CloseConnection::One(connection),
-            });
+        let dialed = endpoint.is_dialer();
+        let silent = self.connections.opened(peer_id, connection_id, prefix, dialed, now);
+        self.close_connections(peer_id, silent);
+        if let Some(state) = self.peers.get(&peer_id) {
+            state.reached(true);
         }
         self.wake();
     }
 
     fn on_closed(&mut self, event: ConnectionClosed<'_>) {
-        if let Some(state) = self.peers.get_mut(&event.peer_id) {
-            state.connection_closed(event.connection_id);
+        if self.connections.closed(&event.peer_id, event.connection_id)
+            && let Some(state) = self.peers.touch(&event.peer_id)
+        {
+            state.reached(false);
         }
+    }
+
+    fn close_connections(&mut self, peer_id: PeerId, connections: Vec<ConnectionId>) {
+        for connection in connections {
+            tracing::debug!(peer = %peer_id, %connection, "closing a connection in favour of another");
+            let connection = CloseConnection::One(connection);
+            self.pending.push_back(ToSwarm::CloseConnection { peer_id, connection });
+        }
+    }
+
+    /// Closes surplus connections whose time has come. Returns whether there is something to do now;
+    /// otherwise the timer wakes the task when there will be.
+    fn choose_connections(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.clock.now().instant;
+        while let Some((peer, surplus)) = self.connections.surplus(now) {
+            self.close_connections(peer, surplus);
+        }
+        self.timer = (self.connections.next_choice())
+            .map(|due| Box::pin(tokio::time::sleep(due.since(now))));
+        let over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        over || !self.pending.is_empty()
     }
 
     fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {

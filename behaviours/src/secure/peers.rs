@@ -1,15 +1,17 @@
-//! What the behaviour knows of each peer: its connections, its sessions, and the way to its link.
+//! What the behaviour knows of each peer with a link: its sessions, what waits for it, and the way
+//! to its link.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use hashlink::LinkedHashMap;
 use libp2p_core::PeerId;
-use libp2p_swarm::ConnectionId;
 use peer_protocol::crypto::PublicKey;
-use peer_protocol::id::SessionId;
+use peer_protocol::id::{MessageId, SessionId};
+use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
+use peer_protocol::link;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{Input, Reach};
-use super::gate::Prefix;
 
 /// Places in a link's input channel.
 pub(super) const INPUTS: usize = 256;
@@ -19,28 +21,41 @@ const RESERVED: usize = 64;
 
 /// One peer.
 pub(super) struct Peer {
+    key: PublicKey,
     inputs: mpsc::Sender<Input>,
     reach: watch::Sender<Reach>,
-    pub(super) connections: HashMap<ConnectionId, Prefix>,
     pub(super) sessions: HashSet<SessionId>,
-    /// Connections that stayed silent when they should not have.
-    pub(super) suspects: HashSet<ConnectionId>,
+    /// Who it is, once there was a session.
+    entity: Option<EntityId>,
+    /// Messages whose fate is not known yet. The link's own limit, and those of the channels to it
+    /// and back, bound them.
+    unsettled: HashSet<MessageId>,
 }
 
 impl Peer {
-    pub(super) fn new(inputs: mpsc::Sender<Input>, reach: watch::Sender<Reach>) -> Self {
-        Self {
-            inputs,
-            reach,
-            connections: HashMap::new(),
-            sessions: HashSet::new(),
-            suspects: HashSet::new(),
-        }
+    pub(super) fn new(
+        key: PublicKey,
+        inputs: mpsc::Sender<Input>,
+        reach: watch::Sender<Reach>,
+    ) -> Self {
+        let (sessions, unsettled) = (HashSet::new(), HashSet::new());
+        Self { key, inputs, reach, sessions, entity: None, unsettled }
     }
 
     /// Hands over something that may be refused if the link is busy; returns whether it was taken.
-    pub(super) fn offer(&self, input: Input) -> bool {
-        self.inputs.capacity() > RESERVED && self.inputs.try_send(input).is_ok()
+    pub(super) fn offer(&mut self, input: Input) -> bool {
+        if self.inputs.capacity() <= RESERVED {
+            return false;
+        }
+        let message = match &input {
+            Input::Send(message, _) => Some(message.id),
+            _ => None,
+        };
+        let taken = self.inputs.try_send(input).is_ok();
+        if taken {
+            self.unsettled.extend(message);
+        }
+        taken
     }
 
     /// Hands over something that must not be lost; there is always a place for it.
@@ -50,28 +65,122 @@ impl Peer {
         }
     }
 
-    pub(super) fn connection_opened(&mut self, id: ConnectionId, prefix: Prefix) {
-        self.connections.insert(id, prefix);
+    /// Whether there is a connection now.
+    pub(super) fn reached(&self, connected: bool) {
         self.reach.send_if_modified(|reach| {
-            let first = !reach.connected;
-            if first {
-                *reach = Reach { epoch: reach.epoch + 1, connected: true };
+            let changed = reach.connected != connected;
+            if changed {
+                *reach = Reach { epoch: reach.epoch + u64::from(connected), connected };
             }
-            first
+            changed
         });
     }
 
-    pub(super) fn connection_closed(&mut self, id: ConnectionId) {
-        self.connections.remove(&id);
-        self.suspects.remove(&id);
-        if self.connections.is_empty() {
-            self.reach.send_if_modified(|reach| std::mem::replace(&mut reach.connected, false));
+    /// Takes in what the link tells.
+    pub(super) fn note(&mut self, event: &link::Event) {
+        match event {
+            link::Event::SessionReady(info) => {
+                self.sessions.insert(info.id);
+                self.entity = Some(info.peer.clone());
+            }
+            link::Event::SessionEnded { id, .. } => {
+                self.sessions.remove(id);
+            }
+            link::Event::Receipt { id, .. } | link::Event::Failed { id, .. } => {
+                self.unsettled.remove(id);
+            }
+            _ => {}
         }
     }
 
-    /// Whether nothing would be missed if the link were forgotten.
-    pub(super) fn is_idle(&self) -> bool {
-        self.connections.is_empty() && self.sessions.is_empty()
+    /// What forgetting the link would lose; `None` if it must not be forgotten.
+    fn worth(&self, trust: &dyn TrustView) -> Option<Worth> {
+        let pinned = || {
+            let level = self.entity.as_ref().and_then(|entity| trust.level(entity, &self.key));
+            level == Some(TrustLevel::Pinned)
+        };
+        match (self.unsettled.is_empty(), self.sessions.is_empty()) {
+            (false, _) => None,
+            (true, true) => Some(Worth::Nothing),
+            (true, false) => (!pinned()).then_some(Worth::Sessions),
+        }
+    }
+}
+
+/// What forgetting a link would lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Nothing,
+    Sessions,
+}
+
+/// The peers, the one used least recently first.
+pub(super) struct Peers {
+    map: LinkedHashMap<PeerId, Peer>,
+    most: usize,
+}
+
+impl Peers {
+    pub(super) fn new(most: usize) -> Self {
+        Self { map: LinkedHashMap::new(), most }
+    }
+
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(super) fn get(&self, id: &PeerId) -> Option<&Peer> {
+        self.map.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.map.get_mut(id)
+    }
+
+    /// The peer, which is used now.
+    pub(super) fn touch(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.map.to_back(id)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Peer> {
+        self.map.values()
+    }
+
+    /// Adds a peer; there must be room.
+    pub(super) fn insert(&mut self, id: PeerId, peer: Peer) -> &mut Peer {
+        self.map.entry(id).or_insert(peer)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.map.len() >= self.most
+    }
+
+    /// Forgets the peer that is missed least: one that is not connected and to which nothing is on
+    /// its way, rather one without sessions, never a pinned one with any.
+    pub(super) fn evict(
+        &mut self,
+        is_connected: impl Fn(&PeerId) -> bool,
+        trust: &dyn TrustView,
+    ) -> Option<(PeerId, Peer)> {
+        let mut found = None;
+        for (id, peer) in &self.map {
+            if is_connected(id) {
+                continue;
+            }
+            match peer.worth(trust) {
+                Some(Worth::Nothing) => {
+                    found = Some(*id);
+                    break;
+                }
+                Some(Worth::Sessions) => found = found.or(Some(*id)),
+                None => {}
+            }
+        }
+        self.map.remove_entry(&found?)
     }
 }
 
@@ -92,4 +201,121 @@ pub fn key_of(peer: &PeerId) -> Option<PublicKey> {
 pub fn peer_id_of(key: &PublicKey) -> Option<PeerId> {
     let key = libp2p_identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).ok()?;
     Some(PeerId::from_public_key(&key.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use peer_protocol::handshake::{HandshakeKind, Role};
+    use peer_protocol::identity::{Admission, TrustError};
+    use peer_protocol::message::{Body, Heartbeat, Message, ReceiptStatus};
+    use peer_protocol::time::{Instant, Timestamp};
+
+    use super::*;
+
+    /// Trusts nobody but pins one entity.
+    struct Pins(&'static str);
+
+    impl TrustView for Pins {
+        fn judge(&self, _: &EntityId, _: &PublicKey) -> Result<(), TrustError> {
+            Ok(())
+        }
+
+        fn admit(
+            &self,
+            _: &EntityId,
+            _: &PublicKey,
+            _: Timestamp,
+        ) -> Result<Admission, TrustError> {
+            Ok(Admission::Unrecorded)
+        }
+
+        fn level(&self, entity: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
+            (entity.as_str() == self.0).then_some(TrustLevel::Pinned)
+        }
+    }
+
+    /// Peers, with the far ends of their channels, which must stay open.
+    struct Rig {
+        peers: Peers,
+        ends: Vec<mpsc::Receiver<Input>>,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            Self { peers: Peers::new(100), ends: Vec::new() }
+        }
+
+        fn add(&mut self) -> PeerId {
+            let id = libp2p_identity::Keypair::generate_ed25519().public().to_peer_id();
+            let (inputs, end) = mpsc::channel(INPUTS);
+            let (reach, _) = watch::channel(Reach::default());
+            self.ends.push(end);
+            self.peers.insert(id, Peer::new(key_of(&id).unwrap(), inputs, reach));
+            id
+        }
+
+        fn with_session(&mut self, name: &str) -> PeerId {
+            let id = self.add();
+            let info = link::SessionInfo {
+                id: SessionId::random(&mut rand::rng()),
+                peer: name.parse().unwrap(),
+                role: Role::Initiator,
+                handshake: HandshakeKind::SixStep,
+                suite: "suite",
+                took: Duration::ZERO,
+                expires: Instant::default(),
+            };
+            self.peers.get_mut(&id).unwrap().note(&link::Event::SessionReady(info));
+            id
+        }
+
+        fn evict(&mut self, connected: &[PeerId]) -> Option<PeerId> {
+            self.peers.evict(|id| connected.contains(id), &Pins("pinned")).map(|(id, _)| id)
+        }
+    }
+
+    #[test]
+    fn the_peer_used_least_recently_goes_first_and_a_connected_one_never() {
+        let mut rig = Rig::new();
+        let [first, second, third] = [rig.add(), rig.add(), rig.add()];
+        rig.peers.touch(&first);
+        assert_eq!(rig.evict(&[second]), Some(third));
+        assert_eq!(rig.evict(&[second]), Some(first));
+        assert_eq!(rig.evict(&[second]), None);
+    }
+
+    #[test]
+    fn sessions_count_for_something_and_those_of_pinned_peers_for_everything() {
+        let mut rig = Rig::new();
+        let pinned = rig.with_session("pinned");
+        let first = rig.with_session("first");
+        let second = rig.with_session("second");
+        let bare = rig.add();
+        assert_eq!(rig.evict(&[]), Some(bare));
+        assert_eq!(rig.evict(&[]), Some(first));
+        assert_eq!(rig.evict(&[]), Some(second));
+        assert_eq!(rig.evict(&[]), None);
+        assert!(rig.peers.get(&pinned).is_some());
+    }
+
+    #[test]
+    fn messages_protect_a_peer_until_their_fate_is_known() {
+        let mut rig = Rig::new();
+        let id = rig.add();
+        let body = Body::from(Heartbeat::default());
+        let [one, two] = [(); 2].map(|()| Message::new(&mut rand::rng(), &body, None).unwrap());
+        let (first, second) = (one.id, two.id);
+        for message in [one, two] {
+            let input = Input::Send(message, Instant::default());
+            assert!(rig.peers.get_mut(&id).unwrap().offer(input));
+        }
+        let status = ReceiptStatus::Received;
+        rig.peers.get_mut(&id).unwrap().note(&link::Event::Receipt { id: first, status });
+        assert_eq!(rig.evict(&[]), None);
+        let why = link::SendFailure::Expired;
+        rig.peers.get_mut(&id).unwrap().note(&link::Event::Failed { id: second, why });
+        assert_eq!(rig.evict(&[]), Some(id));
+    }
 }

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
 use super::carrier::{Inner, Polled};
@@ -97,9 +97,16 @@ impl NetworkBehaviour for Behaviour {
                     self.on_arrival(peer, connection, arrival);
                 }
                 Poll::Ready(Polled::Swarm(event)) => {
+                    if let ToSwarm::NotifyHandler { peer_id, handler, .. } = &event
+                        && let NotifyHandler::One(connection) = handler
+                    {
+                        let now = self.clock.now().instant;
+                        self.connections.asked(peer_id, *connection, now);
+                    }
                     let event = event.map_in(FromBehaviour::Inner).map_out(|never| match never {});
                     return Poll::Ready(event);
                 }
+                Poll::Pending if self.choose_connections(cx) => {}
                 Poll::Pending => {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;

@@ -1,11 +1,15 @@
 //! Swarms with the secure behaviour on the memory transport.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use libp2p_core::PeerId;
-use libp2p_swarm::Swarm;
+use libp2p_core::transport::MemoryTransport;
+use libp2p_core::upgrade::Version;
+use libp2p_core::{Multiaddr, PeerId, Transport as _};
+use libp2p_identity::Keypair;
+use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
 use peer_behaviours::secure::{Behaviour, EventKind, GateConfig};
 use peer_behaviours::{Clock, SystemClock};
@@ -43,22 +47,67 @@ impl TrustView for Trust {
     }
 }
 
+/// The behaviour of the entity `name`.
+pub(crate) fn behaviour(
+    name: &str,
+    keypair: Keypair,
+    gate: GateConfig,
+    adjust: impl Fn(&mut LinkConfig),
+) -> Behaviour {
+    let keypair = keypair.try_into_ed25519().unwrap();
+    let seed: [u8; 32] = keypair.secret().as_ref().try_into().unwrap();
+    let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
+    let identity = Identity::new(Some(name.parse().unwrap()), key).unwrap();
+    let mut config = LinkConfig::new(Config::new(identity));
+    adjust(&mut config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
+}
+
 /// A swarm for the entity `name`.
 pub(crate) fn swarm(
     name: &str,
     gate: GateConfig,
     adjust: impl Fn(&mut LinkConfig),
 ) -> Swarm<Behaviour> {
+    Swarm::new_ephemeral_tokio(|keypair| behaviour(name, keypair, gate, adjust))
+}
+
+/// A swarm for the entity `name` that remembers at most so many peers.
+pub(crate) fn forgetful(name: &str, most: usize) -> Swarm<Behaviour> {
     Swarm::new_ephemeral_tokio(|keypair| {
-        let keypair = keypair.try_into_ed25519().unwrap();
-        let seed: [u8; 32] = keypair.secret().as_ref().try_into().unwrap();
-        let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
-        let identity = Identity::new(Some(name.parse().unwrap()), key).unwrap();
-        let mut config = LinkConfig::new(Config::new(identity));
-        adjust(&mut config);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
+        behaviour(name, keypair, GateConfig::default(), |_| {}).with_max_peers(most)
     })
+}
+
+/// A swarm with a key and a version of protocol negotiation that the test chooses.
+pub(crate) fn custom<B: NetworkBehaviour>(
+    keypair: &Keypair,
+    version: Version,
+    behaviour: B,
+) -> Swarm<B> {
+    let transport = MemoryTransport::default()
+        .upgrade(Version::V1)
+        .authenticate(libp2p_plaintext::Config::new(keypair))
+        .multiplex(libp2p_yamux::Config::default())
+        .boxed();
+    let config = libp2p_swarm::Config::with_tokio_executor()
+        .with_substream_upgrade_protocol_override(version)
+        .with_idle_connection_timeout(PATIENCE);
+    Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
+}
+
+/// Listens in memory.
+pub(crate) async fn listen<B>(swarm: &mut Swarm<B>) -> Multiaddr
+where
+    B: NetworkBehaviour<ToSwarm: Debug> + Send,
+{
+    swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.next_swarm_event().await {
+            return address;
+        }
+    }
 }
 
 pub(crate) fn task(text: &'static str) -> Message {

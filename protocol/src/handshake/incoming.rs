@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Context, HandshakeError};
+use super::{Context, Expected, HandshakeError};
 use crate::cbor;
 use crate::crypto::{Digest, PublicKey, Transcript};
 use crate::envelope::Envelope;
@@ -70,8 +70,16 @@ pub(super) fn same_history(claimed: &Digest, own: &Transcript) -> Result<(), Han
 }
 
 /// Parses the identity key of a peer that introduces itself.
-pub(super) fn peer_key(bytes: &[u8; 32], cx: &Context<'_>) -> Result<PublicKey, HandshakeError> {
-    let key = PublicKey::from_bytes(bytes)?;
+pub(super) fn peer_key(
+    bytes: &[u8; 32],
+    expected: &Expected,
+    cx: &Context<'_>,
+) -> Result<PublicKey, HandshakeError> {
+    // The expected key was parsed before; parsing costs a square root.
+    let key = match expected.key {
+        Some(key) if key.as_bytes() == bytes => key,
+        _ => PublicKey::from_bytes(bytes)?,
+    };
     if key == *cx.config.identity.public_key() {
         return Err(HandshakeError::OwnKey);
     }

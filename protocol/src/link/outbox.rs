@@ -208,7 +208,8 @@ impl Outbox {
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= now
         {
-            self.wait(entry.remove());
+            let id = entry.remove();
+            self.wait(id);
         }
     }
 

@@ -1,6 +1,10 @@
 //! Two links on a perfect carrier and a virtual clock. Lossy carriers, attacks and simulations are in
 //! `protocol/tests`.
 
+mod flood;
+mod silence;
+mod waiting;
+
 use std::borrow::Cow;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,9 +14,12 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::crypto::Ed25519Authenticator;
+use crate::envelope::{Envelope, EnvelopeKind};
+use crate::error::ErrorCode;
 use crate::handshake::{Config, HandshakeKind, Role};
 use crate::identity::{Admission as Admitted, Identity, TrustError, TrustLevel, TrustStore};
-use crate::message::{MessageKind, Task, TaskResult};
+use crate::message::{ErrorReport, MessageKind, Receipt, ReceiptStatus, Task, TaskResult};
+use crate::rate_limit::Quota;
 use crate::time::Timestamp;
 
 #[derive(Default)]
@@ -155,6 +162,14 @@ impl Pair {
         let deadline = self.now.instant + Duration::from_secs(60);
         self.links[side].send(message, deadline, self.now).unwrap();
         id
+    }
+
+    /// The operator of `side` pins `name` to the key of `seed`.
+    fn pin(&mut self, side: usize, name: &str, seed: u8) {
+        let mut store = TrustStore::default();
+        let key = *identity(name, seed).public_key();
+        store.pin(name.parse().unwrap(), Fingerprint::of(&key), self.now.timestamp);
+        self.links[side].trust = Arc::new(Trust(Mutex::new(store)));
     }
 
     fn sessions(&self, side: usize) -> Vec<SessionInfo> {
@@ -392,7 +407,8 @@ fn silence_on_an_open_connection_is_noticed() {
 
 /// As many messages as a batch may hold beside a receipt.
 fn full_batch(pair: &mut Pair, body: &Body<'_>) -> Vec<Message> {
-    let message = std::iter::repeat_with(|| Message::new(&mut pair.ids, body, None));
+    let answered = Some(MessageId::random(&mut pair.ids));
+    let message = std::iter::repeat_with(|| Message::new(&mut pair.ids, body, answered));
     message.take(crate::limits::MAX_BATCH - 1).collect::<Result<_, _>>().unwrap()
 }
 

@@ -72,7 +72,7 @@ impl AwaitInitAck {
         let body: InitAck = incoming.read(envelope, cx)?;
         same_history(&body.transcript, &self.transcript)?;
         let entity = &envelope.header().sender;
-        let key = peer_key(&body.public_key, cx)?;
+        let key = peer_key(&body.public_key, &self.expected, cx)?;
         self.expected.check(entity, &key)?;
         cx.trust.judge(entity, &key)?;
         if Duration::from_millis(body.challenge_lifetime_ms) > MAX_CHALLENGE_LIFETIME {

@@ -66,7 +66,7 @@ impl AwaitAck {
             .map_err(|_| HandshakeError::Parameter { what: "a MAC of the wrong length" })?;
         same_history(&body.transcript, &self.transcript)?;
         let entity = &envelope.header().sender;
-        let key = peer_key(&body.public_key, cx)?;
+        let key = peer_key(&body.public_key, &self.expected, cx)?;
         self.expected.check(entity, &key)?;
         cx.trust.judge(entity, &key)?;
         let lifetime = session_lifetime(body.lifetime_ms)?;

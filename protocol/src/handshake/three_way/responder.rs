@@ -30,7 +30,7 @@ pub fn accept(
     let incoming = Incoming { sequence: 0, sender: None, session: Some(None), started };
     let offer: Offer = incoming.read(envelope, cx)?;
     let entity = &envelope.header().sender;
-    let key = peer_key(&offer.public_key, cx)?;
+    let key = peer_key(&offer.public_key, expected, cx)?;
     expected.check(entity, &key)?;
     cx.trust.judge(entity, &key)?;
     let choice = offer.choose(cx.config)?;

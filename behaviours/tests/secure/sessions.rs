@@ -1,8 +1,4 @@
-//! The secure behaviour in real swarms on the memory transport.
-
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod common;
+//! Sessions and messages between two swarms.
 
 use std::time::Duration;
 
@@ -15,7 +11,7 @@ use peer_protocol::link::Event;
 use peer_protocol::rate_limit::Quota;
 use peer_protocol::time::Instant;
 
-use self::common::{drive, sessions, swarm, task};
+use crate::common::{drive, sessions, swarm, task};
 
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -91,7 +87,7 @@ async fn a_session_outlives_its_connection() {
     sessions(&mut a, &mut b).await;
 
     a.disconnect_peer_id(peer).unwrap();
-    tokio::time::timeout(common::PATIENCE, async {
+    tokio::time::timeout(crate::common::PATIENCE, async {
         let mut closed = [false, false];
         while closed != [true, true] {
             let (side, event) = tokio::select! {
@@ -119,10 +115,8 @@ async fn a_session_outlives_its_connection() {
 
 #[tokio::test]
 async fn handshakes_from_one_network_are_limited_whoever_starts_them() {
-    let gate = GateConfig {
-        prefix: Quota { per_minute: 1, burst: 1 },
-        node: Quota { per_minute: 60, burst: 60 },
-    };
+    let prefix = Quota { per_minute: 1, burst: 1 };
+    let gate = GateConfig { prefix, ..GateConfig::default() };
     let mut b = swarm("entity_b", gate, |_| {});
     b.listen().with_memory_addr_external().await;
     let peer = *b.local_peer_id();

@@ -1,0 +1,105 @@
+//! What a peer may cost this entity.
+
+use super::*;
+
+#[test]
+fn an_answer_to_nothing_is_refused_by_name() {
+    let mut pair = Pair::new(|_| {});
+    let asked = MessageId::random(&mut pair.ids);
+    let unsolicited = pair.send(0, result("nobody asked"), None);
+    let named = pair.send(0, result("somebody asked"), Some(asked));
+    pair.settle();
+    assert_eq!(pair.messages(1).iter().map(|message| message.id).collect::<Vec<_>>(), [named]);
+    let refused = pair.events[0].iter().find_map(|event| match event {
+        Event::Failed { id, why: SendFailure::Refused { code, .. } } => Some((*id, *code)),
+        _ => None,
+    });
+    assert_eq!(refused, Some((unsolicited, ErrorCode::InvalidState)));
+    for kind in MessageKind::ALL {
+        assert!(!kind.is_answer() || kind.rate_class().is_none(), "{kind} would be free");
+    }
+}
+
+/// One request of side 0 that carries nothing but an empty receipt; whether it was answered.
+fn ask_nothing(pair: &mut Pair) -> Option<Vec<u8>> {
+    let nothing = Receipt { status: ReceiptStatus::Received, message_ids: Vec::new() };
+    let message = Message::new(&mut pair.ids, &Body::from(nothing), None).unwrap();
+    pair.links[0].send_now(vec![message], pair.now);
+    let Some(Transmit::Request { id, envelope }) = pair.links[0].poll_transmit() else {
+        panic!("no request");
+    };
+    pair.links[0].in_flight.remove(&id);
+    pair.links[1].handle_request(ExchangeId(0), envelope, pair.now);
+    match pair.links[1].poll_transmit() {
+        Some(Transmit::Answer { envelope, .. }) => Some(envelope),
+        Some(Transmit::Drop { .. }) => None,
+        other => panic!("neither answered nor dropped: {other:?}"),
+    }
+}
+
+#[test]
+fn even_requests_that_cost_nothing_are_counted() {
+    let mut pair = Pair::new(|_| {});
+    pair.links[0].open(pair.now);
+    pair.settle();
+    let (mut sealed, mut refused, mut dropped) = (0, 0, 0);
+    for _ in 0..2_600 {
+        match ask_nothing(&mut pair).map(|answer| Envelope::decode(answer).unwrap()) {
+            Some(answer) if answer.header().kind == EnvelopeKind::Sealed => sealed += 1,
+            Some(answer) => {
+                let report: ErrorReport = crate::cbor::decode(answer.payload()).unwrap();
+                assert_eq!(report.code, ErrorCode::RateLimited);
+                assert!(report.retry_after_ms.is_some());
+                refused += 1;
+            }
+            None => dropped += 1,
+        }
+    }
+    assert_eq!((sealed, refused, dropped), (2_400, 60, 140));
+    pair.now = pair.now + Duration::from_secs(1);
+    assert!(ask_nothing(&mut pair).is_some());
+}
+
+#[test]
+fn pinned_peers_may_ask_more() {
+    let mut pair = Pair::new(|_| {});
+    pair.links[0].open(pair.now);
+    pair.settle();
+    pair.pin(1, "entity_a", 1);
+    assert!((0..3_000).all(|_| ask_nothing(&mut pair).is_some()));
+}
+
+#[test]
+fn a_flood_over_the_rate_is_answered_sparingly() {
+    let mut pair = Pair::new(|config| config.rate.task = Quota { per_minute: 1, burst: 1 });
+    pair.links[0].open(pair.now);
+    pair.settle();
+    let mut answered = 0;
+    for _ in 0..200 {
+        let message = Message::new(&mut pair.ids, &task("x").into(), None).unwrap();
+        pair.links[0].send_now(vec![message], pair.now);
+        let Some(Transmit::Request { id, envelope }) = pair.links[0].poll_transmit() else {
+            panic!("no request");
+        };
+        pair.links[0].in_flight.remove(&id);
+        pair.links[1].handle_request(ExchangeId(0), envelope, pair.now);
+        pair.now = pair.now + Duration::from_millis(1);
+        pair.links[1].tick_held(pair.now + Duration::from_secs(1));
+        answered +=
+            usize::from(matches!(pair.links[1].poll_transmit(), Some(Transmit::Answer { .. })));
+    }
+    assert_eq!(answered, 61, "the task that was taken, and the burst of refusals");
+}
+
+#[test]
+fn a_name_pinned_to_another_key_brings_its_old_session_no_privilege() {
+    let mut pair = Pair::new(|_| {});
+    pair.links[0].open(pair.now);
+    pair.settle();
+    pair.pin(1, "entity_a", 77);
+    for _ in 0..200 {
+        pair.send(0, task("from the wrong key"), None);
+    }
+    pair.pass(Duration::from_millis(500));
+    assert_eq!(pair.messages(1).len(), 60, "the burst of whoever is not pinned");
+}
