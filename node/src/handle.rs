@@ -7,6 +7,7 @@ use peer_protocol::identity::{EntityId, Fingerprint};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
+use crate::events::{EventSource, Events};
 use crate::model::{
     Answer, Content, Incoming, Life, PeerStatus, Reported, RestartAttempt, Restarted, Status,
     TrustLine, Woken,
@@ -73,11 +74,18 @@ pub(crate) struct Wake {
 #[derive(Debug, Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    events: EventSource,
 }
 
 impl Handle {
-    pub(crate) const fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands }
+    pub(crate) const fn new(commands: mpsc::Sender<Command>, events: EventSource) -> Self {
+        Self { commands, events }
+    }
+
+    /// What happens in the node from now on: connections, handshakes step by step, sessions.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.events.listen()
     }
 
     /// The node itself.

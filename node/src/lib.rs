@@ -7,17 +7,11 @@
 //!
 //! use peer_node::config::NodeConfig;
 //! use peer_node::model::Content;
-//! use peer_node::trust_file::TrustFile;
-//! use peer_node::{Handle, Node};
-//! use peer_protocol::crypto::Ed25519Authenticator;
-//! use peer_protocol::identity::TrustPolicy;
+//! use peer_node::{Handle, Node, NodeEvent};
 //!
 //! async fn start(entity: &str) -> Result<Node, Box<dyn std::error::Error>> {
-//!     let config = NodeConfig::default()
-//!         .with_entity(entity.parse()?)
-//!         .with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse()?]);
-//!     let key = Ed25519Authenticator::generate(&mut rand::rng());
-//!     Ok(Node::start(config, key, TrustFile::in_memory(TrustPolicy::Open)).await?)
+//!     let config = NodeConfig::default().with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse()?]);
+//!     Ok(Node::builder().config(config).entity(entity)?.start().await?)
 //! }
 //!
 //! async fn answer_one(bob: Handle) -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +25,10 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (alice, bob) = (start("alice").await?, start("bob").await?);
 //! let address = bob.handle().status().await?.listen[0].parse()?;
+//! let mut events = bob.handle().events();
 //! alice.handle().connect(address).await?;
+//! let ready = |event: &NodeEvent| matches!(event, NodeEvent::SessionReady { .. });
+//! while !ready(&events.next().await.ok_or("the node stopped")?) {}
 //!
 //! let question = Content::from_bytes(b"hello bob");
 //! let alice = alice.handle();
@@ -45,11 +42,13 @@
 
 pub mod api;
 mod behaviour;
+mod builder;
 pub mod cli;
 pub mod config;
 mod directory;
 mod error;
 mod event_loop;
+mod events;
 mod handle;
 mod inbox;
 pub mod keystore;
@@ -63,6 +62,8 @@ pub mod telemetry;
 mod trust;
 pub mod trust_file;
 
+pub use builder::NodeBuilder;
 pub use error::{NodeError, StartError};
+pub use events::{Events, NodeEvent};
 pub use handle::Handle;
 pub use node::Node;

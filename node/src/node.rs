@@ -10,6 +10,7 @@ use peer_protocol::link::LinkConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::builder::NodeBuilder;
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::event_loop::EventLoop;
@@ -52,12 +53,19 @@ impl Node {
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let mut event_loop =
             EventLoop::new(config, identity, swarm, trust, clock, Inbox::new(room), receiver);
+        let events = event_loop.events();
         event_loop.listen().await?;
         let event_loop = tokio::spawn(async move {
             event_loop.run().await;
             saver.abort();
         });
-        Ok(Self { handle: Handle::new(commands), event_loop })
+        Ok(Self { handle: Handle::new(commands, events), event_loop })
+    }
+
+    /// Puts a node together, with defaults for everything.
+    #[must_use]
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
     }
 
     /// A handle to the node.

@@ -10,6 +10,7 @@ use peer_protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::error::NodeError;
+use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
     Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, PeerStatus, Reported,
@@ -48,7 +49,7 @@ impl Fake {
                 it.obey(command);
             }
         });
-        (Handle::new(sender), fake)
+        (Handle::new(sender, EventSource::new()), fake)
     }
 
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {

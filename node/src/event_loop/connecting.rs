@@ -14,6 +14,7 @@ use super::asks::Connecting;
 use super::versions::Version;
 use crate::directory::{Peer, peer_of};
 use crate::error::NodeError;
+use crate::events::NodeEvent;
 use crate::handle::Reply;
 use crate::model::PeerStatus;
 
@@ -82,6 +83,8 @@ impl EventLoop {
         let address = at.get_remote_address().clone();
         let dialed = at.is_dialer();
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
+        let (peer_id, at) = (id.to_string(), address.to_string());
+        self.events.tell(NodeEvent::Connected { peer_id, address: at });
         if let Some(peer) = self.directory.entry(id) {
             peer.connections.insert(connection, address.clone());
             peer.connected_at = Some(now);
@@ -118,6 +121,7 @@ impl EventLoop {
             if !peer.is_connected() {
                 peer.identified = false;
                 peer.redial.lost(jitter, now);
+                self.events.tell(NodeEvent::Disconnected { peer_id: id.to_string() });
             }
         }
     }

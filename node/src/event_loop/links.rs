@@ -12,6 +12,7 @@ use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::delivery;
 use crate::error::NodeError;
+use crate::events::NodeEvent;
 use crate::model::{HandshakeKind, Reported, SessionStatus};
 
 impl EventLoop {
@@ -46,6 +47,11 @@ impl EventLoop {
                 if let Some(peer) = self.directory.entry(id) {
                     peer.phase = Some(phase.as_str());
                 }
+                self.events.tell(NodeEvent::HandshakeStep {
+                    peer_id: id.to_string(),
+                    step: kind.to_string(),
+                    state: phase.to_string(),
+                });
             }
             Event::HandshakeFailed { role, phase, code, detail, fatal } => {
                 self.on_handshake_failed(id, role, phase, code, &detail, fatal);
@@ -97,7 +103,12 @@ impl EventLoop {
             since: now.timestamp,
             expires: now.timestamp + info.expires.since(now.instant),
         };
-        peer.sessions.push((info.id, status));
+        let entity = peer.entity.clone();
+        peer.sessions.push((info.id, status.clone()));
+        if let Some(entity) = entity {
+            let peer_id = id.to_string();
+            self.events.tell(NodeEvent::SessionReady { peer_id, entity, session: status });
+        }
         self.on_secure_peer(id);
         self.release_parked(id);
         self.finish_connecting(id, None);
@@ -110,6 +121,8 @@ impl EventLoop {
         why: &Ended,
     ) {
         tracing::info!(peer = %self.directory.name(&id), %session, ?why, "session ended");
+        let (peer_id, ended) = (id.to_string(), session.to_string());
+        self.events.tell(NodeEvent::SessionEnded { peer_id, session: ended });
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.sessions.retain(|(known, _)| *known != session);
             if peer.sessions.is_empty() && *why == Ended::Expired {
@@ -129,6 +142,12 @@ impl EventLoop {
     ) {
         let name = self.directory.name(&id);
         tracing::warn!(peer = %name, ?role, state = %phase, %code, detail, "handshake failed");
+        self.events.tell(NodeEvent::HandshakeFailed {
+            peer_id: id.to_string(),
+            state: phase.to_string(),
+            code,
+            detail: detail.to_owned(),
+        });
         if let Some(peer) = self.directory.entry(id) {
             peer.phase = Some(phase.as_str());
             peer.last_error = Some(format!("{code}: {detail}"));

@@ -45,6 +45,7 @@ use self::parked::Parked;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
+use crate::events::EventSource;
 use crate::handle::Command;
 use crate::inbox::Inbox;
 use crate::trust::SharedTrust;
@@ -69,6 +70,7 @@ pub(crate) struct EventLoop {
     agent_seen: Option<Instant>,
     directory: Directory,
     inbox: Inbox,
+    events: EventSource,
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
@@ -106,6 +108,7 @@ impl EventLoop {
             agent_seen: None,
             directory: Directory::default(),
             inbox,
+            events: EventSource::new(),
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
@@ -116,6 +119,11 @@ impl EventLoop {
             unsettled: HashSet::new(),
             commands,
         }
+    }
+
+    /// Where the node's events come from.
+    pub(crate) fn events(&self) -> EventSource {
+        self.events.clone()
     }
 
     /// Runs until it is told to stop, or no handle is left.

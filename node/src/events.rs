@@ -1,0 +1,126 @@
+//! What happens in a node, as a stream that any number of listeners can follow.
+
+use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::EntityId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::model::SessionStatus;
+
+/// Events that a slow listener may fall behind; then it is told how many it missed.
+const CAPACITY: usize = 1024;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// A connection to a peer was opened.
+    Connected {
+        /// The peer.
+        peer_id: String,
+        /// Where it is.
+        address: String,
+    },
+    /// The last connection to a peer was lost. Its session lives on.
+    Disconnected {
+        /// The peer.
+        peer_id: String,
+    },
+    /// A step of a handshake is complete.
+    HandshakeStep {
+        /// The peer.
+        peer_id: String,
+        /// The message sent or received, such as `challenge_response`.
+        step: String,
+        /// The state after it, such as `CHALLENGE_SENT`.
+        state: String,
+    },
+    /// A handshake ended without a session.
+    HandshakeFailed {
+        /// The peer.
+        peer_id: String,
+        /// The state it ended in.
+        state: String,
+        /// The protocol's code.
+        code: ErrorCode,
+        /// More, for people.
+        detail: String,
+    },
+    /// A session is ready.
+    SessionReady {
+        /// The peer.
+        peer_id: String,
+        /// The entity that the handshake proved.
+        entity: EntityId,
+        /// The session.
+        session: SessionStatus,
+    },
+    /// A session is no more.
+    SessionEnded {
+        /// The peer.
+        peer_id: String,
+        /// The session's id.
+        session: String,
+    },
+    /// This listener was too slow.
+    Missed {
+        /// Events that it did not get.
+        count: u64,
+    },
+}
+
+/// Where events come from.
+#[derive(Debug, Clone)]
+pub(crate) struct EventSource(broadcast::Sender<NodeEvent>);
+
+impl EventSource {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::channel(CAPACITY).0)
+    }
+
+    /// Tells all listeners; without any, nobody.
+    pub(crate) fn tell(&self, event: NodeEvent) {
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        Events(self.0.subscribe())
+    }
+}
+
+/// The events of a node, from the moment this stream was made.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<NodeEvent>);
+
+impl Events {
+    /// The next event; `None` once the node has stopped and no handle is left.
+    pub async fn next(&mut self) -> Option<NodeEvent> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(NodeEvent::Missed { count }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_how_much_it_missed() {
+        let source = EventSource::new();
+        let mut events = source.listen();
+        let event = NodeEvent::Disconnected { peer_id: "x".to_owned() };
+        for _ in 0..CAPACITY + 5 {
+            source.tell(event.clone());
+        }
+        assert_eq!(events.next().await, Some(NodeEvent::Missed { count: 5 }));
+        assert_eq!(events.next().await, Some(event));
+        drop(source);
+        for _ in 1..CAPACITY {
+            assert!(events.next().await.is_some());
+        }
+        assert_eq!(events.next().await, None);
+    }
+}
