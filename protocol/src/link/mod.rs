@@ -237,33 +237,6 @@ impl Link {
     pub fn queued(&self) -> usize {
         self.outbox.len()
     }
-
-    /// Whether any message waits or is under way.
-    #[must_use]
-    pub fn has_messages(&self) -> bool {
-        !self.outbox.is_empty()
-    }
-
-    /// Gives up every message that waits or is under way, and returns their ids, those queued first
-    /// first. No event tells of them any more: for an owner that is about to forget the link. Some
-    /// may have arrived already.
-    pub fn abandon(&mut self) -> Vec<MessageId> {
-        self.outbox.drain()
-    }
-
-    /// Whether there is nothing to keep: no session, no handshake, no message, no connection, and
-    /// nothing that the peer has yet to be told.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        !self.connected
-            && self.sessions.is_empty()
-            && self.outbox.is_empty()
-            && self.opening.phase().is_none()
-            && self.opening.unconfirmed.is_none()
-            && self.in_flight.is_empty()
-            && self.held.is_empty()
-            && self.owed.is_empty()
-    }
 }
 
 #[cfg(test)]
