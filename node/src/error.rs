@@ -40,6 +40,20 @@ pub enum NodeError {
         /// The name.
         peer: String,
     },
+    /// The registry knows nobody of that name.
+    #[error("nobody is registered as {peer:?}: {detail}")]
+    NotFound {
+        /// The name.
+        peer: String,
+        /// Who was asked.
+        detail: String,
+    },
+    /// The registry cannot be used.
+    #[error("the registry cannot be used: {detail}")]
+    Registry {
+        /// Why.
+        detail: String,
+    },
     /// The text is no multiaddress, or not one this node can dial.
     #[error("{address:?} is no address to dial: {reason}")]
     BadAddress {
@@ -119,6 +133,8 @@ impl NodeError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::UnknownPeer { .. } => "unknown_peer",
+            Self::NotFound { .. } => "not_found",
+            Self::Registry { .. } => "registry",
             Self::BadAddress { .. } => "bad_address",
             Self::Unreachable { .. } => "unreachable",
             Self::Refused { .. } => "refused",
@@ -138,6 +154,13 @@ impl NodeError {
         match self {
             Self::UnknownPeer { .. } => {
                 "see `peer peers`, or connect first: `peer connect <multiaddr>`"
+            }
+            Self::NotFound { .. } => {
+                "check the name; `peer dht` shows whether this node reaches the registry, and \
+                 `peer connect <multiaddr>` does without it"
+            }
+            Self::Registry { .. } => {
+                "see `peer dht`; `dht = \"auto\"` in the configuration turns it on"
             }
             Self::BadAddress { .. } => {
                 "write it like /ip4/192.0.2.7/tcp/4711/p2p/<peer id>; the peer's `peer status` prints its own"
@@ -160,12 +183,22 @@ impl NodeError {
         }
     }
 
+    /// The protocol's code, where it has one.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::NotFound { .. } | Self::Registry { .. } => Some(ErrorCode::DhtError),
+            _ => None,
+        }
+    }
+
     /// The failure as plain data.
     #[must_use]
     pub fn to_failure(&self) -> Failure {
         Failure {
             kind: self.kind().to_owned(),
-            code: if let Self::Refused { code, .. } = self { Some(*code) } else { None },
+            code: self.code(),
             detail: self.to_string(),
             next: self.next_step().to_owned(),
         }
