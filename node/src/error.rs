@@ -7,6 +7,7 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::EntityIdError;
 use thiserror::Error;
 
+use crate::config::InvalidSetting;
 use crate::model::Failure;
 
 /// Why a node does not start.
@@ -23,6 +24,9 @@ pub enum StartError {
     /// Its entity id and its key do not go together.
     #[error("{0}")]
     Identity(#[from] EntityIdError),
+    /// Parts of the configuration do not go together.
+    #[error("{0}")]
+    Config(#[from] InvalidSetting),
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {

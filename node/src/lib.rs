@@ -11,6 +11,7 @@
 //!
 //! async fn start(entity: &str) -> Result<Node, Box<dyn std::error::Error>> {
 //!     let config = NodeConfig::default().with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse()?]);
+//!     let config = config.with_mdns(false).with_upnp(false); // this machine only
 //!     Ok(Node::builder().config(config).entity(entity)?.start().await?)
 //! }
 //!

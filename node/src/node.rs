@@ -41,6 +41,7 @@ impl Node {
         key: Ed25519Authenticator,
         trust: TrustFile,
     ) -> Result<Self, StartError> {
+        config.check()?;
         let seed = key.seed();
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
