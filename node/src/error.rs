@@ -9,6 +9,8 @@ use thiserror::Error;
 
 use crate::config::InvalidSetting;
 use crate::model::Failure;
+use crate::registry_file::RegistryFileError;
+use crate::store::StoreError;
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -27,6 +29,12 @@ pub enum StartError {
     /// Parts of the configuration do not go together.
     #[error("{0}")]
     Config(#[from] InvalidSetting),
+    /// What it remembers cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The registry file makes no sense.
+    #[error(transparent)]
+    RegistryFile(#[from] RegistryFileError),
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {

@@ -1,5 +1,6 @@
 //! What other programs hold of a running node: cheap to clone, safe to share.
 
+mod deferred;
 mod registry;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+mod life;
 mod registry;
 
 use base64::Engine as _;

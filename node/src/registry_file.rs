@@ -131,6 +131,10 @@ impl RegistryFile {
         Ok(Self { entries })
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The entry of an entity id, or of a fingerprint.
     pub(crate) fn find(&self, name: &str) -> Option<&Listed> {
         let fingerprint: Option<Fingerprint> = name.parse().ok();

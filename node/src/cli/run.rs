@@ -21,6 +21,7 @@ use crate::keystore::{self, KeyError};
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
+use crate::store::Store;
 use crate::trust_file::TrustFile;
 
 /// How long a start waits for the first address to listen on.
@@ -171,7 +172,8 @@ pub(super) async fn execute(
         key => key?,
     };
     let trust = TrustFile::load(&dir.trust(), config.trust_policy())?;
-    let node = Node::start(config, key, trust).await?;
+    let store = Store::open(&dir.store())?;
+    let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
     let server = match Server::start(&dir.socket(), handle.clone()).await {
         Ok(server) => server,

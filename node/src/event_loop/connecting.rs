@@ -152,7 +152,7 @@ impl EventLoop {
         let due: Vec<PeerId> = self
             .directory
             .iter()
-            .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
+            .filter(|(_, peer)| peer.has_address())
             .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
             .map(|(id, _)| *id)
             .collect();
@@ -167,12 +167,26 @@ impl EventLoop {
             return;
         }
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if peer.addresses.is_empty() && peer.hearsay.is_empty() {
+        if !peer.has_address() {
             peer.last_error = Some("no address is known".to_owned());
+            self.find_addresses(id);
             return;
         }
         peer.redial.hurry();
         let now = self.clock.now().instant;
+        if peer.redial.is_due(false, now) {
+            self.dial_known(id);
+        }
+    }
+
+    /// The registry has told where a peer is now.
+    pub(super) fn dial_listed(&mut self, id: PeerId) {
+        let now = self.clock.now().instant;
+        let Some(peer) = self.directory.get_mut(&id) else { return };
+        if peer.is_connected() || !peer.has_address() {
+            return;
+        }
+        peer.redial.hurry();
         if peer.redial.is_due(false, now) {
             self.dial_known(id);
         }
@@ -196,7 +210,10 @@ impl EventLoop {
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
             if !peer.is_connected() {
-                self.not_alive(id, reason);
+                // It may have moved; whoever waits for it learns of that before giving up.
+                if !self.find_addresses(id) {
+                    self.not_alive(id, reason);
+                }
             }
         }
     }

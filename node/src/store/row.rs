@@ -12,11 +12,9 @@ pub(crate) struct Entry {
     /// Who brought it: a peer id; none for this node's own.
     #[serde(with = "serde_bytes")]
     pub(crate) source: Option<Vec<u8>>,
-    /// The record's exact bytes, or a provider's peer id.
+    /// The entry's bytes.
     #[serde(with = "serde_bytes")]
     pub(crate) value: Vec<u8>,
-    /// A provider's addresses, as bytes; none for records.
-    pub(crate) addresses: Vec<serde_bytes::ByteBuf>,
     /// When it leaves the store, in ms since the Unix epoch.
     pub(crate) expires: u64,
 }

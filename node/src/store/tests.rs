@@ -10,7 +10,6 @@ fn entry(n: u8) -> Entry {
     Entry {
         source: (n > 1).then(|| vec![n; 38]),
         value: vec![n; 300],
-        addresses: vec![serde_bytes::ByteBuf::from(vec![n; 8])],
         expires: u64::from(n) * 1000,
     }
 }

@@ -56,6 +56,11 @@ impl Writer {
         Self { jobs }
     }
 
+    /// Whether the thread keeps up.
+    pub(crate) fn has_room(&self) -> bool {
+        self.jobs.capacity() > 0
+    }
+
     /// Writes `changes` all together or not at all. Never waits; `None` if the thread is so far
     /// behind that its queue is full.
     pub(crate) fn write(&self, changes: Vec<Change>) -> Option<Written> {
