@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use registry::{
-    Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source,
+    Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
 
 /// The content of a message: text where it is text, base64 where it is not.

@@ -120,8 +120,11 @@ impl RegistryFile {
         })?;
         let mut entries: Vec<Listed> = Vec::with_capacity(raw.entity.len());
         for raw in raw.entity {
-            let entity = raw.id.clone();
-            let fail = |reason| RegistryFileError::Entry { path: path.to_owned(), entity, reason };
+            let id = raw.id.clone();
+            let fail = |reason| {
+                let (path, entity) = (path.to_owned(), id.clone());
+                RegistryFileError::Entry { path, entity, reason }
+            };
             let listed = raw.check().map_err(&fail)?;
             if entries.iter().any(|known| known.entity == listed.entity) {
                 return Err(fail("it stands there twice".to_owned()));

@@ -5,13 +5,13 @@ use super::exit::Exit;
 use super::output::Output;
 use super::text::{pairs, table, time};
 use crate::api::Client;
-use crate::model::{Bucket, DhtStatus};
+use crate::model::{Bucket, DhtStatus, TablePeer};
 
 /// Show how this node takes part in the distributed registry
 ///
 /// A server answers others and keeps records for them; a client, such as a node behind NAT, only
-/// asks. SHARED is the number of leading bits that a peer's place has in common with this node's: the
-/// more, the nearer.
+/// asks. A bucket holds up to 20 peers whose distance from this node is below two to the power shown:
+/// the smaller, the nearer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// List every peer of the routing table
@@ -32,21 +32,30 @@ pub(super) async fn execute(
 fn describe(status: &DhtStatus, all: bool) -> String {
     let mut lines = vec![("mode", format!("{} ({})", status.mode, status.reason))];
     if status.mode != "off" {
-        let count = status.buckets.len();
+        let (peers, buckets) = (status.peers.len(), status.buckets.len());
+        let DhtStatus { running, waiting, done, timed_out, .. } = status;
         lines.extend([
-            ("table", format!("{} peers in {count} buckets", status.peers)),
+            ("table", format!("{peers} peers in {buckets} buckets")),
             ("records", format!("{} kept for others, {} own", status.records, status.own_records)),
-            ("providers", format!("{} entries kept for others", status.providers)),
-            ("queries", format!("{} under way, {} done", status.queries, status.queries_done)),
+            ("providers", format!("{} entries", status.providers)),
+            (
+                "queries",
+                format!("{running} running, {waiting} waiting, {done} done, {timed_out} out of time"),
+            ),
             ("refused", refused(status)),
             ("registered", registration(status)),
         ]);
     }
     let mut text = pairs(&lines);
-    if !status.buckets.is_empty() {
-        let rows = status.buckets.iter().flat_map(|bucket| rows(bucket, all)).collect();
+    if all && !status.peers.is_empty() {
+        let row = |peer: &TablePeer| vec![peer.peer_id.clone(), peer.addresses.join(", ")];
         text.push('\n');
-        text.push_str(&table(&["SHARED", "PEERS"], rows));
+        text.push_str(&table(&["PEER", "ADDRESSES"], status.peers.iter().map(row).collect()));
+        text.push('\n');
+    } else if !status.buckets.is_empty() {
+        let row = |it: &Bucket| vec![format!("2^{}", it.distance_bits), it.peers.to_string()];
+        text.push('\n');
+        text.push_str(&table(&["BUCKET", "PEERS"], status.buckets.iter().map(row).collect()));
         text.push('\n');
     }
     text
@@ -66,17 +75,6 @@ fn registration(status: &DhtStatus) -> String {
         Some(last) if last.stored == 0 => {
             format!("{}, but no other node took it; it is tried again", time(last.at))
         }
-        Some(last) => {
-            format!("{}, under {} of {} keys", time(last.at), last.stored, last.keys)
-        }
-    }
-}
-
-fn rows(bucket: &Bucket, all: bool) -> Vec<Vec<String>> {
-    let bits = bucket.shared_bits.to_string();
-    if all {
-        bucket.peers.iter().map(|peer| vec![bits.clone(), peer.clone()]).collect()
-    } else {
-        vec![vec![bits, bucket.peers.len().to_string()]]
+        Some(last) => format!("{}, under {} of {} keys", time(last.at), last.stored, last.keys),
     }
 }

@@ -172,7 +172,7 @@ pub(super) async fn execute(
         key => key?,
     };
     let trust = TrustFile::load(&dir.trust(), config.trust_policy())?;
-    let store = Store::open(&dir.store())?;
+    let store = Store::open(&dir.store()).map_err(StartError::from)?;
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
     let server = match Server::start(&dir.socket(), handle.clone()).await {
@@ -275,6 +275,8 @@ impl From<StartError> for CliError {
             }
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
             StartError::Config(_) => ("config", "correct the configuration"),
+            StartError::RegistryFile(error) => ("registry_file", error.next_step()),
+            StartError::Store(error) => return Self::new("store", error.to_string(), error.next_step()),
             _ => ("start", "see the reason, and start it again with -v for more"),
         };
         Self::new(kind, error.to_string(), next)

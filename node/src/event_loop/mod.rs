@@ -5,6 +5,7 @@
 //! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
 //! so that a busy network does not lock the operator out.
 
+mod announce;
 mod asks;
 mod bootstrap;
 mod commands;
@@ -229,7 +230,7 @@ impl EventLoop {
         });
         peer.hear(id, info.listen_addrs);
         let reached = peer.dialable();
-        if speaks(registry::PROTOCOL) {
+        if speaks(registry::PROTOCOL.as_ref()) {
             self.on_registry_peer(id, reached);
         }
         self.on_version(id, before);

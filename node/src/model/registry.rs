@@ -95,20 +95,24 @@ pub struct DhtStatus {
     pub mode: String,
     /// Why.
     pub reason: String,
-    /// Peers in the routing table.
-    pub peers: usize,
-    /// The table, nearest bucket first; empty ones are left out.
+    /// The buckets of the routing table, the nearest first; empty ones are left out.
     pub buckets: Vec<Bucket>,
+    /// The peers in them.
+    pub peers: Vec<TablePeer>,
     /// Records kept for others.
     pub records: usize,
-    /// Keys that this entity's own record stands under here.
+    /// This entity's own records, one for each key.
     pub own_records: usize,
-    /// Provider entries kept for others.
+    /// Provider entries.
     pub providers: usize,
     /// Queries under way.
-    pub queries: usize,
-    /// Queries that came to an end since the node started.
-    pub queries_done: u64,
+    pub running: usize,
+    /// Lookups and publications that wait.
+    pub waiting: usize,
+    /// Queries that came to their end since the node started.
+    pub done: u64,
+    /// Those of them that time ended.
+    pub timed_out: u64,
     /// What was refused since the node started, by reason.
     pub refused: BTreeMap<String, u64>,
     /// The last registration of this entity, if there was one.
@@ -117,12 +121,21 @@ pub struct DhtStatus {
 }
 
 /// One bucket of the routing table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
-    /// Leading bits that its peers' places share with this node's: 0 to 255.
-    pub shared_bits: u32,
-    /// Its peers, by peer id.
-    pub peers: Vec<String>,
+    /// The distances in it lie below two to this power: the fewer, the nearer.
+    pub distance_bits: u32,
+    /// How many peers it has; at most 20.
+    pub peers: usize,
+}
+
+/// A peer of the routing table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePeer {
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// Where it is.
+    pub addresses: Vec<String>,
 }
 
 /// How this entity's registration stands.

@@ -4,7 +4,6 @@
 //! What is found is remembered for a while, and one lookup serves all who wait for the same name.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use hashlink::LruCache;
@@ -109,8 +108,7 @@ impl Wanted {
             return Some(Self { key: Key::of_entity(&EntityId::derived(&key)), fingerprint });
         }
         if let Ok(fingerprint) = name.parse::<Fingerprint>() {
-            let derived = format!("{}{}", EntityId::DERIVED_PREFIX, fingerprint.short());
-            let key = Key::of_entity(&derived.parse().ok()?);
+            let key = Key::of_entity(&EntityId::of_fingerprint(&fingerprint));
             return Some(Self { key, fingerprint: Some(fingerprint) });
         }
         let entity: EntityId = name.parse().ok()?;

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use libp2p::{Multiaddr, PeerId};
 use peer_behaviours::registry;
+pub(super) use peer_behaviours::registry::PROTOCOL;
 use peer_protocol::time::Instant;
 
 use self::finding::Finding;
@@ -96,6 +97,10 @@ impl EventLoop {
     }
 
     pub(super) fn tick_registry(&mut self, now: Instant) {
+        let (mode, _) = self.dht_mode();
+        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
+            registry.set_mode(mode);
+        }
         self.tick_finding(now);
         self.tick_searches(now);
         self.tick_publishing(now);

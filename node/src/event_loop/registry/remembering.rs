@@ -103,7 +103,7 @@ impl EventLoop {
     }
 
     fn take_good_peers(&mut self) {
-        let routing: BTreeSet<PeerId> = match self.swarm.behaviour().registry.as_ref() {
+        let routing: BTreeSet<PeerId> = match self.swarm.behaviour_mut().registry.as_mut() {
             Some(registry) => registry.neighbours().into_iter().map(|(id, _)| id).collect(),
             None => BTreeSet::new(),
         };
@@ -158,7 +158,6 @@ impl EventLoop {
                 }
             }
         }
-        self.remember_peers(&peers);
         self.registry.remembering.peers = peers;
     }
 }

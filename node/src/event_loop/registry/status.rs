@@ -1,12 +1,15 @@
 //! What is told of the registry.
 
-use peer_behaviours::registry::Mode;
+use std::collections::BTreeMap;
+
+use libp2p::{Multiaddr, PeerId};
+use peer_behaviours::registry::{self, Mode};
 use peer_behaviours::secure;
 use peer_protocol::identity::{Fingerprint, TrustView as _};
 use peer_protocol::registry::Record;
 
 use crate::event_loop::EventLoop;
-use crate::model::{Bucket, DhtStatus, Listing, Registration, Source};
+use crate::model::{Bucket, DhtStatus, Listing, Registration, Source, TablePeer};
 use crate::registry_file::Listed;
 
 impl EventLoop {
@@ -59,38 +62,41 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn dht_status(&self) -> DhtStatus {
-        let Some(registry) = self.swarm.behaviour().registry.as_ref() else {
-            let (mode, reason) = ("off".to_owned(), "`dht = \"off\"`".to_owned());
-            return DhtStatus { mode, reason, ..DhtStatus::default() };
+    pub(super) fn dht_status(&mut self) -> DhtStatus {
+        let reason = self.dht_mode().1.to_owned();
+        let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else {
+            return DhtStatus { mode: "off".to_owned(), reason, ..DhtStatus::default() };
         };
         let table = registry.table();
         let mode = match table.mode {
             Mode::Client => "client",
             Mode::Server => "server",
         };
+        let mut refused = BTreeMap::new();
+        for (reason, count) in table.refused_records.iter().chain(table.refused_providers.iter()) {
+            *refused.entry(reason.as_str().to_owned()).or_default() += count;
+        }
+        let bucket = |bucket: &registry::Bucket| Bucket {
+            distance_bits: bucket.distance_bits,
+            peers: bucket.peers,
+        };
+        let peer = |(id, addresses): (PeerId, Vec<Multiaddr>)| TablePeer {
+            peer_id: id.to_string(),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        };
         DhtStatus {
             mode: mode.to_owned(),
-            reason: self.dht_reason().to_owned(),
-            peers: table.peers(),
-            buckets: table
-                .buckets
-                .iter()
-                .map(|bucket| Bucket {
-                    shared_bits: bucket.shared_bits,
-                    peers: bucket.peers.iter().map(ToString::to_string).collect(),
-                })
-                .collect(),
-            records: table.records,
+            reason,
+            buckets: table.buckets.iter().map(bucket).collect(),
+            peers: registry.neighbours().into_iter().map(peer).collect(),
+            records: table.foreign_records,
             own_records: table.own_records,
             providers: table.providers,
-            queries: table.queries,
-            queries_done: table.queries_done,
-            refused: table
-                .refusals
-                .iter()
-                .map(|(reason, count)| (reason.to_string(), count))
-                .collect(),
+            running: table.running,
+            waiting: table.waiting,
+            done: table.done,
+            timed_out: table.timed_out,
+            refused,
             registration: self.registry.publisher.outcome().map(|outcome| Registration {
                 at: outcome.at,
                 keys: outcome.keys,
