@@ -57,7 +57,7 @@ async fn registered(node: &Handle) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, registered).await.expect("it is registered");
+    tokio::time::timeout(LIMIT, registered).await.unwrap();
 }
 
 async fn lookup(node: &Node, name: &str) -> Result<Found, NodeError> {

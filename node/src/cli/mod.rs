@@ -15,6 +15,7 @@ mod listing;
 mod lookup;
 mod output;
 mod peers;
+mod ping;
 mod register;
 mod report;
 mod restart;
@@ -100,6 +101,7 @@ enum Command {
     Lookup(lookup::Args),
     Discover(discover::Args),
     Dht(dht::Args),
+    Ping(ping::Args),
 }
 
 /// A peer, and how long to wait for it.
@@ -203,6 +205,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
+        Command::Ping(args) => ping::execute(args, &client, output).await,
     }
 }
 

@@ -16,6 +16,7 @@ mod links;
 mod listen;
 mod outgoing;
 mod parked;
+mod path;
 pub(crate) mod redial;
 mod registry;
 mod shutdown;
