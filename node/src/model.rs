@@ -2,6 +2,7 @@
 //! and the command line.
 
 mod life;
+mod netcheck;
 mod path;
 mod registry;
 
@@ -13,6 +14,9 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use netcheck::{
+    BootstrapStatus, ClockStatus, ExternalAddress, Nat, Netcheck, PathCounts, Reachable,
+};
 pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,

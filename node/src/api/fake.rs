@@ -15,7 +15,7 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Path, PathKind, PeerStatus,
+    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path, PathKind, PeerStatus,
     Reported, SessionStatus, Status, TrustLine, Woken,
 };
 
@@ -157,6 +157,10 @@ impl Fake {
             Command::Revoke(who, reply) => {
                 let _ = reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)]));
             }
+            Command::Netcheck(reply) => {
+                let net = Netcheck { dht_peers: 3, ..Netcheck::default() };
+                let _ = reply.send(net);
+            }
             Command::Registry(command) => registry::obey(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
@@ -203,7 +207,7 @@ fn line(level: TrustLevel) -> TrustLine {
     }
 }
 
-fn status() -> Status {
+pub(crate) fn status() -> Status {
     Status {
         entity: entity("entity_a"),
         fingerprint: fingerprint(),

@@ -5,6 +5,7 @@ mod connect;
 mod content;
 mod dht;
 mod discover;
+mod doctor;
 mod error;
 mod exec;
 mod exit;
@@ -13,6 +14,7 @@ mod init;
 mod listen;
 mod listing;
 mod lookup;
+mod netcheck;
 mod output;
 mod peers;
 mod ping;
@@ -102,6 +104,8 @@ enum Command {
     Discover(discover::Args),
     Dht(dht::Args),
     Ping(ping::Args),
+    Netcheck(netcheck::Args),
+    Doctor(doctor::Args),
 }
 
 /// A peer, and how long to wait for it.
@@ -206,6 +210,8 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
+        Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
+        Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
     }
 }
 

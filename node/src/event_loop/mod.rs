@@ -14,6 +14,7 @@ mod incoming;
 mod legacy;
 mod links;
 mod listen;
+mod netcheck;
 mod outgoing;
 mod parked;
 mod path;
