@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod attacks;
 mod entities;
+mod hostile;
+mod lives;
 mod lookups;
 mod net;
+mod providers;

@@ -134,30 +134,29 @@ impl Net {
 
 /// Refreshes all tables until nothing runs.
 pub(crate) async fn settle(nodes: &[Node]) {
-    for _ in 0..2 {
-        for node in nodes {
-            node.call(|registry| registry.bootstrap()).await;
+    for node in nodes {
+        node.call(Behaviour::bootstrap).await;
+    }
+    let mut last = (0, 0);
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = done(nodes).await;
+        if now == last && now.0 > 0 {
+            return;
         }
-        let before = done(nodes).await;
-        let mut last = before;
-        loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let now = done(nodes).await;
-            if now == last && now > before {
-                break;
-            }
-            last = now;
-        }
+        last = now;
     }
 }
 
-async fn done(nodes: &[Node]) -> u64 {
-    let mut sum = 0;
+/// Queries that are over, and peers known.
+async fn done(nodes: &[Node]) -> (u64, usize) {
+    let (mut queries, mut peers) = (0, 0);
     for node in nodes {
         let table = node.call(Behaviour::table).await;
-        sum += table.done + table.timed_out;
+        queries += table.done + table.timed_out;
+        peers += table.peers;
     }
-    sum
+    (queries, peers)
 }
 
 impl Node {
