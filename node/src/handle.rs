@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
-    Answer, Content, Incoming, Life, Netcheck, PeerStatus, Reported, RestartAttempt, Restarted, Status,
-    TrustLine, Woken,
+    Answer, Content, Incoming, Life, Netcheck, PeerStatus, Reported, RestartAttempt, Restarted,
+    Status, TrustLine, Woken,
 };
 
 pub(crate) use registry::Registry;

@@ -21,7 +21,8 @@ use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, Failure, Incoming, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
+    Answer, Failure, Incoming, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine,
+    Woken,
 };
 use crate::paths::DataDir;
 

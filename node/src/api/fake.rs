@@ -15,8 +15,8 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path, PathKind, PeerStatus,
-    Reported, SessionStatus, Status, TrustLine, Woken,
+    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path,
+    PathKind, PeerStatus, Reported, SessionStatus, Status, TrustLine, Woken,
 };
 
 pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";

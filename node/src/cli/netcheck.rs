@@ -46,9 +46,8 @@ fn describe(it: &Netcheck) -> String {
     list(&mut text, "listens on", it.listen.iter().cloned());
     list(&mut text, "seen by others at", it.observed.iter().cloned());
     let external = it.external.iter();
-    let external = external.map(|known| {
-        format!("{} ({}, since {})", known.address, known.source, span(known.age_ms))
-    });
+    let external = external
+        .map(|known| format!("{} ({}, since {})", known.address, known.source, span(known.age_ms)));
     list(&mut text, "reached at", external);
     list(&mut text, "has a place at the relays", it.relays.iter().cloned());
     list(&mut text, "tells the registry", it.announced.iter().cloned());

@@ -67,7 +67,8 @@ pub(super) async fn execute(
     output: &mut Output,
 ) -> Result<Exit, CliError> {
     if args.interval < SHORTEST {
-        let detail = format!("an interval of {} ms: expected at least 100", args.interval.as_millis());
+        let detail =
+            format!("an interval of {} ms: expected at least 100", args.interval.as_millis());
         return Err(CliError::new("invalid", detail, "correct it and try again"));
     }
     let ask = api::Alive { timeout_ms: args.timeout.millis(), peer: args.peer.clone() };
@@ -90,7 +91,11 @@ pub(super) async fn execute(
 
 impl From<Life> for Ping {
     fn from(life: Life) -> Self {
-        Self { round_trip_us: life.round_trip_us.filter(|_| life.alive), path: life.path, error: life.error }
+        Self {
+            round_trip_us: life.round_trip_us.filter(|_| life.alive),
+            path: life.path,
+            error: life.error,
+        }
     }
 }
 

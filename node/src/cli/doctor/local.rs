@@ -62,7 +62,8 @@ pub(super) fn version(status: &Status) -> Finding {
     if status.version == own {
         Finding::ok("node", format!("runs, version {own}"))
     } else {
-        let detail = format!("runs version {}, and this command is of version {own}", status.version);
+        let detail =
+            format!("runs version {}, and this command is of version {own}", status.version);
         Finding::warning("node", detail, "restart the node, so that it runs the new version")
     }
 }

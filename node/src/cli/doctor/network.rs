@@ -31,7 +31,8 @@ pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
 
 fn listening(net: &Netcheck) -> Finding {
     if net.listen.is_empty() {
-        let fix = "give it an address: `peer run --listen <multiaddr>`; without one it can only dial";
+        let fix =
+            "give it an address: `peer run --listen <multiaddr>`; without one it can only dial";
         return Finding::warning("listening", "it listens nowhere", fix);
     }
     Finding::ok("listening", format!("on {} addresses", net.listen.len()))
@@ -158,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_drifts_is_a_warning_before_it_is_an_error() {
-        for (ahead, grade) in [(9_999, Grade::Ok), (-10_000, Grade::Warning), (60_000, Grade::Wrong)] {
+        for (ahead, grade) in
+            [(9_999, Grade::Ok), (-10_000, Grade::Warning), (60_000, Grade::Wrong)]
+        {
             let clock_status = ClockStatus { peers: 2, median_ahead_ms: ahead };
             let net = Netcheck { clock: clock_status, ..Netcheck::default() };
             assert_eq!(clock(&net).grade, grade);

@@ -43,7 +43,8 @@ async fn a_search_lists_whom_it_found_and_says_whether_there_may_be_more() {
     let rig = Rig::start().await;
     let ended = rig.peer(&["discover", "ocr,translate"]).await;
     assert_eq!(ended.exit, Exit::Ok);
-    for part in ["entity_b", "entity_c", "and 1 more", "2 found in 55 ms", "1 entries were dropped"] {
+    for part in ["entity_b", "entity_c", "and 1 more", "2 found in 55 ms", "1 entries were dropped"]
+    {
         assert!(ended.out.contains(part), "{part:?} in {}", ended.out);
     }
     assert!(!ended.out.contains("there may be more"));
