@@ -77,6 +77,11 @@ impl Behaviour {
         }
     }
 
+    /// No peer can be reached over hops any more.
+    pub fn clear_hops(&mut self) {
+        self.peers.values_mut().for_each(|state| state.set_hops(false));
+    }
+
     /// Whether `peer` counts as reachable over hops.
     #[must_use]
     pub fn has_hops(&self, peer: &PeerId) -> bool {

@@ -175,6 +175,10 @@ impl Peers {
         self.map.values()
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.map.values_mut()
+    }
+
     /// Adds a peer; there must be room.
     pub(super) fn insert(&mut self, id: PeerId, peer: Peer) -> &mut Peer {
         self.map.entry(id).or_insert(peer)

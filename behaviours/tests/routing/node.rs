@@ -71,9 +71,9 @@ enum Do {
 /// What a node saw.
 #[derive(Debug)]
 pub(crate) enum Saw {
-    Connected(PeerId),
+    Connected,
     Disconnected(PeerId),
-    Link(PeerId, Event),
+    Link(Event),
     Misled,
 }
 
@@ -123,10 +123,9 @@ impl Node {
                         Some(order) => obey(&mut swarm, order, clock.as_ref()),
                     },
                     event = swarm.select_next_some() => {
-                        for saw in handle(&mut swarm, &mut shuttle, event) {
-                            if tell.send(saw).is_err() {
-                                return;
-                            }
+                        let saw = handle(&mut swarm, &mut shuttle, event);
+                        if saw.is_some_and(|saw| tell.send(saw).is_err()) {
+                            return;
                         }
                     }
                 }
@@ -138,7 +137,7 @@ impl Node {
     /// Connects to whoever listens there; returns once there is a connection.
     pub(crate) async fn connect(&mut self, address: &Multiaddr) {
         self.order(Do::Dial(address.clone()));
-        self.until(|saw| matches!(saw, Saw::Connected(_)).then_some(())).await;
+        self.until(|saw| matches!(saw, Saw::Connected).then_some(())).await;
     }
 
     pub(crate) async fn disconnect(&mut self, peer: PeerId) {
@@ -189,8 +188,8 @@ impl Node {
     /// Waits for the receipt of a message.
     pub(crate) async fn receipt(&mut self, message: MessageId) {
         self.until(|saw| match saw {
-            Saw::Link(_, Event::Receipt { id, .. }) if *id == message => Some(()),
-            Saw::Link(_, Event::Failed { id, why }) if *id == message => panic!("{why}"),
+            Saw::Link(Event::Receipt { id, .. }) if *id == message => Some(()),
+            Saw::Link(Event::Failed { id, why }) if *id == message => panic!("{why}"),
             _ => None,
         })
         .await;
@@ -208,7 +207,7 @@ impl Node {
 
 /// Counts how often `message` was handed over.
 pub(crate) fn deliveries(saw: &[Saw], message: MessageId) -> usize {
-    let handed = |saw: &&Saw| matches!(saw, Saw::Link(_, Event::Message(it)) if it.id == message);
+    let handed = |saw: &&Saw| matches!(saw, Saw::Link(Event::Message(it)) if it.id == message);
     saw.iter().filter(handed).count()
 }
 
@@ -253,13 +252,13 @@ fn handle(
                     Event::Unresponsive => routing.penalise(&peer),
                     _ => {}
                 }
-                Some(Saw::Link(peer, event))
+                Some(Saw::Link(event))
             }
             EventKind::Unsupported => None,
         },
         SwarmEvent::ConnectionEstablished { peer_id, .. } => {
             secure.set_hops(&peer_id, false);
-            Some(Saw::Connected(peer_id))
+            Some(Saw::Connected)
         }
         SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
             Some(Saw::Disconnected(peer_id))

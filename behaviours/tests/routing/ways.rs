@@ -12,13 +12,12 @@ async fn six_in_a_line_talk_end_to_end_in_both_directions() {
     let (first, last) = (nodes[0].id, nodes[5].id);
     let there = nodes[0].send(last, "to the other end");
     nodes[0].receipt(there).await;
+    assert_eq!(deliveries(&nodes[5].rest(), there), 1);
     let back = nodes[5].send(first, "and back");
     nodes[5].receipt(back).await;
     assert_eq!(nodes[0].hops_to(last).await, Some(5));
     assert_eq!(nodes[5].hops_to(first).await, Some(5));
-    let (at_first, at_last) = (nodes[0].rest(), nodes[5].rest());
-    assert_eq!(deliveries(&at_first, back), 1);
-    assert_eq!(deliveries(&at_last, there) + 1, 1 + deliveries(&at_last, there));
+    assert_eq!(deliveries(&nodes[0].rest(), back), 1);
     for carrier in &nodes[1..5] {
         // Three exchanges of the handshake, and a message each way.
         assert!(carrier.stats().await.carried >= 5);
@@ -88,12 +87,12 @@ async fn a_change_of_ways_loses_neither_the_session_nor_a_message() {
         while !open.is_empty() {
             let id = nodes[0]
                 .until(|saw| match saw {
-                    Saw::Link(_, Event::Receipt { id, .. }) => Some(*id),
-                    Saw::Link(_, Event::SessionReady(_)) => {
+                    Saw::Link(Event::Receipt { id, .. }) => Some(*id),
+                    Saw::Link(Event::SessionReady(_)) => {
                         sessions += 1;
                         None
                     }
-                    Saw::Link(_, Event::Failed { why, .. }) => panic!("round {round}: {why}"),
+                    Saw::Link(Event::Failed { why, .. }) => panic!("round {round}: {why}"),
                     _ => None,
                 })
                 .await;
@@ -108,7 +107,7 @@ async fn a_change_of_ways_loses_neither_the_session_nor_a_message() {
     }
     assert!(sessions <= 1, "{sessions} sessions");
     let saw = nodes[2].rest();
-    let mut ended = saw.iter().filter(|saw| matches!(saw, Saw::Link(_, Event::SessionEnded { .. })));
+    let mut ended = saw.iter().filter(|saw| matches!(saw, Saw::Link(Event::SessionEnded { .. })));
     assert!(ended.next().is_none());
     assert!(nodes[1].stats().await.carried > 0);
 }
@@ -120,7 +119,7 @@ async fn without_a_route_a_message_waits_and_goes_once_there_is_one() {
     let waiting = nodes[0].send(stranger.id, "whenever you come");
     tokio::time::sleep(Duration::from_millis(700)).await;
     let failed = nodes[0].rest();
-    let failed = failed.iter().any(|saw| matches!(saw, Saw::Link(_, Event::Failed { .. })));
+    let failed = failed.iter().any(|saw| matches!(saw, Saw::Link(Event::Failed { .. })));
     assert!(!failed, "it has time");
     nodes[1].connect(&stranger.address).await;
     nodes[0].receipt(waiting).await;
@@ -130,7 +129,7 @@ async fn without_a_route_a_message_waits_and_goes_once_there_is_one() {
     let hopeless = nodes[0].send_for(nobody, "nobody is there", Duration::from_millis(600));
     nodes[0]
         .until(|saw| match saw {
-            Saw::Link(_, Event::Failed { id, .. }) if *id == hopeless => Some(()),
+            Saw::Link(Event::Failed { id, .. }) if *id == hopeless => Some(()),
             _ => None,
         })
         .await;
@@ -151,7 +150,7 @@ async fn carrying_can_be_switched_off_without_cutting_oneself_off() {
     a.receipt(id).await;
     let refused = a.send_for(far.id, "only c could carry this", Duration::from_millis(600));
     a.until(|saw| match saw {
-        Saw::Link(_, Event::Failed { id, .. }) if *id == refused => Some(()),
+        Saw::Link(Event::Failed { id, .. }) if *id == refused => Some(()),
         _ => None,
     })
     .await;

@@ -85,6 +85,7 @@ impl EventLoop {
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
         let (peer_id, at) = (id.to_string(), address.to_string());
         self.events.tell(NodeEvent::Connected { peer_id, address: at });
+        self.leave_hops(&id);
         if let Some(peer) = self.directory.entry(id) {
             peer.connections.insert(connection, address.clone());
             peer.connected_at = Some(now);
@@ -124,6 +125,7 @@ impl EventLoop {
                 self.events.tell(NodeEvent::Disconnected { peer_id: id.to_string() });
             }
         }
+        self.lost_neighbour();
     }
 
     pub(super) fn on_dial_failed(
@@ -153,7 +155,9 @@ impl EventLoop {
             .directory
             .iter()
             .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
-            .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
+            .filter(|(id, peer)| {
+                peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now)
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in due {
@@ -169,6 +173,7 @@ impl EventLoop {
         let Some(peer) = self.directory.get_mut(&id) else { return };
         if peer.addresses.is_empty() && peer.hearsay.is_empty() {
             peer.last_error = Some("no address is known".to_owned());
+            self.try_hops(id);
             return;
         }
         peer.redial.hurry();
@@ -195,7 +200,7 @@ impl EventLoop {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
-            if !peer.is_connected() {
+            if !peer.is_connected() && !self.try_hops(id) {
                 self.not_alive(id, reason);
             }
         }
