@@ -55,7 +55,10 @@ pub(crate) fn build(
                 legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
             });
             // The setting "carry" belongs here.
-            let hops = peer_protocol::routing::Config::default();
+            let hops = peer_protocol::routing::Config {
+                carry: config.carry(),
+                ..peer_protocol::routing::Config::default()
+            };
             let own = *link.handshake.identity.public_key();
             Behaviour {
                 routing: routing::Behaviour::new(own, hops, Arc::clone(&clock)),
