@@ -152,7 +152,7 @@ impl Behaviour {
 
     /// Answers a packet for this node.
     pub fn answer(&mut self, arrival: ArrivalId, envelope: Vec<u8>) {
-        self.router.answer(arrival, Bytes::from(envelope), self.clock.now());
+        self.router.answer(arrival, &Bytes::from(envelope), self.clock.now());
         self.wake();
     }
 
@@ -273,7 +273,7 @@ impl Behaviour {
                     // A request to a stranger would make the inner behaviour dial by itself.
                     match peer.filter(|peer| self.inner.is_connected(peer)) {
                         Some(peer) => {
-                            let request = self.inner.send_request(peer, Request::Outgoing(packet));
+                            let request = self.inner.send_request(peer, Request::Outgoing(*packet));
                             self.tries.insert(request, id);
                         }
                         None => self.router.handle_failure(id, self.clock.now()),

@@ -215,8 +215,8 @@ impl Router {
     }
 
     /// Answers a packet for this node.
-    pub fn answer(&mut self, arrival: ArrivalId, envelope: Bytes, now: Now) {
-        for exchange in self.arrivals.answer(arrival, &envelope, now.instant) {
+    pub fn answer(&mut self, arrival: ArrivalId, envelope: &Bytes, now: Now) {
+        for exchange in self.arrivals.answer(arrival, envelope, now.instant) {
             let outcome = Outcome::Answered { hops: 1, envelope: envelope.clone() };
             self.transmits.push_back(Transmit::Outcome { exchange, outcome });
         }
@@ -413,7 +413,7 @@ impl Router {
                     neighbour.under_way += 1;
                 }
                 self.stats.tries += 1;
-                let packet = transit.packet.clone();
+                let packet = Box::new(transit.packet.clone());
                 self.transmits.push_back(Transmit::Packet { id, neighbour, packet });
             }
             None => {

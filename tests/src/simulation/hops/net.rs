@@ -359,7 +359,7 @@ impl Net {
                     let failure = Moving::Failure { at, id };
                     let number = self.next();
                     self.moving.insert((self.now.instant + REQUEST_TIMEOUT, number), failure);
-                    self.travel(at, to, id, packet);
+                    self.travel(at, to, id, *packet);
                 }
                 Transmit::Outcome { exchange, outcome } => {
                     let waiting = self.places[at].exchanges.remove(&exchange);
@@ -380,7 +380,7 @@ impl Net {
                 assert!(text.ends_with(&format!(" from {from} to {at}")), "{text} went astray");
                 assert!(self.places[at].arrived.insert(envelope), "{text} was delivered twice");
                 let answer = Bytes::from(format!("answer of {at} to {from}"));
-                self.places[at].router.answer(arrival, answer, self.now);
+                self.places[at].router.answer(arrival, &answer, self.now);
             }
             Event::Answered { packet, destination, hops, envelope } => {
                 let to = self.keys[&destination];
