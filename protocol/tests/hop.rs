@@ -151,10 +151,8 @@ fn packet(name: &str, hop_limit: u8, expiry: u64, envelope: &[u8]) -> PacketVect
 }
 
 fn answered(hops: u8, envelope: &[u8]) -> OutcomeVector {
-    let entries = vec![
-        (text("hops"), head(0, u64::from(hops))),
-        (text("outcome"), text("answered")),
-    ];
+    let entries =
+        vec![(text("hops"), head(0, u64::from(hops))), (text("outcome"), text("answered"))];
     let head = map(entries);
     OutcomeVector {
         outcome: "answered".to_owned(),
@@ -168,8 +166,7 @@ fn answered(hops: u8, envelope: &[u8]) -> OutcomeVector {
 }
 
 fn refused(reason: &str, retry_after_ms: Option<u64>) -> OutcomeVector {
-    let mut entries =
-        vec![(text("outcome"), text("refused")), (text("reason"), text(reason))];
+    let mut entries = vec![(text("outcome"), text("refused")), (text("reason"), text(reason))];
     entries.extend(retry_after_ms.map(|wait| (text("retry_after_ms"), head(0, wait))));
     let head = map(entries);
     OutcomeVector {
@@ -201,11 +198,7 @@ fn no_packets() -> Vec<RefusedVector> {
     extra.extend([text("trace"), head(7, 21)].concat());
     let mut unordered = packet_head(&id, ("a", "z"), 10, expiry);
     unordered[1..].rotate_left(7 + 9);
-    let zero_key = [
-        &good[..good.len() - 32],
-        &[0; 32],
-    ]
-    .concat();
+    let zero_key = [&good[..good.len() - 32], &[0; 32]].concat();
     [
         ("no hops left", with(packet_head(&id, ("a", "z"), 0, expiry)), "hop_limit"),
         ("eleven hops", with(packet_head(&id, ("a", "z"), 11, expiry)), "hop_limit"),
@@ -341,7 +334,11 @@ fn an_outcome_is_either_an_answer_or_a_refusal() {
         ),
         ("a refusal with an envelope", vec![refusal(), entry("reason", text("seen"))], b"x"),
         ("a refusal without a reason", vec![refusal()], b""),
-        ("rate_limited without a time", vec![refusal(), entry("reason", text("rate_limited"))], b""),
+        (
+            "rate_limited without a time",
+            vec![refusal(), entry("reason", text("rate_limited"))],
+            b"",
+        ),
         (
             "seen with a time",
             vec![refusal(), entry("reason", text("seen")), entry("retry_after_ms", head(0, 1))],

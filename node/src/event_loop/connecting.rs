@@ -155,9 +155,7 @@ impl EventLoop {
             .directory
             .iter()
             .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
-            .filter(|(id, peer)| {
-                peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now)
-            })
+            .filter(|(id, peer)| peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now))
             .map(|(id, _)| *id)
             .collect();
         for id in due {

@@ -90,11 +90,7 @@ impl Routes {
     }
 
     /// The routes to `destination`, the one proven last first.
-    pub(super) fn to(
-        &self,
-        destination: &PublicKey,
-        now: Instant,
-    ) -> impl Iterator<Item = &Route> {
+    pub(super) fn to(&self, destination: &PublicKey, now: Instant) -> impl Iterator<Item = &Route> {
         let routes = self.proven.peek(destination).into_iter().flatten();
         routes.filter(move |route| route.until > now)
     }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peer_protocol::limits::{MAX_CARRIED_TRIES, MAX_HOPS};
-use peer_protocol::routing::{
-    Config, Event, ExchangeId, Outcome, Packet, Router, Transmit, TryId,
-};
+use peer_protocol::routing::{Config, Event, ExchangeId, Outcome, Packet, Router, Transmit, TryId};
 use peer_protocol::time::{Instant, Now, Timestamp};
 
 use crate::people::identity;
@@ -22,10 +20,10 @@ pub fn hop(data: &[u8]) {
     if let Ok(outcome) = Outcome::decode(data) {
         let again = Outcome::decode(&outcome.encode());
         assert_eq!(again.as_ref(), Ok(&outcome));
-        if let Outcome::Answered { .. } = outcome {
+        if matches!(outcome, Outcome::Answered { .. }) {
             assert_eq!(outcome.encode(), data, "two encodings of one outcome");
         }
-        tell(outcome);
+        tell(&outcome);
     }
     if let Ok(packet) = Packet::decode(data) {
         assert_eq!(packet.encode(), data, "two encodings of one packet");
@@ -38,7 +36,7 @@ pub fn hop(data: &[u8]) {
 /// A router with five neighbours.
 fn router() -> Router {
     let mut router = Router::new(*identity(0).public_key(), Config::default());
-    (1..=5).for_each(|number| router.neighbour_up(*identity(number).public_key()));
+    (1..=5).for_each(|number| router.neighbour_up(*identity(number).public_key(), START));
     router
 }
 
@@ -83,7 +81,7 @@ fn bring(packet: Packet) {
     assert_eq!(router.stats().under_way, 0);
 }
 
-fn tell(outcome: Outcome) {
+fn tell(outcome: &Outcome) {
     let mut router = router();
     // Nobody asked.
     router.handle_outcome(TryId(99), outcome.clone(), START);
