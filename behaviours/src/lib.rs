@@ -3,13 +3,14 @@
 //! [`secure`] carries version 1.1 over `/peer/1.1.0`. Each peer's [`peer_protocol::link::Link`] runs
 //! in a task of its own, so that no cryptography happens in the swarm's event loop. [`legacy`] does
 //! the same for version 1.0 over `/peer/1.0.0`. [`limits`] keeps one network from taking every
-//! connection.
+//! connection. [`reachability`] finds out where the node can be reached.
 
 mod clock;
 mod keep_alive;
 pub mod legacy;
 pub mod limits;
 mod prefix;
+pub mod reachability;
 pub mod secure;
 
 pub use clock::{Clock, SystemClock};

@@ -1,4 +1,6 @@
-//! Building the swarm: TCP with Noise and Yamux, QUIC, DNS.
+//! Building the swarm: its transport, its behaviours, their limits.
+
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,43 +40,28 @@ pub(crate) fn build(
     let transport = |reason: String| StartError::Transport { reason };
     let keypair = identity::Keypair::ed25519_from_bytes(*seed)
         .map_err(|error| transport(error.to_string()))?;
-    let swarm = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|error| transport(error.to_string()))?
-        .with_quic()
-        .with_dns()
-        .map_err(|error| transport(error.to_string()))?
-        .with_behaviour(|keypair| {
-            let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
-                .with_agent_version(AGENT.to_owned())
-                .with_push_listen_addr_updates(true);
-            let legacy = config.legacy().then(|| {
-                let config = legacy_config(config, &link, room);
-                legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
-            });
-            Behaviour {
-                prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
-                limits: connection_limits::Behaviour::new(limits(config.max_connections())),
-                secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
-                legacy: legacy.into(),
-                identify: identify::Behaviour::new(identify),
-                ping: ping::Behaviour::new(ping::Config::new()),
-            }
-        })
-        .map_err(|error| transport(error.to_string()))?
-        .with_swarm_config(|swarm| {
-            swarm
-                // Each of our substreams offers one protocol, so the dialer need not wait for a
-                // confirmation: a request takes one round trip instead of two.
-                .with_substream_upgrade_protocol_override(Version::V1Lazy)
-                .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_notify_handler_buffer_size(
-                    std::num::NonZeroUsize::new(64).unwrap_or(std::num::NonZeroUsize::MIN),
-                )
-        })
-        .build();
-    Ok(swarm)
+    let own = keypair.public().to_peer_id();
+    let (connections, relay_client) = transport::build(&keypair, config.private_network())
+        .map_err(|error| transport(error.to_string()))?;
+    let legacy = config.legacy().then(|| {
+        let config = legacy_config(config, &link, room);
+        legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
+    });
+    let behaviour = Behaviour {
+        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
+        limits: connection_limits::Behaviour::new(limits(config.max_connections())),
+        secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
+        legacy: legacy.into(),
+        identify: identify::Behaviour::new(identify_config(&keypair)),
+        ping: ping::Behaviour::new(ping::Config::new()),
+    };
+    let swarm = Config::with_tokio_executor()
+        // Each of our substreams offers one protocol, so the dialer need not wait for a confirmation:
+        // a request takes one round trip instead of two.
+        .with_substream_upgrade_protocol_override(Version::V1Lazy)
+        .with_idle_connection_timeout(IDLE_TIMEOUT)
+        .with_notify_handler_buffer_size(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
+    Ok(Swarm::new(connections, behaviour, own, swarm))
 }
 
 /// Version 1.0 under the same identity, rates and bounds.
