@@ -1,6 +1,8 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+pub mod reachability;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use peer_protocol::error::ErrorCode;

@@ -237,9 +237,8 @@ impl Connections {
         let newest = to.open().map(|it| it.since).max().unwrap_or(now);
         let is_new = |it: &Connection| newest.since(it.since) < CROSSING;
         let in_use = to.open().any(|it| !is_new(it) && it.heard.is_some() && !silent(it));
-        let mut new = to.open().filter(|it| is_new(it));
-        let lone = new.next().filter(|_| new.next().is_none());
-        if in_use && lone.is_some_and(|it| it.heard.is_none()) {
+        let new: Vec<_> = to.open().filter(|it| is_new(it)).map(|it| it.heard).collect();
+        if in_use && new == [None] {
             let judged = newest + UNUSED;
             if now < judged {
                 to.queued = true;

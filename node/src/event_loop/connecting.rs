@@ -52,9 +52,8 @@ impl EventLoop {
                 .build(),
             None => DialOpts::unknown_peer_id().address(address).build(),
         };
-        let dial = opts.connection_id();
-        match self.swarm.dial(opts) {
-            Ok(()) => {
+        match self.dial(opts) {
+            Ok(dial) => {
                 if let Some(known) = peer.and_then(|id| self.directory.get_mut(&id)) {
                     known.redial.dialing();
                 }
@@ -79,6 +78,7 @@ impl EventLoop {
         connection: ConnectionId,
         at: &ConnectedPoint,
     ) {
+        self.dials.ended(connection);
         let now = self.clock.now().instant;
         let address = at.get_remote_address().clone();
         let dialed = at.is_dialer();
@@ -132,11 +132,15 @@ impl EventLoop {
         id: Option<PeerId>,
         error: &DialError,
     ) {
+        // Other behaviours dial too, to test an address or to punch a hole; that says little.
+        if !self.dials.ended(connection) {
+            return;
+        }
         let reason = explain(error);
         if let Some(id) = id {
             self.dial_failed(id, &reason);
         }
-        self.bootstrap_failed(connection, &reason);
+        self.bootstrap_failed(connection, id, &reason);
         let (failed, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
             .into_iter()
             .partition(|connecting| connecting.dial == Some(connection));
@@ -147,16 +151,21 @@ impl EventLoop {
         }
     }
 
-    /// Dials every peer whose time has come.
+    /// Dials the peers whose time has come, kept ones first, as far as there is room; the rest gets its
+    /// turn when there is.
     pub(super) fn redial(&mut self, now: Instant) {
-        let due: Vec<PeerId> = self
+        let mut due: Vec<(bool, u32, PeerId)> = self
             .directory
             .iter()
-            .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
+            .filter(|(_, peer)| !peer.is_nowhere())
             .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
-            .map(|(id, _)| *id)
+            .map(|(id, peer)| (!peer.redial.is_kept(), peer.redial.failures(), *id))
             .collect();
-        for id in due {
+        due.sort_unstable();
+        for (_, _, id) in due {
+            if !self.dials.have_room() {
+                return;
+            }
             self.dial_known(id);
         }
     }
@@ -167,29 +176,18 @@ impl EventLoop {
             return;
         }
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if peer.addresses.is_empty() && peer.hearsay.is_empty() {
+        if peer.is_nowhere() {
             peer.last_error = Some("no address is known".to_owned());
             return;
         }
         peer.redial.hurry();
         let now = self.clock.now().instant;
-        if peer.redial.is_due(false, now) {
+        if peer.redial.is_due(false, now) && self.dials.have_room() {
             self.dial_known(id);
         }
     }
 
-    fn dial_known(&mut self, id: PeerId) {
-        let Some(peer) = self.directory.get_mut(&id) else { return };
-        peer.redial.dialing();
-        let addresses = peer.dialable();
-        let opts =
-            DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::Always).build();
-        if let Err(error) = self.swarm.dial(opts) {
-            self.dial_failed(id, &explain(&error));
-        }
-    }
-
-    fn dial_failed(&mut self, id: PeerId, reason: &str) {
+    pub(super) fn dial_failed(&mut self, id: PeerId, reason: &str) {
         let (now, jitter) = (self.clock.now().instant, self.jitter());
         if let Some(peer) = self.directory.get_mut(&id) {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");

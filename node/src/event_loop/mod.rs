@@ -9,13 +9,16 @@ mod asks;
 mod bootstrap;
 mod commands;
 mod connecting;
+mod dials;
 mod incoming;
 mod legacy;
 mod links;
 mod listen;
 mod outgoing;
 mod parked;
+pub(crate) mod reachability;
 pub(crate) mod redial;
+mod remembered;
 mod shutdown;
 mod status;
 mod versions;
@@ -40,8 +43,11 @@ pub(crate) use self::legacy::LegacyAdmission;
 
 use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
+use self::dials::Dials;
 use self::legacy::ForeignIds;
 use self::parked::Parked;
+use self::reachability::Reachability;
+use self::remembered::Remembered;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
@@ -74,6 +80,11 @@ pub(crate) struct EventLoop {
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
+    /// Dials under way, and second tries that wait.
+    dials: Dials,
+    /// Good peers of earlier runs.
+    remembered: Remembered,
+    reach: Reachability,
     listeners: Vec<ListenerId>,
     /// Whether the node is shutting down: nothing new is begun.
     stopping: bool,
@@ -98,6 +109,7 @@ impl EventLoop {
     ) -> Self {
         let started = clock.now().instant;
         Self {
+            reach: Reachability::new(&config),
             config,
             identity,
             swarm,
@@ -112,6 +124,8 @@ impl EventLoop {
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
+            dials: Dials::default(),
+            remembered: Remembered::default(),
             listeners: Vec::new(),
             stopping: false,
             foreign: ForeignIds::default(),
@@ -129,6 +143,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.announce_external();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut burst = 0;
@@ -170,11 +185,17 @@ impl EventLoop {
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);
+            self.dial_again(now);
+            self.dial_remembered(now);
+            self.tick_reachability(now);
             self.open_missing_sessions(now);
         }
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        if self.watch(&event) {
+            return;
+        }
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
             SwarmEvent::Behaviour(BehaviourEvent::Legacy(event)) => self.on_legacy(event),
@@ -200,8 +221,11 @@ impl EventLoop {
                 tracing::info!(%address, "listening");
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                tracing::warn!(?addresses, ?reason, "listener closed");
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                // Those over relays come and go.
+                if self.listeners.contains(&listener_id) {
+                    tracing::warn!(?addresses, ?reason, "listener closed");
+                }
             }
             _ => {}
         }
@@ -220,7 +244,8 @@ impl EventLoop {
         } else {
             "none"
         });
-        peer.hear(id, info.listen_addrs);
+        let swarm = &self.swarm;
+        peer.hear(id, info.listen_addrs, |relay| swarm.is_connected(relay));
         self.on_version(id, before);
     }
 }
