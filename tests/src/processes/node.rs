@@ -95,6 +95,11 @@ impl Node {
         }
     }
 
+    /// The next start listens here, and nowhere else.
+    pub fn move_to(&mut self, listen: &str) {
+        self.options.listen = vec![listen.to_owned()];
+    }
+
     /// Runs a command against it.
     ///
     /// # Errors
