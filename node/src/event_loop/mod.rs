@@ -221,11 +221,11 @@ impl EventLoop {
                 tracing::info!(%address, "listening");
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
-            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
-                // Those over relays come and go.
-                if self.listeners.contains(&listener_id) {
-                    tracing::warn!(?addresses, ?reason, "listener closed");
-                }
+            // Those over relays come and go.
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason }
+                if self.listeners.contains(&listener_id) =>
+            {
+                tracing::warn!(?addresses, ?reason, "listener closed");
             }
             _ => {}
         }
