@@ -328,4 +328,34 @@ mod tests {
         }
         assert!(rig.is_empty());
     }
+
+    /// Clients of a relay are not limited as if they were its neighbours, nor together with them.
+    #[test]
+    fn those_behind_a_relay_have_a_share_of_their_own() {
+        let mut limits = rig().limits;
+        let (over, remote) = (PeerId::random(), PeerId::random());
+        let local: Multiaddr =
+            format!("/ip4/192.0.2.1/tcp/1/p2p/{over}/p2p-circuit").parse().unwrap();
+        let remote: Multiaddr = format!("/p2p/{remote}").parse().unwrap();
+        let endpoint =
+            ConnectedPoint::Listener { local_addr: local.clone(), send_back_addr: remote.clone() };
+        let mut taken = 0;
+        for number in 0..100 {
+            let id = ConnectionId::new_unchecked(number);
+            let peer = PeerId::random();
+            if limits.handle_established_inbound_connection(id, peer, &local, &remote).is_ok() {
+                taken += 1;
+                limits.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                    peer_id: peer,
+                    connection_id: id,
+                    endpoint: &endpoint,
+                    failed_addresses: &[],
+                    other_established: 0,
+                }));
+            }
+        }
+        assert_eq!(taken, 5);
+        let mut rig = Rig { limits, next: 1_000 };
+        assert!(rig.connect(&neighbour(7)).is_ok());
+    }
 }

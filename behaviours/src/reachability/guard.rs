@@ -38,20 +38,10 @@ impl<B: NetworkBehaviour> Guard<B> {
         Self { inner, allowed, most, dialing: HashSet::new(), connected: HashSet::new() }
     }
 
-    /// The guarded behaviour.
-    pub const fn inner_mut(&mut self) -> &mut B {
-        &mut self.inner
-    }
-
     /// Whether the guarded behaviour made this connection, or is making it.
     #[must_use]
     pub fn made(&self, connection: &ConnectionId) -> bool {
         self.dialing.contains(connection) || self.connected.contains(connection)
-    }
-
-    /// The connections that the guarded behaviour made and that are there.
-    pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
-        self.connected.iter().copied()
     }
 }
 
@@ -107,10 +97,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Guard<B> {
             FromSwarm::DialFailure(event) => {
                 self.dialing.remove(&event.connection_id);
             }
-            FromSwarm::ConnectionEstablished(event) => {
-                if self.dialing.remove(&event.connection_id) {
-                    self.connected.insert(event.connection_id);
-                }
+            FromSwarm::ConnectionEstablished(event)
+                if self.dialing.remove(&event.connection_id) =>
+            {
+                self.connected.insert(event.connection_id);
             }
             FromSwarm::ConnectionClosed(event) => {
                 self.connected.remove(&event.connection_id);

@@ -243,11 +243,11 @@ impl EventLoop {
                 tracing::info!(%address, "listening");
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
-            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
-                // Those over relays come and go, and when the node stops all do.
-                if self.listeners.contains(&listener_id) && !self.stopping {
-                    tracing::warn!(?addresses, ?reason, "listener closed");
-                }
+            // Those over relays come and go, and when the node stops all do.
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason }
+                if self.listeners.contains(&listener_id) && !self.stopping =>
+            {
+                tracing::warn!(?addresses, ?reason, "listener closed");
             }
             _ => {}
         }

@@ -142,10 +142,8 @@ impl ConnectionHandler for Handler {
             }) => self.requests.push(ask(protocol, info).boxed()),
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
                 protocol, ..
-            }) => {
-                if self.backs.len() < MAX_STREAMS {
-                    self.backs.push(hear_back(protocol).boxed());
-                }
+            }) if self.backs.len() < MAX_STREAMS => {
+                self.backs.push(hear_back(protocol).boxed());
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, .. }) => {
                 self.told.push_back(Told::Finished(info.nonce, Verdict::Undecided));
@@ -172,23 +170,23 @@ async fn ask(mut stream: Stream, request: Request) -> Told {
 async fn exchange(stream: &mut Stream, nonce: u64, address: &Multiaddr) -> io::Result<Verdict> {
     let refused = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let request = DialRequest { addresses: vec![address.to_vec()], nonce };
-    wire::write_envelope(stream, Message::DialRequest(request)).await?;
+    wire::write_envelope(stream, Message::Request(request)).await?;
     let mut paid = false;
     loop {
         match wire::read::<Envelope>(stream).await?.message {
             // The server makes sure that it is not used to flood others: who asks sends more.
-            Some(Message::DialDataRequest(wanted)) if !paid && wanted.bytes <= MAX_DATA => {
+            Some(Message::DataRequest(wanted)) if !paid && wanted.bytes <= MAX_DATA => {
                 paid = true;
                 let mut left = wanted.bytes;
                 while left > 0 {
                     let piece = left.min(PIECE);
                     left -= piece;
                     let data = vec![0; usize::try_from(piece).unwrap_or_default()];
-                    let data = Message::DialDataResponse(DialDataResponse { data });
+                    let data = Message::DataResponse(DialDataResponse { data });
                     wire::write_envelope(stream, data).await?;
                 }
             }
-            Some(Message::DialResponse(DialResponse { status, dial, .. })) => {
+            Some(Message::Response(DialResponse { status, dial, .. })) => {
                 // It has nothing more to say.
                 let _ = stream.close().await;
                 return Ok(match (status, dial) {

@@ -18,13 +18,13 @@ pub(super) struct Envelope {
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(super) enum Message {
     #[prost(message, tag = "1")]
-    DialRequest(DialRequest),
+    Request(DialRequest),
     #[prost(message, tag = "2")]
-    DialResponse(DialResponse),
+    Response(DialResponse),
     #[prost(message, tag = "3")]
-    DialDataRequest(DialDataRequest),
+    DataRequest(DialDataRequest),
     #[prost(message, tag = "4")]
-    DialDataResponse(DialDataResponse),
+    DataResponse(DialDataResponse),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -136,13 +136,13 @@ mod tests {
     fn messages_have_the_bytes_of_the_specification() {
         let request = DialRequest { addresses: vec![vec![4, 1, 2, 3, 4]], nonce: 0x0102 };
         let mut bytes = Vec::new();
-        block_on(write_envelope(&mut bytes, Message::DialRequest(request))).unwrap();
+        block_on(write_envelope(&mut bytes, Message::Request(request))).unwrap();
         let inner = [0x0a, 5, 4, 1, 2, 3, 4, 0x11, 2, 1, 0, 0, 0, 0, 0, 0];
         assert_eq!(bytes, [&[18, 0x0a, 16], &inner[..]].concat());
         let response = [10, 0x12, 8, 0x08, 0xc8, 1, 0x10, 1, 0x18, 0xc8, 1];
         let read: Envelope = block_on(read(&mut Cursor::new(response))).unwrap();
         let expected = DialResponse { status: 200, address: 1, dial: 200 };
-        assert_eq!(read.message, Some(Message::DialResponse(expected)));
+        assert_eq!(read.message, Some(Message::Response(expected)));
     }
 
     #[test]

@@ -56,10 +56,8 @@ impl EventLoop {
             BehaviourEvent::RelayClient(relay::client::Event::ReservationReqAccepted {
                 relay_peer_id,
                 ..
-            }) => {
-                if self.reach.relays.accepted(relay_peer_id) {
-                    tracing::info!(relay = %relay_peer_id, "reachable over a relay");
-                }
+            }) if self.reach.relays.accepted(relay_peer_id) => {
+                tracing::info!(relay = %relay_peer_id, "reachable over a relay");
             }
             // Peers that are connected already learn only so that this node is a relay now, or no more.
             BehaviourEvent::RelayServer(relay::Event::StatusChanged { .. }) => self.identify_anew(),
