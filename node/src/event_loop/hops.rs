@@ -12,6 +12,9 @@ use super::EventLoop;
 use super::versions::Version;
 use crate::events::NodeEvent;
 
+/// Most peers whose distance is remembered, so that only news is told.
+const MAX_NOTED: usize = 4096;
+
 impl EventLoop {
     /// A link has something that goes over hops.
     pub(super) fn on_hops(&mut self, peer: PeerId, hops: Hops) {
@@ -103,6 +106,9 @@ impl EventLoop {
 
     /// Tells listeners how far away `peer` is, when that is news.
     fn note_hops(&mut self, peer: PeerId, hops: u8) {
+        if self.routes.len() >= MAX_NOTED {
+            self.routes.clear();
+        }
         if self.routes.insert(peer, hops) != Some(hops) {
             tracing::info!(peer = %self.directory.name(&peer), hops, "reached over hops");
             self.events.tell(NodeEvent::Route { peer_id: peer.to_string(), hops });

@@ -108,7 +108,7 @@ pub(crate) struct EventLoop {
     stopping: bool,
     /// Between links and the packets that carry their envelopes.
     shuttle: Shuttle,
-    /// How many hops peers were away that answered over some; as many as have links.
+    /// How many hops peers were away that answered over some.
     routes: HashMap<PeerId, u8>,
     /// What version 1.0 peers call their messages.
     foreign: ForeignIds,

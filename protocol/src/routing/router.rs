@@ -461,6 +461,8 @@ impl Router {
 
     fn refused(&mut self, made: &Try, refusal: Refusal, now: Instant) {
         match refusal.reason {
+            // What a destination limits is what is for itself.
+            Reason::RateLimited if made.neighbour == made.destination => {}
             Reason::RateLimited | Reason::NotCarrying => {
                 let pause = refusal.retry_after.unwrap_or(PAUSE).min(PAUSE);
                 if let Some(neighbour) = self.neighbours.get_mut(&made.neighbour) {

@@ -146,6 +146,7 @@ fn who_carries_nothing_or_is_over_its_rate_is_left_alone_for_a_while() {
         let own = (1..=2).find(|number| key(*number) == first).unwrap();
         rig.send(own);
         assert_eq!(rig.handed().1, first);
+        rig.drain();
         rig.pass(61_000);
         rig.drain();
         let sent = (60..70).map(|to| {
@@ -154,6 +155,18 @@ fn who_carries_nothing_or_is_over_its_rate_is_left_alone_for_a_while() {
         });
         assert!(sent.collect::<Vec<_>>().contains(&first));
     }
+}
+
+#[test]
+fn what_a_destination_limits_does_not_keep_it_from_carrying() {
+    let mut rig = Rig::new(1);
+    rig.send(1);
+    let (id, _, _) = rig.handed();
+    let retry_after = Some(Duration::from_secs(60));
+    let limited = Refusal { reason: Reason::RateLimited, retry_after };
+    rig.router.handle_outcome(id, Outcome::Refused(limited), rig.now);
+    rig.send(50);
+    assert_eq!(rig.handed().1, key(1));
 }
 
 #[test]
