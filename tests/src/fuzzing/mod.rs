@@ -8,6 +8,7 @@ mod decoders;
 mod handshakes;
 mod legacy;
 mod naive_cbor;
+mod registry;
 mod requests;
 mod seeds;
 
@@ -15,6 +16,7 @@ pub use cbor::cbor;
 pub use decoders::{batch, body, envelope, trust_store};
 pub use handshakes::{handshake, handshake_body, links};
 pub use legacy::{legacy_message, legacy_value};
+pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
 
@@ -23,7 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
@@ -33,6 +35,7 @@ pub const TARGETS: [Target; 11] = [
     ("legacy_message", legacy_message),
     ("legacy_value", legacy_value),
     ("links", links),
+    ("registry", registry),
     ("request", request),
     ("trust_store", trust_store),
 ];
