@@ -11,4 +11,4 @@ mod scenario;
 mod world;
 
 pub use hostile::Vice;
-pub use scenario::{Outcome, Scenario, Tally, run};
+pub use scenario::{Network, Outcome, Scenario, Tally};

@@ -46,6 +46,7 @@ enum Command {
     Lookup(Key, oneshot::Sender<LookedUp>),
     Search(Capability, usize, oneshot::Sender<Searched>),
     Table(oneshot::Sender<TableStatus>),
+    Neighbours(oneshot::Sender<Vec<PeerId>>),
 }
 
 /// A node that runs until this is dropped.
@@ -86,9 +87,9 @@ impl Node {
 
     /// Learns of these nodes, and of the network through them.
     pub(super) async fn join(&self, known: Vec<(PeerId, Multiaddr)>) {
-        let before = self.bootstraps().await;
+        let before = self.walks().await;
         self.tell(Command::Join(known));
-        while self.bootstraps().await == before {
+        while self.walks().await == before {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -106,11 +107,16 @@ impl Node {
         self.ask(|answer| Command::Search(capability, wanted, answer)).await
     }
 
-    pub(super) async fn table(&self) -> TableStatus {
+    async fn table(&self) -> TableStatus {
         self.ask(Command::Table).await
     }
 
-    async fn bootstraps(&self) -> u64 {
+    pub(super) async fn neighbours(&self) -> Vec<PeerId> {
+        self.ask(Command::Neighbours).await
+    }
+
+    /// Walks that are over; those that refresh the table are one each.
+    pub(super) async fn walks(&self) -> u64 {
         let table = self.table().await;
         table.done + table.timed_out
     }
@@ -180,6 +186,10 @@ impl Task {
             Command::Search(capability, wanted, answer) => {
                 let id = registry.search(capability, wanted).expect("there is room");
                 self.searches.insert(id, (answer, Vec::new()));
+            }
+            Command::Neighbours(answer) => {
+                let neighbours = registry.neighbours().into_iter().map(|(peer, _)| peer);
+                let _ = answer.send(neighbours.collect());
             }
             Command::Table(answer) => drop(answer.send(registry.table())),
         }

@@ -8,7 +8,7 @@ use peer_behaviours::{Clock as _, SystemClock};
 use peer_protocol::identity::EntityId;
 use peer_protocol::registry::{Capability, Key, Resolution};
 
-use super::book::Published;
+use super::book::{Entity, Published};
 use super::node::Node;
 use super::world::World;
 use crate::people::Trust;
@@ -18,18 +18,16 @@ const AT_ONCE: usize = 8;
 /// Entities that can do the same.
 const PROVIDERS: usize = 6;
 
-/// What happens to a network.
+/// A network, and what is asked in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// Nodes in all, hostile ones included.
     pub nodes: usize,
     /// How many of a hundred nodes are hostile.
     pub hostile_percent: usize,
-    /// How many of a hundred nodes are killed and replaced while the lookups go on.
-    pub churn_percent: usize,
-    /// Lookups of entities, by name and by key in turn.
+    /// Lookups of entities in each phase, by name or by key.
     pub lookups: usize,
-    /// Searches for all that can do something.
+    /// Searches in each phase for all that can do something.
     pub searches: usize,
     /// What everything follows from.
     pub seed: u64,
@@ -78,52 +76,84 @@ impl Tally {
     }
 }
 
-/// What came of a run.
-#[derive(Debug, Clone)]
+/// What came of one phase.
+#[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Lookups of entities.
     pub entities: Tally,
     /// Searches for capabilities: right if all who have it were found, and nobody else.
     pub searches: Tally,
-    /// Peers in a routing table, on average.
-    pub peers: f64,
-    /// How long the network took to come up.
-    pub growing: Duration,
-    /// How long publishing took.
-    pub publishing: Duration,
-    /// Records that no node took.
-    pub unpublished: usize,
     /// Whatever was wrong, in words: the first few.
     pub wrongs: Vec<String>,
 }
 
-/// Runs a scenario.
-pub async fn run(scenario: &Scenario) -> Outcome {
-    let mut world = World::new(scenario.seed);
-    let hostile = scenario.nodes * scenario.hostile_percent / 100;
-    let start = Instant::now();
-    let entities = world.grow(scenario.nodes - hostile).await;
-    let publishers = &entities[..entities.len().min(60)];
-    let target = Key::of_entity(publishers[publishers.len() / 2].identity.entity());
-    if hostile > 0 {
-        world.infest(hostile, &target).await;
-    }
-    world.refresh().await;
-    let growing = start.elapsed();
-
-    let start = Instant::now();
-    let unpublished = publish(&world, publishers).await;
-    let publishing = start.elapsed();
-    let peers = mean_peers(&world).await;
-
-    let mut asking =
-        Asking { entities: Tally::default(), searches: Tally::default(), wrongs: Vec::new() };
-    asking.ask(&mut world, scenario).await;
-    let Asking { entities, searches, wrongs } = asking;
-    Outcome { entities, searches, peers, growing, publishing, unpublished, wrongs }
+/// A network that has grown and published.
+pub struct Network {
+    scenario: Scenario,
+    world: World,
+    /// Peers in an honest node's routing table, on average.
+    pub peers: f64,
+    /// How many of a hundred of them are hostile.
+    pub hostile_peers: f64,
+    /// How long it took to come up.
+    pub growing: Duration,
+    /// How long publishing took.
+    pub publishing: Duration,
+    /// Keys that no node took.
+    pub unpublished: usize,
 }
 
-async fn publish(world: &World, publishers: &[super::book::Entity]) -> usize {
+impl Network {
+    /// Grows a network; the hostile nodes come when half of the others are there.
+    pub async fn grow(scenario: Scenario) -> Self {
+        let mut world = World::new(scenario.seed);
+        let hostile = scenario.nodes * scenario.hostile_percent / 100;
+        let honest = scenario.nodes - hostile;
+        let start = Instant::now();
+        let mut entities = world.grow(honest / 2).await;
+        if hostile > 0 {
+            let target = Key::of_entity(entities[0].identity.entity());
+            world.infest(hostile, &target).await;
+        }
+        entities.extend(world.grow(honest - honest / 2).await);
+        world.settle().await;
+        let growing = start.elapsed();
+
+        let start = Instant::now();
+        let publishers = &entities[..entities.len().min(60)];
+        let unpublished = publish(&world, publishers).await;
+        let publishing = start.elapsed();
+        let (peers, hostile_peers) = peers(&world).await;
+        Self { scenario, world, peers, hostile_peers, growing, publishing, unpublished }
+    }
+
+    /// Asks; meanwhile so many of a hundred nodes are killed and replaced.
+    pub async fn ask(&mut self, churn_percent: usize) -> Outcome {
+        let questions = questions(&mut self.world, &self.scenario);
+        let (count, mut killed) = (questions.len(), 0);
+        let kills = self.scenario.nodes * churn_percent / 100;
+        let mut outcome = Outcome::default();
+        for (number, some) in questions.chunks(AT_ONCE).enumerate() {
+            let due = kills * (number * AT_ONCE) / count.max(1);
+            self.world.replace(due - killed).await;
+            killed = due;
+            let (honest, chance) = self.world.seekers();
+            let mut asked: FuturesUnordered<_> = some
+                .iter()
+                .map(|question| answer(&honest[chance.below(honest.len())], question))
+                .collect();
+            while let Some((search, wrong, asked, took)) = asked.next().await {
+                let tally = if search { &mut outcome.searches } else { &mut outcome.entities };
+                tally.count(wrong.is_none(), asked, took);
+                outcome.wrongs.extend(wrong);
+            }
+        }
+        outcome.wrongs.truncate(10);
+        outcome
+    }
+}
+
+async fn publish(world: &World, publishers: &[Entity]) -> usize {
     let now = SystemClock::new().now().timestamp;
     let mut unpublished = 0;
     let mut publishing = FuturesUnordered::new();
@@ -142,46 +172,12 @@ async fn publish(world: &World, publishers: &[super::book::Entity]) -> usize {
     unpublished
 }
 
-struct Asking {
-    entities: Tally,
-    searches: Tally,
-    wrongs: Vec<String>,
-}
-
-/// A question, and where in the list of published entities its answer is.
+/// A question, and its answer.
 #[derive(Clone)]
 enum Question {
     ByName(Published),
     ByKey(Published),
     Search(Capability, Vec<EntityId>),
-}
-
-impl Asking {
-    async fn ask(&mut self, world: &mut World, scenario: &Scenario) {
-        let questions = questions(world, scenario);
-        let (count, mut killed) = (questions.len(), 0);
-        let kills = scenario.nodes * scenario.churn_percent / 100;
-        for (number, some) in questions.chunks(AT_ONCE).enumerate() {
-            while killed < kills * (number * AT_ONCE) / count.max(1) {
-                world.replace().await;
-                killed += 1;
-            }
-            let seekers: Vec<_> = some.iter().map(|_| world.chance().below(usize::MAX)).collect();
-            let mut asked: FuturesUnordered<_> = some
-                .iter()
-                .zip(seekers)
-                .map(|(question, seeker)| {
-                    answer(&world.honest[seeker % world.honest.len()], question)
-                })
-                .collect();
-            while let Some((search, wrong, asked, took)) = asked.next().await {
-                let tally = if search { &mut self.searches } else { &mut self.entities };
-                tally.count(wrong.is_none(), asked, took);
-                self.wrongs.extend(wrong);
-            }
-            self.wrongs.truncate(10);
-        }
-    }
 }
 
 fn questions(world: &mut World, scenario: &Scenario) -> Vec<Question> {
@@ -272,12 +268,14 @@ async fn look_up(
     (wrong, looked_up.asked, looked_up.took)
 }
 
-async fn mean_peers(world: &World) -> f64 {
-    let mut peers = 0;
+async fn peers(world: &World) -> (f64, f64) {
+    let (mut peers, mut hostile) = (0, 0);
     for node in &world.honest {
-        peers += node.table().await.peers;
+        let known = node.neighbours().await;
+        peers += known.len();
+        hostile += known.iter().filter(|peer| world.is_hostile(peer)).count();
     }
-    share(peers, world.honest.len())
+    (share(peers, world.honest.len()), 100.0 * share(hostile, peers))
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -1,5 +1,7 @@
 //! The nodes of one run, and how they come and go.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use libp2p::{Multiaddr, PeerId};
@@ -14,8 +16,6 @@ use crate::simulation::Chance;
 const BOOTSTRAP: usize = 4;
 /// Nodes that join at once.
 const JOINING: usize = 32;
-/// Nodes that refresh their tables at once.
-const REFRESHING: usize = 250;
 /// Most nodes that a hostile node connects to by itself.
 const VICTIMS: usize = 60;
 
@@ -72,18 +72,38 @@ impl World {
         entities
     }
 
-    /// Lets all honest nodes refresh their tables once.
-    pub(super) async fn refresh(&self) {
-        for some in self.honest.chunks(REFRESHING) {
-            futures::future::join_all(some.iter().map(|node| node.join(Vec::new()))).await;
+    /// Waits until no node refreshes its table any more.
+    pub(super) async fn settle(&self) {
+        let mut last = 0;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut walks = 0;
+            for node in &self.honest {
+                walks += node.walks().await;
+            }
+            if walks == last {
+                return;
+            }
+            last = walks;
         }
     }
 
-    /// Kills a node that is no bootstrap node, and lets a new one join in its place.
-    pub(super) async fn replace(&mut self) {
-        let unlucky = BOOTSTRAP + self.chance.below(self.honest.len() - BOOTSTRAP);
-        drop(self.honest.swap_remove(unlucky));
-        self.grow(1).await;
+    /// Kills nodes that are no bootstrap nodes, and lets new ones join in their place.
+    pub(super) async fn replace(&mut self, count: usize) {
+        for _ in 0..count {
+            let unlucky = BOOTSTRAP + self.chance.below(self.honest.len() - BOOTSTRAP);
+            drop(self.honest.swap_remove(unlucky));
+        }
+        self.grow(count).await;
+    }
+
+    /// Who asks, and who says which of them.
+    pub(super) const fn seekers(&mut self) -> (&Vec<Node>, &mut Chance) {
+        (&self.honest, &mut self.chance)
+    }
+
+    pub(super) fn is_hostile(&self, peer: &PeerId) -> bool {
+        self.hostile.iter().any(|hostile| hostile.peer == *peer)
     }
 
     /// Adds `count` hostile nodes of all kinds; those that eclipse do so to `target`.

@@ -9,6 +9,7 @@ mod handshakes;
 mod hops;
 mod legacy;
 mod naive_cbor;
+mod registry;
 mod requests;
 mod seeds;
 
@@ -17,6 +18,7 @@ pub use decoders::{batch, body, envelope, trust_store};
 pub use handshakes::{handshake, handshake_body, links};
 pub use hops::hop;
 pub use legacy::{legacy_message, legacy_value};
+pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
 
@@ -36,6 +38,7 @@ pub const TARGETS: [Target; 12] = [
     ("legacy_message", legacy_message),
     ("legacy_value", legacy_value),
     ("links", links),
+    ("registry", registry),
     ("request", request),
     ("trust_store", trust_store),
 ];

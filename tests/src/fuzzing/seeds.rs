@@ -37,6 +37,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "legacy_message" => legacy_messages(),
         "legacy_value" => legacy_values(),
         "links" => schedules(400),
+        "registry" => super::registry::seeds(),
         "request" => handshake_steps(),
         "trust_store" => trust_stores(),
         other => panic!("there is no target {other:?}"),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use comfy_table::Table;
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
-use peer_tests::dht::{Outcome, Scenario, run};
+use peer_tests::dht::{Network, Outcome, Scenario};
 
 /// Networks that grow, publish, lose nodes and harbour hostile ones; what lookups find in them, and
 /// what that costs.
@@ -32,69 +32,75 @@ struct Args {
     only: Option<String>,
 }
 
-/// Name, hostile nodes and nodes that are replaced, of a hundred.
-const KINDS: [(&str, usize, usize); 3] =
-    [("calm", 0, 0), ("churn 30 %", 0, 30), ("hostile 20 %", 20, 0)];
-
 #[global_allocator]
 static MEMORY: &PeakMemAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+/// What happens to a network: hostile nodes of a hundred, and its phases with nodes that are
+/// replaced, of a hundred.
+const KINDS: [(usize, &[(&str, usize)]); 2] =
+    [(0, &[("calm", 0), ("churn 30 %", 30)]), (20, &[("hostile 20 %", 0)])];
+
+const HEADER: [&str; 15] = [
+    "nodes",
+    "run",
+    "entities right",
+    "requests",
+    "/ log2 n",
+    "50 %",
+    "95 %",
+    "searches right",
+    "requests",
+    "50 %",
+    "95 %",
+    "peers",
+    "hostile",
+    "KiB/node",
+    "grown in",
+];
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!(
-        "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them; memory: peak, connections included"
+        "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them;\n\
+         peers: in a routing table, and how many of them are hostile; memory: peak, with connections"
     );
     let mut table = Table::new();
-    table.set_header([
-        "nodes",
-        "run",
-        "entities right",
-        "requests",
-        "/ log2 n",
-        "50 %",
-        "95 %",
-        "searches right",
-        "requests",
-        "50 %",
-        "95 %",
-        "peers",
-        "KiB/node",
-        "grown in",
-        "published in",
-    ]);
+    table.set_header(HEADER);
     let mut fine = true;
     for &nodes in &args.nodes {
-        for (name, hostile_percent, churn_percent) in KINDS {
-            if args.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+        for (hostile_percent, phases) in KINDS {
+            let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only));
+            if !phases.iter().any(|(name, _)| wanted(name)) {
                 continue;
             }
             let (lookups, searches) = (args.lookups, args.searches);
-            let scenario =
-                Scenario { nodes, hostile_percent, churn_percent, lookups, searches, seed };
-            // One for each run: what is left of it goes with it.
+            let scenario = Scenario { nodes, hostile_percent, lookups, searches, seed };
+            // One for each network: what is left of it goes with it.
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
             else {
                 eprintln!("error: no runtime");
                 return ExitCode::FAILURE;
             };
             MEMORY.reset_peak_memory();
-            let outcome = runtime.block_on(run(&scenario));
-            let memory = MEMORY.get_peak_memory() / nodes >> 10;
-            for wrong in &outcome.wrongs {
-                eprintln!("{nodes} nodes, {name}: {wrong}");
+            let mut network = runtime.block_on(Network::grow(scenario));
+            for (name, churn_percent) in phases {
+                let outcome = runtime.block_on(network.ask(*churn_percent));
+                for wrong in &outcome.wrongs {
+                    eprintln!("{nodes} nodes, {name}: {wrong}");
+                }
+                fine &= outcome.entities.percent() >= 99.0 && outcome.searches.percent() >= 99.0;
+                let row = row(nodes, name, &outcome, &network);
+                eprintln!("{}", row.join(" | "));
+                table.add_row(row);
             }
-            fine &= outcome.entities.percent() >= 99.0 && outcome.searches.percent() >= 99.0;
-            let row = row(nodes, name, &outcome, memory);
-            eprintln!("{}", row.join(" | "));
-            table.add_row(row);
         }
     }
     println!("{table}");
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn row(nodes: usize, name: &str, outcome: &Outcome, memory: usize) -> Vec<String> {
+fn row(nodes: usize, name: &str, outcome: &Outcome, network: &Network) -> Vec<String> {
     let (entities, searches) = (&outcome.entities, &outcome.searches);
     vec![
         nodes.to_string(),
@@ -108,9 +114,9 @@ fn row(nodes: usize, name: &str, outcome: &Outcome, memory: usize) -> Vec<String
         format!("{:.0}", searches.requests()),
         format!("{:.0?}", searches.time(50)),
         format!("{:.0?}", searches.time(95)),
-        format!("{:.0}", outcome.peers),
-        memory.to_string(),
-        format!("{:.1?}", outcome.growing),
-        format!("{:.1?}", outcome.publishing),
+        format!("{:.0}", network.peers),
+        format!("{:.0} %", network.hostile_peers),
+        (MEMORY.get_peak_memory() / nodes >> 10).to_string(),
+        format!("{:.0?}", network.growing),
     ]
 }
