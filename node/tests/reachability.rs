@@ -249,3 +249,53 @@ async fn the_operators_addresses_are_announced_first() {
     assert_eq!(found.dht, "server");
     assert_eq!((found.upnp.as_str(), found.mdns), ("off", false));
 }
+
+/// Addresses where somebody accepts connections and then says nothing must not take every place for
+/// dials.
+#[tokio::test]
+async fn dials_that_nobody_waits_for_are_few_at_once() {
+    let mut silent = Vec::new();
+    for _ in 0..60 {
+        silent.push(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    let at = |listener: &tokio::net::TcpListener| -> Multiaddr {
+        format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().unwrap().port()).parse().unwrap()
+    };
+    let bootstrap = silent.iter().map(at).collect();
+    let node = start("busy", config(&[TCP]).with_bootstrap(bootstrap)).await;
+    let (told, mut dialled) = tokio::sync::mpsc::unbounded_channel();
+    for listener in silent {
+        let told = told.clone();
+        tokio::spawn(async move {
+            // Kept open: the dialler waits for a handshake.
+            while let Ok(connection) = listener.accept().await {
+                told.send(connection).unwrap();
+            }
+        });
+    }
+    let mut held = Vec::new();
+    let collecting = async {
+        while let Some(connection) = dialled.recv().await {
+            held.push(connection);
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(3), collecting).await;
+    assert_eq!(held.len(), 16);
+    // Whoever asks for a connection does not queue behind them.
+    let other = start("other", config(&[TCP])).await;
+    node.handle().connect(address(&other).await).await.unwrap();
+}
+
+/// With too few peers, those of an earlier run are dialled.
+#[tokio::test]
+async fn peers_of_before_are_dialled_when_too_few_are_there() {
+    let good = start("good", config(&[TCP])).await;
+    let node = start("alone", config(&[TCP])).await;
+    node.handle().remember(vec![address(&good).await]).await.unwrap();
+    until("the peer of before", async || {
+        peer(&node.handle(), "good").await.filter(|peer| peer.session.is_some())
+    })
+    .await;
+    // Where it was found is on this machine only, and not worth remembering.
+    assert!(node.handle().remembered().await.unwrap().is_empty());
+}

@@ -225,12 +225,7 @@ impl EventLoop {
     fn tick_relays(&mut self, now: Instant) {
         let open = self.world().global_listener;
         let status = self.reach.book.status();
-        let wanted = self.config.relays() && self.reach.relays.are_wanted(status, open, now);
-        for listener in self.reach.relays.to_give_up(wanted, now) {
-            self.reach.relays.closed(listener, now);
-            self.swarm.remove_listener(listener);
-        }
-        if !wanted {
+        if !self.config.relays() || !self.reach.relays.are_wanted(status, open, now) {
             return;
         }
         let paths = &self.reach.paths;

@@ -16,12 +16,13 @@ pub(super) const WANTED: usize = 2;
 const MAX_OFFERS: usize = 64;
 /// A node of which nobody has found out whether it can be reached waits this long before it asks relays.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A node that turned out to be reachable keeps its relays this long: peers may still come over them.
+/// A node that turned out to be reachable keeps its relays at least this long: peers may still come
+/// over them.
 const PARTING: Duration = Duration::from_secs(60);
 /// Pauses before a relay that refused, or was lost, is asked again: they double, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
-/// A reservation that is not answered for this long is given up.
+/// A reservation that is not answered for this long does not count; libp2p ends it later.
 const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// A reservation, or the attempt at one.
@@ -41,6 +42,17 @@ struct Offer {
     failures: u32,
 }
 
+/// What it means that a relay agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Agreed {
+    /// The node is reachable over it now.
+    New,
+    /// It still is.
+    Again,
+    /// No relay is needed any more; its listener is to be removed.
+    Unneeded(ListenerId),
+}
+
 /// What is known of relays.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
@@ -48,6 +60,7 @@ pub(super) struct Relays {
     reserved: HashMap<PeerId, Reservation>,
     /// Since when relays have been wanted, or not.
     since: Option<(bool, Instant)>,
+    wanted: bool,
 }
 
 impl Relays {
@@ -98,11 +111,12 @@ impl Relays {
         let since = if before == needed { since } else { now };
         self.since = Some((needed, since));
         let waited = now.since(since);
-        match status {
+        self.wanted = match status {
             Status::Private => true,
             Status::Unknown => needed && waited >= PATIENCE,
             Status::Public => !self.reserved.is_empty() && waited < PARTING,
-        }
+        };
+        self.wanted
     }
 
     /// The relay to ask next, of those that are `connected`.
@@ -111,7 +125,8 @@ impl Relays {
         connected: impl Fn(&PeerId) -> bool,
         now: Instant,
     ) -> Option<PeerId> {
-        if self.reserved.len() >= WANTED {
+        let counts = |it: &&Reservation| it.accepted || now.since(it.since) < UNANSWERED;
+        if self.reserved.values().filter(counts).count() >= WANTED {
             return None;
         }
         self.offers
@@ -134,13 +149,22 @@ impl Relays {
         self.reserved.insert(relay, reservation);
     }
 
-    /// It agreed. Returns whether that is new.
-    pub(super) fn accepted(&mut self, relay: &PeerId) -> bool {
+    /// It agreed, for the first time or again.
+    ///
+    /// Relays that are not needed any more are parted from here and nowhere else: libp2p's client panics
+    /// if a relay's answer comes after its reservation was given up, and now none is under way.
+    pub(super) fn accepted(&mut self, relay: &PeerId) -> Agreed {
         if let Some(offer) = self.offers.get_mut(relay) {
             offer.failures = 0;
         }
-        let reservation = self.reserved.get_mut(relay);
-        reservation.is_some_and(|it| !std::mem::replace(&mut it.accepted, true))
+        let Some(it) = self.reserved.get_mut(relay) else { return Agreed::Again };
+        if !self.wanted {
+            Agreed::Unneeded(it.listener)
+        } else if std::mem::replace(&mut it.accepted, true) {
+            Agreed::Again
+        } else {
+            Agreed::New
+        }
     }
 
     /// It refused, or nothing could be asked.
@@ -158,16 +182,6 @@ impl Relays {
         let relay = *self.reserved.iter().find(|(_, it)| it.listener == listener)?.0;
         self.failed(relay, now);
         Some(relay)
-    }
-
-    /// Attempts that nobody answered, and, if relays are not `wanted`, all reservations; their listeners
-    /// are to be removed.
-    pub(super) fn to_give_up(&self, wanted: bool, now: Instant) -> Vec<ListenerId> {
-        self.reserved
-            .values()
-            .filter(|it| !wanted || (!it.accepted && now.since(it.since) >= UNANSWERED))
-            .map(|it| it.listener)
-            .collect()
     }
 }
 
@@ -205,17 +219,19 @@ mod tests {
         assert!(relays.are_wanted(Status::Private, false, at(0)));
         let listener = ListenerId::next();
         relays.asked(relay, listener, address(), at(0));
-        relays.accepted(&relay);
+        assert_eq!(relays.accepted(&relay), Agreed::New);
         assert!(relays.are_wanted(Status::Public, false, at(1_000)));
         assert!(relays.are_wanted(Status::Public, false, at(60_999)));
+        assert_eq!(relays.accepted(&relay), Agreed::Again);
         assert!(!relays.are_wanted(Status::Public, false, at(61_000)));
-        assert!(relays.to_give_up(true, at(61_000)).is_empty());
-        assert_eq!(relays.to_give_up(false, at(61_000)), [listener]);
+        assert_eq!(relays.addresses().len(), 1, "until it renews the reservation");
+        assert_eq!(relays.accepted(&relay), Agreed::Unneeded(listener));
     }
 
     #[test]
     fn two_are_reserved_and_one_that_is_lost_is_replaced() {
         let mut relays = Relays::default();
+        relays.are_wanted(Status::Private, false, at(0));
         let peers = [PeerId::random(), PeerId::random(), PeerId::random()];
         for peer in peers {
             relays.offers(peer, true);
@@ -223,7 +239,8 @@ mod tests {
         let mut used = Vec::new();
         while let Some(relay) = relays.choose(|_| true, at(0)) {
             relays.asked(relay, ListenerId::next(), address(), at(0));
-            assert!(relays.accepted(&relay) && !relays.accepted(&relay));
+            assert_eq!(relays.accepted(&relay), Agreed::New);
+            assert_eq!(relays.accepted(&relay), Agreed::Again);
             used.push(relay);
         }
         assert_eq!(used.len(), WANTED);
@@ -237,7 +254,21 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_answer_is_given_up_and_asked_ever_more_rarely() {
+    fn those_that_do_not_answer_do_not_keep_others_from_being_asked() {
+        let mut relays = Relays::default();
+        for _ in 0..3 {
+            relays.offers(PeerId::random(), true);
+        }
+        for _ in 0..WANTED {
+            let relay = relays.choose(|_| true, at(0)).unwrap();
+            relays.asked(relay, ListenerId::next(), address(), at(0));
+        }
+        assert_eq!(relays.choose(|_| true, at(19_999)), None);
+        assert!(relays.choose(|_| true, at(20_000)).is_some());
+    }
+
+    #[test]
+    fn one_that_refuses_is_asked_ever_more_rarely() {
         let mut relays = Relays::default();
         let relay = PeerId::random();
         relays.offers(relay, true);
@@ -245,9 +276,8 @@ mod tests {
         while now < 1_000_000 {
             if relays.choose(|_| true, at(now)).is_some() {
                 asked.push(now);
-                relays.asked(relay, ListenerId::next(), address(), at(now));
-            }
-            for listener in relays.to_give_up(true, at(now)) {
+                let listener = ListenerId::next();
+                relays.asked(relay, listener, address(), at(now));
                 relays.closed(listener, at(now));
                 relays.left(&relay);
                 relays.offers(relay, true);
@@ -255,6 +285,6 @@ mod tests {
             now += 1_000;
         }
         let pauses: Vec<_> = asked.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000).collect();
-        assert_eq!(pauses, [22, 24, 28, 36, 52, 84, 148, 276, 320]);
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300]);
     }
 }

@@ -10,6 +10,7 @@ use peer_behaviours::reachability::probe::{self, Verdict};
 use peer_behaviours::reachability::scope::{Scope, ip_of};
 
 use super::announced::bare;
+use super::relays::Agreed;
 use super::route::source_toward;
 use super::{Path, Router};
 use crate::behaviour::BehaviourEvent;
@@ -33,9 +34,11 @@ impl EventLoop {
             SwarmEvent::ListenerClosed { listener_id, .. } => {
                 let now = self.clock.now().instant;
                 if let Some(relay) = self.reach.relays.closed(*listener_id, now) {
-                    tracing::info!(%relay, "a relay is lost");
+                    tracing::debug!(%relay, "a reservation is over");
                     // It may only have been restarted.
-                    self.need_connection(relay);
+                    if !self.swarm.is_connected(&relay) {
+                        self.need_connection(relay);
+                    }
                 }
             }
             SwarmEvent::Behaviour(event) => self.watch_behaviour(event),
@@ -56,9 +59,14 @@ impl EventLoop {
             BehaviourEvent::RelayClient(relay::client::Event::ReservationReqAccepted {
                 relay_peer_id,
                 ..
-            }) if self.reach.relays.accepted(relay_peer_id) => {
-                tracing::info!(relay = %relay_peer_id, "reachable over a relay");
-            }
+            }) => match self.reach.relays.accepted(relay_peer_id) {
+                Agreed::New => tracing::info!(relay = %relay_peer_id, "reachable over a relay"),
+                Agreed::Again => {}
+                Agreed::Unneeded(listener) => {
+                    tracing::info!(relay = %relay_peer_id, "a relay is not needed any more");
+                    self.swarm.remove_listener(listener);
+                }
+            },
             // Peers that are connected already learn only so that this node is a relay now, or no more.
             BehaviourEvent::RelayServer(relay::Event::StatusChanged { .. }) => self.identify_anew(),
             BehaviourEvent::Dcutr(event) => {
