@@ -9,3 +9,4 @@ mod lives;
 mod lookups;
 mod net;
 mod providers;
+mod table;

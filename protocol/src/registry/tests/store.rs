@@ -213,3 +213,61 @@ fn records_verified_elsewhere_are_taken_too() {
     assert!(matches!(late, Err(Refusal::Record(RegistryError::Expired { .. }))));
     assert_eq!(store.get(&key, NOW), Some(&new));
 }
+
+/// Sources of ten belong together.
+fn tens(source: &u32) -> Option<u32> {
+    (*source < 90).then(|| 1_000 + source / 10)
+}
+
+#[test]
+fn a_group_of_sources_brings_no_more_than_its_share() {
+    let limits = Limits { total: 100, per_source: 3, per_key: 2 };
+    let mut store = store(limits).with_groups(tens, 4);
+    let brought = |store: &mut RecordStore<u32>, source, entity: &str| {
+        let value = signed(entity, 1, NOW);
+        put(store, source, entity, &value)
+    };
+    for (source, entity) in [(10, "a"), (11, "b"), (12, "c"), (13, "d")] {
+        assert_eq!(brought(&mut store, source, entity), Ok(Accepted::Stored));
+    }
+    assert_eq!(brought(&mut store, 14, "e"), Err(Refusal::SourceFull));
+    assert_eq!(brought(&mut store, 20, "e"), Ok(Accepted::Stored), "another group");
+    for (source, entity) in [(95, "f"), (96, "g"), (97, "h"), (98, "i"), (99, "j")] {
+        assert_eq!(brought(&mut store, source, entity), Ok(Accepted::Stored), "of no group");
+    }
+    assert_eq!(store.remove_all(&key_of("a")), 1);
+    assert_eq!(brought(&mut store, 14, "k"), Ok(Accepted::Stored), "its place is free again");
+    assert_eq!(brought(&mut store, 10, "l"), Err(Refusal::SourceFull));
+}
+
+#[test]
+fn keys_that_changed_are_told_once() {
+    let limits = Limits { total: 2, per_source: 9, per_key: 2 };
+    let mut store = store(limits);
+    let mut names = ["a", "b", "c"];
+    names.sort_by_key(|name| std::cmp::Reverse(Place::of(b"own").distance(&key_of(name).place())));
+    let [far, middle, near] = names;
+    let told = |store: &mut RecordStore<u32>| {
+        let mut keys = store.take_changed(1);
+        keys.extend(store.take_changed(9));
+        keys
+    };
+    let sorted = |names: &[&str]| {
+        let mut keys: Vec<_> = names.iter().map(|name| key_of(name)).collect();
+        keys.sort();
+        keys
+    };
+    for name in [far, middle] {
+        put(&mut store, 1, name, &signed(name, 1, NOW - SECOND)).unwrap();
+    }
+    assert_eq!(told(&mut store), sorted(&[far, middle]));
+    assert!(told(&mut store).is_empty());
+    put(&mut store, 1, far, &signed(far, 1, NOW - SECOND)).unwrap();
+    assert!(told(&mut store).is_empty(), "the same again lives no longer");
+    put(&mut store, 1, middle, &signed(middle, 1, NOW)).unwrap();
+    assert_eq!(told(&mut store), sorted(&[middle]));
+    put(&mut store, 1, near, &signed(near, 1, NOW)).unwrap();
+    assert_eq!(told(&mut store), sorted(&[near, far]), "the farthest gave way");
+    store.sweep(NOW + RECORD_TTL);
+    assert_eq!(told(&mut store), sorted(&[middle, near]));
+}
