@@ -7,7 +7,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use peer_node::config::{DhtMode, NodeConfig, PrivateNetwork};
-use peer_node::model::reachability::Report;
+use peer_node::model::reachability::{Reachable, Report};
 use peer_node::model::{Content, PeerStatus};
 use peer_node::{Handle, Node, NodeError, StartError};
 
@@ -206,7 +206,7 @@ async fn a_reservation_does_not_make_a_node_public() {
     let hidden = start("hidden", config(&[]).with_bootstrap(vec![address])).await;
     reserved(&hidden).await;
     let found = report(&hidden).await;
-    assert_eq!((found.status.as_str(), found.addresses.len()), ("unknown", 0));
+    assert_eq!((found.status, found.addresses.len()), (Reachable::Local, 0));
     // Here everybody is on one machine, so all serve all the same; told otherwise, none does.
     assert_eq!((found.dht.as_str(), report(&relay).await.dht.as_str()), ("server", "server"));
     let client = start("client", config(&[]).with_dht(DhtMode::Client)).await;
@@ -242,7 +242,7 @@ async fn the_operators_addresses_are_announced_first() {
     let node = start("public", config(&[TCP]).with_external(vec![external.clone()])).await;
     let found = until("the address", async || {
         let found = report(&node).await;
-        (found.status == "public").then_some(found)
+        (found.status == Reachable::Public).then_some(found)
     })
     .await;
     assert_eq!(found.announced, [external.to_string()]);

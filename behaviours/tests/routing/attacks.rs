@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use libp2p_core::upgrade::Version;
 use libp2p_identity::Keypair;
 use libp2p_request_response::{Event, Message, OutboundRequestId};
 use libp2p_swarm::{Swarm, SwarmEvent};
@@ -14,8 +15,9 @@ use peer_protocol::rate_limit::Quota;
 use peer_protocol::routing::{Header, Outcome, Packet, PacketId, Reason};
 use peer_protocol::time::Timestamp;
 
+use crate::common::{PATIENCE, custom};
 use crate::liars::{RawBehaviour, raw};
-use crate::node::{Node, PATIENCE, Saw, listen, swarm};
+use crate::node::{Node, Saw};
 
 /// A neighbour that sends whatever it likes.
 struct Attacker {
@@ -25,7 +27,7 @@ struct Attacker {
 
 impl Attacker {
     async fn new(victim: &Node) -> Self {
-        let mut swarm = swarm(&Keypair::generate_ed25519(), raw());
+        let mut swarm = custom(&Keypair::generate_ed25519(), Version::V1Lazy, raw());
         swarm.dial(victim.address.clone()).unwrap();
         while !swarm.is_connected(&victim.id) {
             swarm.select_next_some().await;
@@ -86,14 +88,11 @@ fn packet(origin: &Keypair, destination: libp2p_core::PeerId, envelope: &[u8]) -
 
 /// Catches what `from` sends to `to` over the attacker, without handing it on.
 async fn caught(from: &Node, to: &Node) -> Packet {
-    let mut swarm = swarm(&Keypair::generate_ed25519(), raw());
-    listen(&mut swarm).await;
+    let mut swarm = custom(&Keypair::generate_ed25519(), Version::V1Lazy, raw());
     swarm.dial(from.address.clone()).unwrap();
-    let id = *swarm.local_peer_id();
     while !swarm.is_connected(&from.id) {
         swarm.select_next_some().await;
     }
-    let _ = id;
     from.send(to.id, "to be caught");
     loop {
         if let SwarmEvent::Behaviour(Event::Message {

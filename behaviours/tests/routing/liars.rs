@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
+use libp2p_core::upgrade::Version;
 use libp2p_core::{Multiaddr, PeerId};
 use libp2p_identity::Keypair;
 use libp2p_request_response::{self as request_response, Event, Message, ProtocolSupport};
@@ -11,7 +12,8 @@ use libp2p_swarm::{StreamProtocol, SwarmEvent};
 use peer_protocol::link;
 use peer_protocol::routing::{Outcome, Packet};
 
-use crate::node::{Node, Saw, deliveries, listen, swarm};
+use crate::common::{custom, listen};
+use crate::node::{Node, Saw, deliveries};
 
 /// Whatever stands on the stream.
 #[derive(Clone, Default)]
@@ -89,7 +91,7 @@ enum Lie {
 /// Carries for anybody, to whoever is at `next`, in its own way.
 async fn liar(lie: Lie, next: Multiaddr, next_id: PeerId) -> Multiaddr {
     let keypair = Keypair::generate_ed25519();
-    let mut swarm = swarm(&keypair, raw());
+    let mut swarm = custom(&keypair, Version::V1Lazy, raw());
     let address = listen(&mut swarm).await;
     swarm.dial(next).unwrap();
     tokio::spawn(async move {

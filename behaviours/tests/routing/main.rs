@@ -9,6 +9,9 @@
 )]
 
 mod attacks;
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod common;
 mod liars;
 mod node;
 mod ways;

@@ -1,54 +1,24 @@
 //! A node: a swarm with links and hops in a task of its own, told what to do and asked what it saw.
 
-use std::borrow::Cow;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use libp2p_core::transport::MemoryTransport;
 use libp2p_core::upgrade::Version;
-use libp2p_core::{Multiaddr, PeerId, Transport as _};
+use libp2p_core::{Multiaddr, PeerId};
 use libp2p_identity::Keypair;
 use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use peer_behaviours::routing::{self, Shuttle};
 use peer_behaviours::secure::{self, EventKind, GateConfig};
 use peer_behaviours::{Clock, SystemClock};
-use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
-use peer_protocol::handshake::Config;
 use peer_protocol::id::MessageId;
-use peer_protocol::identity::{
-    Admission, EntityId, Identity, TrustError, TrustLevel, TrustStore, TrustView,
-};
-use peer_protocol::link::{Event, LinkConfig};
-use peer_protocol::message::{Body, Message, Task};
+use peer_protocol::link::Event;
+use peer_protocol::message::Message;
 use peer_protocol::routing::Stats;
-use peer_protocol::time::{Instant, Timestamp};
+use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
-/// Nothing in these tests takes longer, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Debug, Default)]
-struct Trust(RwLock<TrustStore>);
-
-impl TrustView for Trust {
-    fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
-        self.0.read().unwrap().judge(entity, key)
-    }
-
-    fn admit(
-        &self,
-        entity: &EntityId,
-        key: &PublicKey,
-        now: Timestamp,
-    ) -> Result<Admission, TrustError> {
-        self.0.write().unwrap().admit(entity, key, now)
-    }
-
-    fn level(&self, entity: &EntityId, key: &PublicKey) -> Option<TrustLevel> {
-        self.0.read().unwrap().level(entity, key)
-    }
-}
+use crate::common::{PATIENCE, behaviour, custom, listen, task};
 
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p_swarm::derive_prelude")]
@@ -96,19 +66,13 @@ impl Node {
         adjust: impl FnOnce(&mut peer_protocol::routing::Config),
     ) -> Self {
         let keypair = Keypair::generate_ed25519();
-        let key: [u8; 32] =
-            keypair.clone().try_into_ed25519().unwrap().secret().as_ref().try_into().unwrap();
-        let key = Arc::new(Ed25519Authenticator::from_seed(&key));
-        let identity = Identity::new(Some(name.parse().unwrap()), key).unwrap();
-        let own = *identity.public_key();
+        let own = secure::key_of(&keypair.public().to_peer_id()).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut config = peer_protocol::routing::Config::default();
         adjust(&mut config);
-        let link = LinkConfig::new(Config::new(identity));
-        let trust = Arc::new(Trust::default());
-        let secure = secure::Behaviour::new(link, GateConfig::default(), trust, Arc::clone(&clock));
+        let secure = behaviour(name, keypair.clone(), GateConfig::default(), |_| {});
         let routing = routing::Behaviour::new(own, config, Arc::clone(&clock));
-        let mut swarm = swarm(&keypair, Both { secure, routing });
+        let mut swarm = custom(&keypair, Version::V1Lazy, Both { secure, routing });
         let address = listen(&mut swarm).await;
         let (orders, mut to_do) = mpsc::unbounded_channel();
         let (tell, saw) = mpsc::unbounded_channel();
@@ -263,34 +227,6 @@ fn handle(
             Some(Saw::Disconnected(peer_id))
         }
         _ => None,
-    }
-}
-
-fn task(text: &'static str) -> Message {
-    let content = Cow::Borrowed(text.as_bytes());
-    let task = Task { content, content_type: "text/plain".to_owned(), ..Task::default() };
-    Message::new(&mut rand::rng(), &Body::from(task), None).unwrap()
-}
-
-pub(crate) fn swarm<B: NetworkBehaviour>(keypair: &Keypair, behaviour: B) -> Swarm<B> {
-    let transport = MemoryTransport::default()
-        .upgrade(Version::V1)
-        .authenticate(libp2p_plaintext::Config::new(keypair))
-        .multiplex(libp2p_yamux::Config::default())
-        .boxed();
-    let config = libp2p_swarm::Config::with_tokio_executor()
-        .with_substream_upgrade_protocol_override(Version::V1Lazy)
-        .with_idle_connection_timeout(PATIENCE);
-    Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
-}
-
-/// Listens in memory.
-pub(crate) async fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Multiaddr {
-    swarm.listen_on("/memory/0".parse().unwrap()).unwrap();
-    loop {
-        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-            return address;
-        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! than that. Sans-IO: a [`Router`] is told what arrives and says what to send.
 //!
 //! - `header`, `outcome`: what travels, and its bytes; the envelope inside is opaque to carriers.
-//! - `router`: the state, and what its owner calls; `transit`: one packet on its way through.
+//! - `router`: the state, and what its owner calls; `incoming`, `onward`: what neighbours bring, and
+//!   handing it on; `transit`: one packet on its way through.
 //! - `choice`, `routes`: which neighbour comes next, and what was learnt of it.
 //! - `seen`, `arrivals`: no loops, and nothing delivered twice.
 //! - `accounts`: what neighbours may spend.
@@ -17,6 +18,8 @@ mod choice;
 mod error;
 mod event;
 mod header;
+mod incoming;
+mod onward;
 mod outcome;
 mod router;
 mod routes;

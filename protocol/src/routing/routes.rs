@@ -27,8 +27,8 @@ pub(super) enum Standing {
     Proven(u8),
     /// Nothing is known.
     Unknown,
-    /// It failed lately.
-    Failed,
+    /// It failed lately. The one that did so longest ago comes first, so that attempts differ.
+    Failed(Instant),
 }
 
 /// Bounded memory of routes; the destination asked for least recently is forgotten first.
@@ -105,8 +105,8 @@ impl Routes {
         if let Some(route) = self.to(destination, now).find(|it| it.neighbour == *neighbour) {
             return Standing::Proven(route.hops);
         }
-        let failed = self.failed.peek(&pair(destination, neighbour));
-        if failed.is_some_and(|until| *until > now) { Standing::Failed } else { Standing::Unknown }
+        let failed = self.failed.peek(&pair(destination, neighbour)).copied();
+        failed.filter(|until| *until > now).map_or(Standing::Unknown, Standing::Failed)
     }
 
     /// Destinations with a route.
