@@ -10,6 +10,7 @@ mod keep_alive;
 pub mod legacy;
 pub mod limits;
 mod prefix;
+pub mod registry;
 pub mod secure;
 
 pub use clock::{Clock, SystemClock};

@@ -4,7 +4,7 @@
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{connection_limits, identify, ping};
-use peer_behaviours::{legacy, limits, secure};
+use peer_behaviours::{legacy, limits, registry, secure};
 
 /// Everything the swarm runs.
 #[derive(NetworkBehaviour)]
@@ -14,6 +14,8 @@ pub(crate) struct Behaviour {
     pub(crate) secure: secure::Behaviour,
     /// Off, `/peer/1.0.0` is not even offered.
     pub(crate) legacy: Toggle<legacy::Behaviour>,
+    /// Off, `/peer/kad/1.0.0` is not even offered.
+    pub(crate) registry: Toggle<registry::Behaviour>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
 }

@@ -6,15 +6,17 @@ use peer_protocol::identity::{EntityId, EntityIdError};
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::node::Node;
+use crate::store::Store;
 use crate::trust_file::TrustFile;
 
-/// Builds a node. Without a key it makes a new one; without a trust list it starts an empty one in
-/// memory.
+/// Builds a node. Without a key it makes a new one; without a trust list or a store it starts with
+/// empty ones in memory.
 #[derive(Debug, Default)]
 pub struct NodeBuilder {
     config: NodeConfig,
     key: Option<Ed25519Authenticator>,
     trust: Option<TrustFile>,
+    store: Option<Store>,
 }
 
 impl NodeBuilder {
@@ -49,6 +51,13 @@ impl NodeBuilder {
         self
     }
 
+    /// What it remembers of the network, and where that is kept.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
@@ -57,6 +66,7 @@ impl NodeBuilder {
         let key = self.key.unwrap_or_else(|| Ed25519Authenticator::generate(&mut rand::rng()));
         let policy = self.config.trust_policy();
         let trust = self.trust.unwrap_or_else(|| TrustFile::in_memory(policy));
-        Node::start(self.config, key, trust).await
+        let store = self.store.map_or_else(Store::in_memory, Ok)?;
+        Node::start(self.config, key, trust, store).await
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! Raw settings come in layers (TOML file < environment < flags, see [`Layer`]); [`NodeConfig`] is
 //! what is left after every value has been checked. Programs that embed a node start from
-//! [`NodeConfig::default`] and its `with_…` methods.
+//! [`NodeConfig::default`] and its `with_…` methods; those for a family of settings stand beside it,
+//! in `registry` and `reachability`.
 
 mod address;
 mod duration;
 mod error;
 mod layer;
+mod private_network;
+mod reachability;
+mod registry;
 mod settings;
 mod template;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -19,11 +24,14 @@ use peer_protocol::crypto::SuiteRegistry;
 use peer_protocol::identity::{EntityId, TrustPolicy};
 use peer_protocol::limits::{MAX_SESSION_LIFETIME, MIN_SESSION_LIFETIME, SESSION_LIFETIME};
 use peer_protocol::rate_limit::RateProfile;
+use peer_protocol::registry::Capability;
 
-pub use address::{BadAddress, dial_address, listen_address};
+pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
+pub use private_network::{PrivateNetwork, PrivateNetworkError};
+pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
 pub use template::template;
 
@@ -48,6 +56,16 @@ pub struct NodeConfig {
     legacy: bool,
     require_encryption: bool,
     shutdown_grace: Duration,
+    capabilities: Vec<Capability>,
+    dht: DhtMode,
+    registry_file: Option<PathBuf>,
+    mdns: bool,
+    upnp: bool,
+    external: Vec<Multiaddr>,
+    relays: bool,
+    relay_server: bool,
+    carry: bool,
+    private_network: Option<PrivateNetwork>,
 }
 
 impl Default for NodeConfig {
@@ -66,6 +84,16 @@ impl Default for NodeConfig {
             legacy: true,
             require_encryption: false,
             shutdown_grace: Duration::from_secs(5),
+            capabilities: Vec::new(),
+            dht: DhtMode::default(),
+            registry_file: None,
+            mdns: true,
+            upnp: true,
+            external: Vec::new(),
+            relays: true,
+            relay_server: false,
+            carry: true,
+            private_network: None,
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     pub(crate) seen: Instant,
     /// Where it was dialled, or where the operator says it is; the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
+    /// Where its record in the registry says that it is.
+    pub(crate) listed: Vec<Multiaddr>,
     /// Where it says itself that it listens.
     pub(crate) hearsay: Vec<Multiaddr>,
     /// The best version it speaks, as it last said.
@@ -58,6 +60,7 @@ impl Peer {
             connected_at: None,
             seen: Instant::default(),
             addresses: Vec::new(),
+            listed: Vec::new(),
             hearsay: Vec::new(),
             protocol: None,
             identified: false,
@@ -82,7 +85,23 @@ impl Peer {
 
     /// Where to dial it, the best first.
     pub(crate) fn dialable(&self) -> Vec<Multiaddr> {
-        self.addresses.iter().rev().chain(&self.hearsay).cloned().collect()
+        let mut all: Vec<Multiaddr> = Vec::new();
+        for address in self.addresses.iter().rev().chain(&self.listed).chain(&self.hearsay) {
+            if !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether anything is known about where it is.
+    pub(crate) fn has_address(&self) -> bool {
+        !(self.addresses.is_empty() && self.listed.is_empty() && self.hearsay.is_empty())
+    }
+
+    /// Whether it was connected in the life of this process.
+    pub(crate) fn was_connected(&self) -> bool {
+        self.is_connected() || self.seen > Instant::default()
     }
 
     /// Takes down where the peer says that it listens. Only addresses at which it was seen count: a

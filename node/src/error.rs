@@ -7,7 +7,10 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::EntityIdError;
 use thiserror::Error;
 
+use crate::config::InvalidSetting;
 use crate::model::Failure;
+use crate::registry_file::RegistryFileError;
+use crate::store::StoreError;
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -23,6 +26,15 @@ pub enum StartError {
     /// Its entity id and its key do not go together.
     #[error("{0}")]
     Identity(#[from] EntityIdError),
+    /// Parts of the configuration do not go together.
+    #[error("{0}")]
+    Config(#[from] InvalidSetting),
+    /// What it remembers cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The registry file makes no sense.
+    #[error(transparent)]
+    RegistryFile(#[from] RegistryFileError),
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {
@@ -39,6 +51,20 @@ pub enum NodeError {
     UnknownPeer {
         /// The name.
         peer: String,
+    },
+    /// The registry knows nobody of that name.
+    #[error("nobody is registered as {peer:?}: {detail}")]
+    NotFound {
+        /// The name.
+        peer: String,
+        /// Who was asked.
+        detail: String,
+    },
+    /// The registry cannot be used.
+    #[error("the registry cannot be used: {detail}")]
+    Registry {
+        /// Why.
+        detail: String,
     },
     /// The text is no multiaddress, or not one this node can dial.
     #[error("{address:?} is no address to dial: {reason}")]
@@ -119,6 +145,8 @@ impl NodeError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::UnknownPeer { .. } => "unknown_peer",
+            Self::NotFound { .. } => "not_found",
+            Self::Registry { .. } => "registry",
             Self::BadAddress { .. } => "bad_address",
             Self::Unreachable { .. } => "unreachable",
             Self::Refused { .. } => "refused",
@@ -138,6 +166,13 @@ impl NodeError {
         match self {
             Self::UnknownPeer { .. } => {
                 "see `peer peers`, or connect first: `peer connect <multiaddr>`"
+            }
+            Self::NotFound { .. } => {
+                "check the name; `peer dht` shows whether this node reaches the registry, and \
+                 `peer connect <multiaddr>` does without it"
+            }
+            Self::Registry { .. } => {
+                "see `peer dht`; `dht = \"auto\"` in the configuration turns it on"
             }
             Self::BadAddress { .. } => {
                 "write it like /ip4/192.0.2.7/tcp/4711/p2p/<peer id>; the peer's `peer status` prints its own"
@@ -160,12 +195,22 @@ impl NodeError {
         }
     }
 
+    /// The protocol's code, where it has one.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::NotFound { .. } | Self::Registry { .. } => Some(ErrorCode::DhtError),
+            _ => None,
+        }
+    }
+
     /// The failure as plain data.
     #[must_use]
     pub fn to_failure(&self) -> Failure {
         Failure {
             kind: self.kind().to_owned(),
-            code: if let Self::Refused { code, .. } = self { Some(*code) } else { None },
+            code: self.code(),
             detail: self.to_string(),
             next: self.next_step().to_owned(),
         }

@@ -1,5 +1,8 @@
 //! What other programs hold of a running node: cheap to clone, safe to share.
 
+mod deferred;
+mod registry;
+
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -12,6 +15,8 @@ use crate::model::{
     Answer, Content, Incoming, Life, PeerStatus, Reported, RestartAttempt, Restarted, Status,
     TrustLine, Woken,
 };
+
+pub(crate) use registry::Registry;
 
 /// What the event loop is asked to do.
 #[derive(Debug)]
@@ -28,6 +33,7 @@ pub(crate) enum Command {
     TrustList(oneshot::Sender<Vec<TrustLine>>),
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
     Revoke(String, Reply<Vec<TrustLine>>),
+    Registry(Registry),
     Shutdown(oneshot::Sender<()>),
 }
 

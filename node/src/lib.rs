@@ -11,6 +11,7 @@
 //!
 //! async fn start(entity: &str) -> Result<Node, Box<dyn std::error::Error>> {
 //!     let config = NodeConfig::default().with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse()?]);
+//!     let config = config.with_mdns(false).with_upnp(false); // this machine only
 //!     Ok(Node::builder().config(config).entity(entity)?.start().await?)
 //! }
 //!
@@ -56,7 +57,9 @@ pub mod model;
 mod node;
 pub mod paths;
 mod private_file;
+mod registry_file;
 mod room;
+mod store;
 mod swarm;
 pub mod telemetry;
 mod trust;
@@ -67,3 +70,5 @@ pub use error::{NodeError, StartError};
 pub use events::{Events, NodeEvent};
 pub use handle::Handle;
 pub use node::Node;
+pub use registry_file::RegistryFileError;
+pub use store::{Store, StoreError};

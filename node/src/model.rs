@@ -1,6 +1,9 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+mod life;
+mod registry;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use peer_protocol::error::ErrorCode;
@@ -8,6 +11,10 @@ use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use registry::{
+    Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
+};
 
 /// The content of a message: text where it is text, base64 where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peer_behaviours::{Clock, SystemClock};
+use peer_behaviours::{Clock, SystemClock, registry};
 use peer_protocol::crypto::{Ed25519Authenticator, SuiteRegistry};
 use peer_protocol::handshake::{Config, HandshakeKind};
 use peer_protocol::identity::Identity;
@@ -11,12 +11,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::builder::NodeBuilder;
-use crate::config::NodeConfig;
+use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, RegistryState};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
+use crate::registry_file::RegistryFile;
 use crate::room::Room;
+use crate::store::{Change, Loaded, Store, Writer};
 use crate::swarm;
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
@@ -40,19 +42,31 @@ impl Node {
         config: NodeConfig,
         key: Ed25519Authenticator,
         trust: TrustFile,
+        store: Store,
     ) -> Result<Self, StartError> {
+        config.check()?;
         let seed = key.seed();
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (trust, saves) = SharedTrust::new(trust);
         let room = Arc::new(Room::new(Arc::clone(&trust)));
+        let file = match config.registry_file() {
+            Some(path) => RegistryFile::read(path)?,
+            None => RegistryFile::default(),
+        };
+        let loaded = store.load()?;
+        let writer = Writer::start(Arc::new(store));
+        let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
         let swarm =
-            swarm::build(&config, &seed, link, &room, Arc::clone(&trust), Arc::clone(&clock))?;
+            swarm::build(&config, &seed, link, &room, Arc::clone(&trust), Arc::clone(&clock), registry)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
+        let registry = RegistryState::new(&config, &loaded, file, writer);
+        let inbox = Inbox::new(room);
         let mut event_loop =
-            EventLoop::new(config, identity, swarm, trust, clock, Inbox::new(room), receiver);
+            EventLoop::new(config, identity, swarm, trust, clock, inbox, registry, receiver);
+        event_loop.recall(loaded);
         let events = event_loop.events();
         event_loop.listen().await?;
         let event_loop = tokio::spawn(async move {
@@ -80,6 +94,25 @@ impl Node {
             tracing::error!(%error, "the event loop ended badly");
         }
     }
+}
+
+/// The registry's configuration, unless it is off. The secret that orders rival records stays the
+/// same over restarts.
+fn registry_config(
+    config: &NodeConfig,
+    loaded: &Loaded,
+    writer: &Writer,
+    clock: &Arc<dyn Clock>,
+) -> Option<registry::Config> {
+    if config.dht() == DhtMode::Off {
+        return None;
+    }
+    let salt = loaded.salt.unwrap_or_else(|| {
+        let salt = rand::random();
+        drop(writer.write(vec![Change::Salt(salt)]));
+        salt
+    });
+    Some(registry::Config::new(Arc::clone(clock), salt))
 }
 
 fn link_config(config: &NodeConfig, identity: Identity, room: Arc<Room>) -> LinkConfig {

@@ -127,6 +127,12 @@ impl DataDir {
         self.root.join("trust.json")
     }
 
+    /// What the node remembers.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.root.join("state.redb")
+    }
+
     /// The local API's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::Swarm;
 use libp2p::{SwarmBuilder, identify, identity, noise, ping, tcp, yamux};
-use peer_behaviours::{Clock, legacy, limits as prefix_limits, secure};
+use peer_behaviours::{Clock, legacy, limits as prefix_limits, registry, secure};
 use peer_protocol::link::LinkConfig;
 
 use crate::behaviour::Behaviour;
@@ -34,6 +34,7 @@ pub(crate) fn build(
     room: &Arc<Room>,
     trust: Arc<SharedTrust>,
     clock: Arc<dyn Clock>,
+    registry: Option<registry::Config>,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let transport = |reason: String| StartError::Transport { reason };
     let keypair = identity::Keypair::ed25519_from_bytes(*seed)
@@ -58,6 +59,9 @@ pub(crate) fn build(
                 limits: connection_limits::Behaviour::new(limits(config.max_connections())),
                 secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
                 legacy: legacy.into(),
+                registry: registry
+                    .map(|config| registry::Behaviour::new(keypair.public().to_peer_id(), config))
+                    .into(),
                 identify: identify::Behaviour::new(identify),
                 ping: ping::Behaviour::new(ping::Config::new()),
             }

@@ -55,6 +55,12 @@ impl SharedTrust {
         self.read(|store| store.get(entity).map(|entry| entry.fingerprint))
     }
 
+    /// Whether some name belongs to this key, and it is not revoked.
+    pub(crate) fn knows(&self, key: Fingerprint) -> bool {
+        let trusted = |entry: &TrustEntry| entry.level != TrustLevel::Revoked;
+        self.read(|store| store.iter().any(|(_, entry)| entry.fingerprint == key && trusted(entry)))
+    }
+
     /// Whether some name is pinned to this key.
     pub(crate) fn is_pinned(&self, key: Fingerprint) -> bool {
         let pinned = |entry: &TrustEntry| entry.level == TrustLevel::Pinned;

@@ -197,6 +197,7 @@ fn a_bad_trust_list_or_data_directory_is_refused() {
     let long = long.to_str().unwrap();
     home.peer(&["--data-dir", long]).code.filter(|code| *code == 2).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
+    command.env("PEER_MDNS", "off").env("PEER_UPNP", "off");
     let ended: Ended = command.args(["run", "--data-dir", long]).output().unwrap().into();
     ended.failed(7, &["too many for a Unix socket", "--data-dir"]);
 }

@@ -192,7 +192,9 @@ impl OldPeer {
 async fn node(configure: impl FnOnce(NodeConfig) -> NodeConfig) -> (Handle, PeerId, Multiaddr) {
     let config = NodeConfig::default()
         .with_entity("new".parse().unwrap())
-        .with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()]);
+        .with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()])
+        .with_mdns(false)
+        .with_upnp(false);
     let key = Ed25519Authenticator::generate(&mut rand::rng());
     let trust = TrustFile::in_memory(TrustPolicy::Open);
     let node = Node::start(configure(config), key, trust).await.unwrap();

@@ -87,6 +87,10 @@ pub const RECORD_REFRESH: Duration = Duration::from_secs(3_600);
 pub const MAX_STORED_RECORDS: usize = 8_192;
 /// Most records in the store that one peer brought (§11.5).
 pub const MAX_RECORDS_PER_SOURCE: usize = 512;
+/// Most records, and most provider entries, in the store that one public network brought (§11.5).
+pub const MAX_ENTRIES_PER_NETWORK: usize = 2_048;
+/// Most changed keys of a store that wait for whoever writes them to disk.
+pub const MAX_CHANGED_KEYS: usize = 65_536;
 /// Most identity keys whose records stand side by side under one record key (§11.5).
 pub const MAX_CLAIMANTS: usize = 4;
 /// Life of a provider entry after it was last announced (§11.6).

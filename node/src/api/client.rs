@@ -1,5 +1,7 @@
 //! A client of the local API.
 
+mod registry;
+
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;

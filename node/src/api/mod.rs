@@ -36,8 +36,8 @@ mod tests;
 pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
-    Alive, Connect, DEFAULT_TIMEOUT, MAX_TIMEOUT, Pin, Reply, Report, Restart, Revoke,
-    Subscription, Talk, Wake,
+    Alive, Connect, DEFAULT_TIMEOUT, Discover, Lookup, MAX_TIMEOUT, Pin, Register, Reply, Report,
+    Restart, Revoke, Subscription, Talk, Wake,
 };
 pub use routes::router;
 pub use server::{Server, ServerError};

@@ -63,12 +63,14 @@ impl From<NodeError> for Problem {
         let status = match &error {
             NodeError::BadAddress { .. } | NodeError::Invalid { .. } => StatusCode::BAD_REQUEST,
             NodeError::Refused { .. } => StatusCode::FORBIDDEN,
-            NodeError::UnknownPeer { .. } | NodeError::NoSuchTask { .. } => StatusCode::NOT_FOUND,
+            NodeError::UnknownPeer { .. }
+            | NodeError::NotFound { .. }
+            | NodeError::NoSuchTask { .. } => StatusCode::NOT_FOUND,
             NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             NodeError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             NodeError::Storage { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             NodeError::Unreachable { .. } => StatusCode::BAD_GATEWAY,
-            NodeError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            NodeError::Registry { .. } | NodeError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             NodeError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::of(status, error.to_failure())

@@ -1,6 +1,8 @@
 //! What requests to the local API carry. Unknown fields are refused: a misspelt one would otherwise
 //! be ignored without a word.
 
+mod registry;
+
 use std::time::Duration;
 
 use peer_protocol::identity::{EntityId, Fingerprint};
@@ -9,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
 use crate::model::Content;
+
+pub(super) use registry::capabilities;
+pub use registry::{Discover, Lookup, Register};
 
 /// How long a request waits for a peer if it does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,5 +1,7 @@
 //! The requests, one handler each.
 
+mod registry;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -45,6 +47,10 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/trust", get(trust))
         .route("/v1/trust/pin", post(pin))
         .route("/v1/trust/revoke", post(revoke))
+        .route("/v1/register", post(registry::register))
+        .route("/v1/lookup", post(registry::lookup))
+        .route("/v1/discover", post(registry::discover))
+        .route("/v1/dht", get(registry::dht))
         .route("/v1/shutdown", post(shutdown))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

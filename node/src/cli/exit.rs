@@ -38,11 +38,11 @@ impl Exit {
         match kind {
             "invalid" | "bad_address" => Self::Usage,
             "no_node" | "stopped" => Self::NoNode,
-            "unknown_peer" | "unreachable" => Self::Unreachable,
+            "unknown_peer" | "not_found" | "unreachable" => Self::Unreachable,
             "timeout" | "silent" => Self::Timeout,
             "refused" => Self::Refused,
             "config" | "no_key" | "key_exists" | "key_exposed" | "bad_key" | "trust_file"
-            | "data_dir" | "socket" => Self::Config,
+            | "registry_file" | "store" | "data_dir" | "socket" => Self::Config,
             "in_use" | "listen" => Self::InUse,
             "too_large" | "queue_full" => Self::Limit,
             _ => Self::Failed,

@@ -3,14 +3,19 @@
 mod alive;
 mod connect;
 mod content;
+mod dht;
+mod discover;
 mod error;
 mod exec;
 mod exit;
 mod id;
 mod init;
 mod listen;
+mod listing;
+mod lookup;
 mod output;
 mod peers;
+mod register;
 mod report;
 mod restart;
 mod run;
@@ -91,6 +96,10 @@ enum Command {
     Restart(restart::Args),
     Trust(trust::Args),
     Listen(listen::Args),
+    Register(register::Args),
+    Lookup(lookup::Args),
+    Discover(discover::Args),
+    Dht(dht::Args),
 }
 
 /// A peer, and how long to wait for it.
@@ -190,6 +199,10 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Restart(args) => restart::execute(args, &client, output).await,
         Command::Trust(args) => trust::execute(args, &client, output).await,
         Command::Listen(args) => listen::execute(&args, &dir, &client, output).await,
+        Command::Register(args) => register::execute(args, &client, output).await,
+        Command::Lookup(args) => lookup::execute(args, &client, output).await,
+        Command::Discover(args) => discover::execute(args, &client, output).await,
+        Command::Dht(args) => dht::execute(&args, &client, output).await,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::keystore::{self, KeyError};
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
+use crate::store::Store;
 use crate::trust_file::TrustFile;
 
 /// How long a start waits for the first address to listen on.
@@ -73,6 +74,41 @@ pub(super) struct Args {
     /// How long stopping waits for what is under way [default: 5s]
     #[arg(long, value_name = "TIME")]
     shutdown_grace: Option<String>,
+    /// Something this entity can do, for others to find; repeat it, or separate several by commas
+    #[arg(long = "capability", value_name = "NAME", value_delimiter = ',')]
+    capabilities: Option<Vec<String>>,
+    /// Part in the distributed hash table: `auto`, `server`, `client` or `off` [default: auto]
+    #[arg(long, value_name = "MODE")]
+    dht: Option<String>,
+    /// A file of records to fall back on where there is no distributed hash table
+    #[arg(long, value_name = "PATH")]
+    registry_file: Option<PathBuf>,
+    /// Find peers on the same network by multicast DNS [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    mdns: Option<bool>,
+    /// Ask the router by UPnP to let connections in [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    upnp: Option<bool>,
+    /// An address at which this node is reachable from outside; repeat it, or separate several by commas
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    external: Option<Vec<String>>,
+    /// Use relays while nobody can connect to this node [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    relays: Option<bool>,
+    /// Be a relay for others [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    relay_server: Option<bool>,
+    /// Carry sealed messages of others over several hops [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    carry: Option<bool>,
+    /// The key file of a private network: connect only to those who hold the same key, over TCP only
+    #[arg(long, value_name = "PATH")]
+    private_network: Option<PathBuf>,
 }
 
 impl From<Args> for Settings {
@@ -89,6 +125,16 @@ impl From<Args> for Settings {
             legacy: args.legacy,
             require_encryption: args.require_encryption,
             shutdown_grace: args.shutdown_grace,
+            capabilities: args.capabilities,
+            dht: args.dht,
+            registry_file: args.registry_file,
+            mdns: args.mdns,
+            upnp: args.upnp,
+            external: args.external,
+            relays: args.relays,
+            relay_server: args.relay_server,
+            carry: args.carry,
+            private_network: args.private_network,
             rate: None,
             trusted_rate: None,
         }
@@ -126,7 +172,8 @@ pub(super) async fn execute(
         key => key?,
     };
     let trust = TrustFile::load(&dir.trust(), config.trust_policy())?;
-    let node = Node::start(config, key, trust).await?;
+    let store = Store::open(&dir.store()).map_err(StartError::from)?;
+    let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
     let server = match Server::start(&dir.socket(), handle.clone()).await {
         Ok(server) => server,
@@ -227,6 +274,9 @@ impl From<StartError> for CliError {
                 ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
             }
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
+            StartError::Config(_) => ("config", "correct the configuration"),
+            StartError::RegistryFile(error) => ("registry_file", error.next_step()),
+            StartError::Store(error) => return Self::new("store", error.to_string(), error.next_step()),
             _ => ("start", "see the reason, and start it again with -v for more"),
         };
         Self::new(kind, error.to_string(), next)

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use libp2p::Multiaddr;
 use peer_protocol::identity::EntityIdError;
+use peer_protocol::registry::CapabilityError;
 use thiserror::Error;
 
-use super::{BadAddress, BadDuration, format_duration};
+use super::{BadAddress, BadDuration, PrivateNetworkError, format_duration};
 
 /// What is wrong with one value, wherever it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -46,6 +48,34 @@ pub enum InvalidSetting {
         wrong: Option<String>,
         /// Names that would do.
         known: Vec<&'static str>,
+    },
+    /// Not the name of a capability.
+    #[error("{name:?}: {reason}")]
+    Capability {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: CapabilityError,
+    },
+    /// More than fit.
+    #[error("{given} are too many: expected at most {most}")]
+    TooMany {
+        /// How many there are.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Not the key of a private network.
+    #[error(transparent)]
+    PrivateNetwork(#[from] PrivateNetworkError),
+    /// An address at which a private network would leak.
+    #[error(
+        "{address} is QUIC, which cannot be used in a private network: the network's key protects TCP \
+         only, and QUIC connections would bypass it"
+    )]
+    Bypass {
+        /// The address.
+        address: Multiaddr,
     },
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]

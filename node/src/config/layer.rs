@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
 use peer_protocol::identity::TrustPolicy;
+use peer_protocol::registry::Capability;
 
 use super::error::{ConfigError, InvalidSetting};
-use super::{NodeConfig, Settings, dial_address, listen_address, parse_duration};
+use super::{
+    NodeConfig, PrivateNetwork, Settings, dial_address, external_address, listen_address,
+    parse_duration,
+};
 
 /// Longest configuration file that is read, in bytes.
 const MAX_FILE_LEN: u64 = 1 << 20;
@@ -93,7 +97,7 @@ impl Layer {
                 format!("{}{line}, key `{key}`", path.display())
             }
             Origin::Environment => format!("environment variable {}", environment_name(key)),
-            Origin::Flags => format!("flag --{}", key.replace('_', "-")),
+            Origin::Flags => format!("flag --{}", flag(key)),
         }
     }
 }
@@ -101,6 +105,11 @@ impl Layer {
 /// The environment variable of a key.
 pub(super) fn environment_name(key: &str) -> String {
     format!("PEER_{}", key.to_uppercase())
+}
+
+/// The flag of a key. A list of capabilities is given one by one.
+fn flag(key: &str) -> String {
+    if key == "capabilities" { "capability".to_owned() } else { key.replace('_', "-") }
 }
 
 impl NodeConfig {
@@ -120,6 +129,18 @@ impl NodeConfig {
                 Ok(())
             },
         )?;
+        // First: it changes the addresses that are the default, and only those.
+        if let Some(path) = stack.path(|s| s.private_network.as_deref()) {
+            stack.apply(
+                "private_network",
+                |s| s.private_network.as_ref(),
+                |_| {
+                    let network = PrivateNetwork::read(&path)?;
+                    config = take(&mut config).with_private_network(network);
+                    Ok(())
+                },
+            )?;
+        }
         stack.apply(
             "listen",
             |s| s.listen.as_ref(),
@@ -176,7 +197,41 @@ impl NodeConfig {
                 Ok(())
             },
         )?;
+        stack.apply(
+            "capabilities",
+            |s| s.capabilities.as_ref(),
+            |value| {
+                config = take(&mut config).with_capabilities(capabilities(value)?)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "dht",
+            |s| s.dht.as_ref(),
+            |value| {
+                config.dht = value.parse()?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
+            "external",
+            |s| s.external.as_ref(),
+            |value| {
+                config.external = addresses(value, external_address)?;
+                Ok(())
+            },
+        )?;
+        config.registry_file = stack.path(|s| s.registry_file.as_deref());
+        let bypass = |addresses: &[Multiaddr]| config.check_bypass(addresses);
+        stack.apply("listen", |s| s.listen.as_ref(), |_| bypass(&config.listen))?;
+        stack.apply("bootstrap", |s| s.bootstrap.as_ref(), |_| bypass(&config.bootstrap))?;
+        stack.apply("external", |s| s.external.as_ref(), |_| bypass(&config.external))?;
         for Layer { settings, .. } in layers {
+            config.mdns = settings.mdns.unwrap_or(config.mdns);
+            config.upnp = settings.upnp.unwrap_or(config.upnp);
+            config.relays = settings.relays.unwrap_or(config.relays);
+            config.relay_server = settings.relay_server.unwrap_or(config.relay_server);
+            config.carry = settings.carry.unwrap_or(config.carry);
             config.three_way = settings.three_way.unwrap_or(config.three_way);
             config.legacy = settings.legacy.unwrap_or(config.legacy);
             config.require_encryption =
@@ -208,6 +263,20 @@ impl<'a> Stack<'a> {
         };
         apply(value).map_err(|reason| ConfigError::Value { origin: layer.describe(key), reason })
     }
+
+    /// The topmost path. In a file it is relative to the file's directory, elsewhere to the working
+    /// directory.
+    fn path(&self, get: impl Fn(&'a Settings) -> Option<&'a Path>) -> Option<PathBuf> {
+        self.0.iter().rev().find_map(|Layer { origin, settings }| {
+            let path = get(settings)?;
+            Some(match origin {
+                Origin::File { path: file, .. } => {
+                    file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
+                }
+                Origin::Environment | Origin::Flags => path.to_owned(),
+            })
+        })
+    }
 }
 
 fn addresses(
@@ -215,6 +284,14 @@ fn addresses(
     parse: impl Fn(&str) -> Result<Multiaddr, super::BadAddress>,
 ) -> Result<Vec<Multiaddr>, InvalidSetting> {
     texts.iter().map(|text| parse(text).map_err(InvalidSetting::from)).collect()
+}
+
+fn capabilities(names: &[String]) -> Result<Vec<Capability>, InvalidSetting> {
+    let parse = |name: &String| {
+        let invalid = |reason| InvalidSetting::Capability { name: name.clone(), reason };
+        name.parse().map_err(invalid)
+    };
+    names.iter().map(parse).collect()
 }
 
 fn trust_policy(text: &str) -> Result<TrustPolicy, InvalidSetting> {

@@ -1,5 +1,7 @@
 //! Settings as they are written, before anything is checked but their types.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use peer_protocol::rate_limit::{Quota, RateProfile};
@@ -33,6 +35,26 @@ pub struct Settings {
     pub require_encryption: Option<bool>,
     /// Time for a shutdown to drain, such as `5s`.
     pub shutdown_grace: Option<String>,
+    /// What the entity can do.
+    pub capabilities: Option<Vec<String>>,
+    /// `auto`, `server`, `client` or `off`.
+    pub dht: Option<String>,
+    /// A file of records to fall back on.
+    pub registry_file: Option<PathBuf>,
+    /// Whether peers on the same network find each other by multicast DNS.
+    pub mdns: Option<bool>,
+    /// Whether the router is asked to let connections in.
+    pub upnp: Option<bool>,
+    /// Addresses at which the node is known to be reachable.
+    pub external: Option<Vec<String>>,
+    /// Whether relays are used where needed.
+    pub relays: Option<bool>,
+    /// Whether the node is a relay for others.
+    pub relay_server: Option<bool>,
+    /// Whether others' sealed messages are carried over several hops.
+    pub carry: Option<bool>,
+    /// The key file of a private network.
+    pub private_network: Option<PathBuf>,
     /// Rate limits of peers that are not pinned.
     pub rate: Option<RateSettings>,
     /// Rate limits of pinned peers.
@@ -134,6 +156,16 @@ impl Settings {
             legacy: truth("legacy")?,
             require_encryption: truth("require_encryption")?,
             shutdown_grace: text("shutdown_grace"),
+            capabilities: list("capabilities"),
+            dht: text("dht"),
+            registry_file: text("registry_file").map(PathBuf::from),
+            mdns: truth("mdns")?,
+            upnp: truth("upnp")?,
+            external: list("external"),
+            relays: truth("relays")?,
+            relay_server: truth("relay_server")?,
+            carry: truth("carry")?,
+            private_network: text("private_network").map(PathBuf::from),
             rate: None,
             trusted_rate: None,
         })

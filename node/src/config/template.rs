@@ -25,7 +25,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Without it the name is derived from the key: ent- and 16 characters.
 {entity}
 
-# Addresses to listen on, over TCP and over QUIC. Port 0 means any free port.
+# Addresses to listen on, over TCP and over QUIC; /ws after a TCP port means WebSocket. Port 0 means any
+# free port.
 # listen = [
 {listen}# ]
 
@@ -56,6 +57,38 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # How long a shutdown waits for what is under way.
 # shutdown_grace = \"{grace}\"
 
+# What this entity can do, as others find it in the registry: up to 32 names of 1 to 64 bytes.
+# capabilities = []
+
+# The part in the distributed hash table: \"auto\" (server while others can reach this node, else client),
+# \"server\", \"client\" or \"off\".
+# dht = \"auto\"
+
+# A file of records to fall back on where there is no distributed hash table.
+# registry_file = \"<path>\"
+
+# Find peers on the same network, and be found, by multicast DNS.
+# mdns = {mdns}
+
+# Ask the router by UPnP to let connections in.
+# upnp = {upnp}
+
+# Addresses at which this node is reachable from outside, such as a forwarded port; not checked.
+# external = []
+
+# Use relays while nobody can connect to this node.
+# relays = {relays}
+
+# Be a relay for others.
+# relay_server = {relay_server}
+
+# Carry sealed messages of others over several hops.
+# carry = {carry}
+
+# The key file of a private network: whoever does not hold the same key cannot connect. Lines:
+# /key/swarm/psk/1.0.0/, /base16/, 64 hex digits. The key covers TCP only, so QUIC is refused.
+# private_network = \"<path>\"
+
 # Rate limits of peers that are not pinned, per peer and class.
 {rate}
 # The same for pinned peers.
@@ -68,6 +101,11 @@ pub fn template(entity: Option<&EntityId>) -> String {
         legacy = config.legacy(),
         require_encryption = config.require_encryption(),
         grace = format_duration(config.shutdown_grace()),
+        mdns = config.mdns(),
+        upnp = config.upnp(),
+        relays = config.relays(),
+        relay_server = config.relay_server(),
+        carry = config.carry(),
         rate = rates("rate", config.rate()),
         trusted_rate = rates("trusted_rate", config.trusted_rate()),
     )

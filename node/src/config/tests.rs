@@ -28,7 +28,7 @@ fn the_template_holds_the_defaults() {
     assert_eq!(load(&template(None)), Ok(NodeConfig::default()));
     let uncommented: String = template(None)
         .lines()
-        .filter(|line| !line.contains("<peer id>"))
+        .filter(|line| !line.contains("<peer id>") && !line.contains("<path>"))
         .map(|line| match line.strip_prefix("# ") {
             Some(rest) if rest.contains(" = ") || rest.starts_with(['[', ']', ' ']) => rest,
             _ => line,
@@ -133,7 +133,7 @@ fn durations_read_back() {
 
 #[test]
 fn addresses_are_checked_for_their_use() {
-    for good in ["/ip4/0.0.0.0/tcp/0", "/ip6/::/udp/4711/quic-v1"] {
+    for good in ["/ip4/0.0.0.0/tcp/0", "/ip6/::/udp/4711/quic-v1", "/ip4/0.0.0.0/tcp/80/ws"] {
         assert!(listen_address(good).is_ok(), "{good}");
     }
     for bad in [
@@ -150,7 +150,13 @@ fn addresses_are_checked_for_their_use() {
     for good in [
         "/ip4/1.2.3.4/tcp/1".to_owned(),
         format!("/dns/example.org/udp/1/quic-v1/p2p/{id}"),
+        format!("/ip6/2001:db8::1/tcp/1/p2p/{id}"),
+        format!("/dns4/example.org/tcp/443/wss/p2p/{id}"),
+        "/dns6/example.org/tcp/443/tls/ws".to_owned(),
+        format!("/ip4/1.2.3.4/tcp/1/ws/p2p/{id}"),
+        format!("/ip4/1.2.3.4/tcp/1/p2p/{id}/p2p-circuit/p2p/{id}"),
         "/dnsaddr/example.org".to_owned(),
+        format!("/dnsaddr/example.org/p2p/{id}"),
     ] {
         assert!(dial_address(&good).is_ok(), "{good}");
     }
@@ -159,4 +165,94 @@ fn addresses_are_checked_for_their_use() {
     {
         assert!(dial_address(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn settings_of_registry_and_reachability_come_from_every_layer() {
+    let mut layers = file(
+        "capabilities = ['translate', 'review', 'translate']\ndht = 'client'\nmdns = false\n\
+         registry_file = 'peers.json'\nexternal = ['/ip4/192.0.2.1/tcp/1']\nrelays = false",
+    )
+    .unwrap();
+    let config = NodeConfig::from_layers(&layers).unwrap();
+    let names: Vec<_> = config.capabilities().iter().map(Capability::as_str).collect();
+    assert_eq!(names, ["review", "translate"]);
+    assert_eq!((config.dht(), config.mdns(), config.upnp()), (DhtMode::Client, false, true));
+    assert_eq!((config.relays(), config.relay_server(), config.carry()), (false, false, true));
+    let beside = config.registry_file().unwrap();
+    assert!(beside.is_absolute() && beside.ends_with("peers.json"), "{}", beside.display());
+    let environment = Settings::from_environment(|name| match name {
+        "PEER_MDNS" => Some("on".to_owned()),
+        "PEER_CAPABILITIES" => Some("test, deploy".to_owned()),
+        "PEER_RELAY_SERVER" => Some("yes".to_owned()),
+        "PEER_REGISTRY_FILE" => Some("here.json".to_owned()),
+        _ => None,
+    });
+    layers.push(Layer::new(Origin::Environment, environment.unwrap()));
+    let flags = Settings {
+        dht: Some("server".to_owned()),
+        upnp: Some(false),
+        carry: Some(false),
+        external: Some(vec!["/dns/example.org/udp/9/quic-v1".to_owned()]),
+        ..Settings::default()
+    };
+    layers.push(Layer::new(Origin::Flags, flags));
+    let config = NodeConfig::from_layers(&layers).unwrap();
+    let names: Vec<_> = config.capabilities().iter().map(Capability::as_str).collect();
+    assert_eq!(names, ["deploy", "test"]);
+    assert_eq!((config.dht(), config.mdns(), config.upnp()), (DhtMode::Server, true, false));
+    assert_eq!((config.relays(), config.relay_server(), config.carry()), (false, true, false));
+    assert_eq!(config.external(), ["/dns/example.org/udp/9/quic-v1".parse().unwrap()]);
+    assert_eq!(config.registry_file(), Some(Path::new("here.json")));
+}
+
+#[test]
+fn wrong_settings_of_registry_and_reachability_are_explained() {
+    assert!(message("dht = 'maybe'").contains("auto, server, client, off"));
+    let long = message(&format!("capabilities = ['{}']", "x".repeat(65)));
+    assert!(long.contains("line 1, key `capabilities`") && long.contains("64 bytes"), "{long}");
+    let names: Vec<String> = (0..33).map(|n| format!("'c{n}'")).collect();
+    let many = message(&format!("capabilities = [{}]", names.join(", ")));
+    assert!(many.contains("33 are too many: expected at most 32"), "{many}");
+    for bad in ["/ip4/0.0.0.0/tcp/1", "/ip6/::/tcp/1", "/ip4/1.2.3.4/tcp/0", "/dnsaddr/a.example"] {
+        assert!(external_address(bad).is_err(), "{bad}");
+    }
+    let flags = Settings { capabilities: Some(vec![String::new()]), ..Settings::default() };
+    let error = NodeConfig::from_layers(&[Layer::new(Origin::Flags, flags)]).unwrap_err();
+    assert!(error.to_string().starts_with("flag --capability: "), "{error}");
+    let missing = message("private_network = 'no.key'");
+    assert!(missing.contains("key `private_network`") && missing.contains("no.key"), "{missing}");
+}
+
+/// The key of a private network protects TCP only.
+#[test]
+fn a_private_network_refuses_quic() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("swarm.key");
+    let key = "/key/swarm/psk/1.0.0/\n/base16/\n".to_owned() + &"5a".repeat(32);
+    std::fs::write(&path, key).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let with = |settings: Settings| {
+        let settings = Settings { private_network: Some(path.clone()), ..settings };
+        NodeConfig::from_layers(&[Layer::new(Origin::Flags, settings)])
+    };
+    let config = with(Settings::default()).unwrap();
+    assert_eq!(config.private_network(), Some(&PrivateNetwork::new([0x5a; 32])));
+    let tcp = ["/ip4/0.0.0.0/tcp/4711", "/ip6/::/tcp/4711"].map(|text| text.parse().unwrap());
+    assert_eq!(config.listen(), tcp, "the default loses QUIC");
+    let default = default_listen().iter().map(ToString::to_string).collect();
+    let quic = Some(vec!["/ip4/192.0.2.1/udp/4711/quic-v1".to_owned()]);
+    for (settings, flag) in [
+        (Settings { listen: quic.clone(), ..Settings::default() }, "--listen"),
+        (Settings { listen: Some(default), ..Settings::default() }, "--listen"),
+        (Settings { bootstrap: quic.clone(), ..Settings::default() }, "--bootstrap"),
+        (Settings { external: quic, ..Settings::default() }, "--external"),
+    ] {
+        let error = with(settings).unwrap_err().to_string();
+        assert!(error.contains(flag) && error.contains("protects TCP only"), "{error}");
+    }
+    let address = "/ip4/192.0.2.1/udp/4711/quic-v1".parse().unwrap();
+    let embedded = config.with_bootstrap(vec![address]);
+    assert!(matches!(embedded.check(), Err(InvalidSetting::Bypass { .. })));
 }

@@ -11,6 +11,13 @@ use crate::model::TrustLine;
 
 impl EventLoop {
     pub(super) fn on_command(&mut self, command: Command) {
+        if let Some(command) = self.find_peer_first(command) {
+            self.carry_out(command);
+        }
+    }
+
+    /// Carries out a command whose peer is known, if it is ever to be.
+    pub(super) fn carry_out(&mut self, command: Command) {
         // A caller that is gone does not need its answer: results of `send` are not looked at.
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
@@ -31,6 +38,7 @@ impl EventLoop {
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
             Command::Pin(entity, fingerprint, reply) => self.pin(entity, fingerprint, reply),
             Command::Revoke(who, reply) => self.revoke(&who, reply),
+            Command::Registry(command) => self.on_registry_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

@@ -6,6 +6,7 @@ use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId};
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::time::Instant;
 use rand::Rng as _;
 
@@ -85,16 +86,6 @@ impl EventLoop {
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
         let (peer_id, at) = (id.to_string(), address.to_string());
         self.events.tell(NodeEvent::Connected { peer_id, address: at });
-        if let Some(peer) = self.directory.entry(id) {
-            peer.connections.insert(connection, address.clone());
-            peer.connected_at = Some(now);
-            peer.seen = now;
-            if dialed {
-                let full = address.with_p2p(id).unwrap_or_else(|address| address);
-                peer.add_address(full);
-                peer.redial.connected(now);
-            }
-        }
         let mut asked = false;
         for connecting in &mut self.connecting {
             if connecting.dial == Some(connection) {
@@ -104,11 +95,26 @@ impl EventLoop {
             }
         }
         asked |= self.bootstrap_connected(connection);
-        if asked && let Some(peer) = self.directory.get_mut(&id) {
-            peer.redial.keep();
+        // The registry dials too, and has no use for a session.
+        let mut ours = dialed && asked;
+        if let Some(peer) = self.directory.entry(id) {
+            peer.connections.insert(connection, address.clone());
+            peer.connected_at = Some(now);
+            peer.seen = now;
+            if dialed {
+                let full = address.with_p2p(id).unwrap_or_else(|address| address);
+                peer.add_address(full);
+                ours |= peer.redial.is_dialing();
+            }
+            if asked {
+                peer.redial.keep();
+            }
+            if ours {
+                peer.redial.connected(now);
+            }
         }
         // Whoever dials opens the session, so that normally only one side does.
-        if dialed {
+        if ours {
             self.open_session(id);
             self.settle_connecting(id);
         }
@@ -152,7 +158,7 @@ impl EventLoop {
         let due: Vec<PeerId> = self
             .directory
             .iter()
-            .filter(|(_, peer)| !(peer.addresses.is_empty() && peer.hearsay.is_empty()))
+            .filter(|(_, peer)| peer.has_address())
             .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
             .map(|(id, _)| *id)
             .collect();
@@ -167,12 +173,26 @@ impl EventLoop {
             return;
         }
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if peer.addresses.is_empty() && peer.hearsay.is_empty() {
+        if !peer.has_address() {
             peer.last_error = Some("no address is known".to_owned());
+            self.find_addresses(id);
             return;
         }
         peer.redial.hurry();
         let now = self.clock.now().instant;
+        if peer.redial.is_due(false, now) {
+            self.dial_known(id);
+        }
+    }
+
+    /// The registry has told where a peer is now.
+    pub(super) fn dial_listed(&mut self, id: PeerId) {
+        let now = self.clock.now().instant;
+        let Some(peer) = self.directory.get_mut(&id) else { return };
+        if peer.is_connected() || !peer.has_address() {
+            return;
+        }
+        peer.redial.hurry();
         if peer.redial.is_due(false, now) {
             self.dial_known(id);
         }
@@ -196,13 +216,18 @@ impl EventLoop {
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
             if !peer.is_connected() {
-                self.not_alive(id, reason);
+                // It may have moved; whoever waits for it learns of that before giving up.
+                if !self.find_addresses(id) {
+                    self.not_alive(id, reason);
+                }
             }
         }
     }
 
     /// Opens sessions with peers that connected a while ago and have not done so themselves, as after
-    /// a restart of this node, which has forgotten the session that the peer still has.
+    /// a restart of this node, which has forgotten the session that the peer still has. Strangers
+    /// connect for the registry's sake too; with them a session is opened when there is something to
+    /// say.
     pub(super) fn open_missing_sessions(&mut self, now: Instant) {
         let missing = |(_, peer): &(&PeerId, &Peer)| {
             peer.is_connected()
@@ -212,10 +237,11 @@ impl EventLoop {
         };
         let missing: Vec<_> = self.directory.iter().filter(missing).map(|(id, _)| *id).collect();
         for id in missing {
-            if let Some(peer) = self.directory.get_mut(&id) {
-                peer.connected_at = None;
+            let Some(peer) = self.directory.get_mut(&id) else { continue };
+            peer.connected_at = None;
+            if peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key)) {
+                self.open_session(id);
             }
-            self.open_session(id);
         }
     }
 

@@ -5,6 +5,7 @@
 //! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
 //! so that a busy network does not lock the operator out.
 
+mod announce;
 mod asks;
 mod bootstrap;
 mod commands;
@@ -16,6 +17,7 @@ mod listen;
 mod outgoing;
 mod parked;
 pub(crate) mod redial;
+mod registry;
 mod shutdown;
 mod status;
 mod versions;
@@ -37,6 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::legacy::LegacyAdmission;
+pub(crate) use self::registry::RegistryState;
 
 use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
@@ -83,6 +86,7 @@ pub(crate) struct EventLoop {
     parked: Parked,
     /// Messages sent whose fate is not known yet; shutting down waits for them.
     unsettled: HashSet<MessageId>,
+    registry: RegistryState,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -94,6 +98,7 @@ impl EventLoop {
         trust: Arc<SharedTrust>,
         clock: Arc<dyn Clock>,
         inbox: Inbox,
+        registry: RegistryState,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let started = clock.now().instant;
@@ -117,6 +122,7 @@ impl EventLoop {
             foreign: ForeignIds::default(),
             parked: Parked::default(),
             unsettled: HashSet::new(),
+            registry,
             commands,
         }
     }
@@ -167,6 +173,7 @@ impl EventLoop {
         self.inbox.hand_over();
         self.tick_parked(now);
         self.tick_connecting(now);
+        self.tick_registry(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);
@@ -178,6 +185,7 @@ impl EventLoop {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
             SwarmEvent::Behaviour(BehaviourEvent::Legacy(event)) => self.on_legacy(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Registry(event)) => self.on_registry(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
                 peer_id,
                 info,
@@ -221,6 +229,10 @@ impl EventLoop {
             "none"
         });
         peer.hear(id, info.listen_addrs);
+        let reached = peer.dialable();
+        if speaks(registry::PROTOCOL.as_ref()) {
+            self.on_registry_peer(id, reached);
+        }
         self.on_version(id, before);
     }
 }

@@ -188,18 +188,7 @@ impl Waiting {
             Self::Talk(reply) => drop(reply.send(Err(error))),
             Self::Report(reply) => drop(reply.send(Err(error))),
             Self::Wake(reply) => drop(reply.send(Err(error))),
-            Self::Alive(reply) => drop(reply.send(match error {
-                NodeError::UnknownPeer { .. } | NodeError::BadAddress { .. } => Err(error),
-                error => Ok(Life {
-                    alive: false,
-                    entity: None,
-                    agent: false,
-                    agent_idle_ms: None,
-                    uptime_ms: None,
-                    round_trip_us: None,
-                    error: Some(error.to_string()),
-                }),
-            })),
+            Self::Alive(reply) => drop(reply.send(Life::failed(error))),
         }
     }
 }

@@ -58,6 +58,10 @@ impl Redial {
         self.dialing = true;
     }
 
+    pub(crate) const fn is_dialing(&self) -> bool {
+        self.dialing
+    }
+
     /// A dial led to a connection; whether it is good for anything remains to be seen.
     pub(crate) const fn connected(&mut self, now: Instant) {
         self.dialing = false;

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use super::EventLoop;
 
+/// Time for withdrawing from the registry, beyond that for what is under way.
+const WITHDRAWING: Duration = Duration::from_secs(2);
 /// Time for closing sessions and connections once everything else is done.
 const CLOSING: Duration = Duration::from_millis(500);
 
@@ -19,7 +21,10 @@ impl EventLoop {
         for listener in std::mem::take(&mut self.listeners) {
             self.swarm.remove_listener(listener);
         }
+        self.withdraw();
         self.drain().await;
+        self.run_for(WITHDRAWING, |this| !this.is_publishing()).await;
+        self.remember_all().await;
         let waiting = self.inbox.waiting();
         if waiting > 0 {
             tracing::warn!(waiting, "messages that no agent took are lost");

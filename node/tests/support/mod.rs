@@ -64,6 +64,8 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
         command.env_clear().env("HOME", self.temp.path()).env("RUST_BACKTRACE", "1");
+        // Tests never multicast on the machine's interfaces.
+        command.env("PEER_MDNS", "off").env("PEER_UPNP", "off");
         command.arg("--data-dir").arg(self.path("")).args(arguments).stdin(Stdio::null());
         command
     }

@@ -99,7 +99,13 @@ impl EntityId {
     /// The id that belongs to `key` by default: `ent-` and 16 characters of its fingerprint.
     #[must_use]
     pub fn derived(key: &PublicKey) -> Self {
-        Self(format!("{}{}", Self::DERIVED_PREFIX, Fingerprint::of(key).short()).into())
+        Self::of_fingerprint(&Fingerprint::of(key))
+    }
+
+    /// The id that a key with this fingerprint has by default (§1.2).
+    #[must_use]
+    pub fn of_fingerprint(fingerprint: &Fingerprint) -> Self {
+        Self(format!("{}{}", Self::DERIVED_PREFIX, fingerprint.short()).into())
     }
 
     /// The id as text.

@@ -82,6 +82,14 @@ impl<S: Clone + Hash + Eq> ProviderStore<S> {
         Self { shelf: Shelf::new(own, limits), refusals: Refusals::default() }
     }
 
+    /// Limits what a group of sources, such as a network, brings to `limit` entries as well. `of`
+    /// names the group of a source by a value that is no source itself. For empty stores.
+    #[must_use]
+    pub fn with_groups(mut self, of: fn(&S) -> Option<S>, limit: usize) -> Self {
+        self.shelf.group(of, limit);
+        self
+    }
+
     /// Takes an entry under `key` for [`PROVIDER_TTL`] from now, in place of the provider's last.
     ///
     /// # Errors
@@ -130,6 +138,18 @@ impl<S: Clone + Hash + Eq> ProviderStore<S> {
     /// All entries with key, origin and expiry, those nearest to this node first.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Provider, &Origin<S>, Timestamp)> {
         self.shelf.iter().map(|(key, item)| (key, &item.value, &item.origin, item.expires))
+    }
+
+    /// Up to `most` keys whose entries changed since the last call, for writing them to disk. Keys
+    /// that change while [`MAX_CHANGED_KEYS`](crate::limits::MAX_CHANGED_KEYS) wait are left out: what
+    /// is on disk is checked again when it is imported.
+    pub fn take_changed(&mut self, most: usize) -> Vec<Key> {
+        self.shelf.take_changed(most)
+    }
+
+    /// The entries under one key, in order of arrival.
+    pub fn entries(&self, key: &Key) -> impl Iterator<Item = (&Provider, &Origin<S>, Timestamp)> {
+        self.shelf.items(key).iter().map(|item| (&item.value, &item.origin, item.expires))
     }
 
     /// How many entries there are.

@@ -57,6 +57,28 @@ pub enum Reason {
     Full,
 }
 
+impl Reason {
+    /// The reason in a few words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLong => "too long",
+            Self::Malformed => "malformed",
+            Self::WrongKey => "wrong key",
+            Self::Ttl => "life too long",
+            Self::Future => "from the future",
+            Self::Expired => "expired",
+            Self::Identity => "bad identity",
+            Self::Signature => "bad signature",
+            Self::Untrusted => "not trusted",
+            Self::Superseded => "superseded",
+            Self::Crowded => "key crowded",
+            Self::SourceFull => "too many of one peer",
+            Self::Full => "store full",
+        }
+    }
+}
+
 impl From<&RegistryError> for Reason {
     fn from(error: &RegistryError) -> Self {
         match error {

@@ -65,6 +65,12 @@ impl Lookup {
         fed
     }
 
+    /// The newest valid record under `public_key`, among the answers so far.
+    #[must_use]
+    pub fn newest_of(&self, public_key: &PublicKey) -> Option<&Verified> {
+        self.newest.get(public_key)
+    }
+
     /// Answers that were dropped, by reason.
     #[must_use]
     pub const fn refusals(&self) -> &Refusals {

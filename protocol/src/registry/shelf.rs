@@ -7,10 +7,11 @@
 //! is the nearest nodes that Kademlia asks, and since otherwise whoever fills the store first would
 //! hold it for a day. A node's own entries never give way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use super::{Key, Place, Refusal};
+use crate::limits::MAX_CHANGED_KEYS;
 use crate::time::Timestamp;
 
 /// How much a store holds.
@@ -67,12 +68,47 @@ pub(super) struct Shelf<I, S, V> {
     /// By distance from this node's own place.
     slots: BTreeMap<[u8; 32], Slot<I, S, V>>,
     total: usize,
-    sources: HashMap<S, usize>,
+    accounts: Accounts<S>,
+    /// Keys whose entries changed since somebody asked.
+    changed: BTreeSet<Key>,
 }
 
-impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
+/// How many entries each source brought, and each group of sources.
+#[derive(Debug)]
+struct Accounts<S> {
+    counts: HashMap<S, usize>,
+    groups: Option<Groups<S>>,
+}
+
+/// What sources have in common, such as a network, and how many entries that may bring.
+#[derive(Debug)]
+struct Groups<S> {
+    of: fn(&S) -> Option<S>,
+    limit: usize,
+}
+
+impl<I: PartialEq, S: Clone + Hash + Eq, V: PartialEq> Shelf<I, S, V> {
     pub(super) fn new(own: Place, limits: Limits) -> Self {
-        Self { own, limits, slots: BTreeMap::new(), total: 0, sources: HashMap::new() }
+        let accounts = Accounts { counts: HashMap::new(), groups: None };
+        let changed = BTreeSet::new();
+        Self { own, limits, slots: BTreeMap::new(), total: 0, accounts, changed }
+    }
+
+    /// Limits groups of sources too. An empty shelf only.
+    pub(super) fn group(&mut self, of: fn(&S) -> Option<S>, limit: usize) {
+        self.accounts.groups = Some(Groups { of, limit });
+    }
+
+    /// Up to `most` keys whose entries changed since the last call. A key that changes while
+    /// [`MAX_CHANGED_KEYS`] wait is left out.
+    pub(super) fn take_changed(&mut self, most: usize) -> Vec<Key> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(key) = self.changed.pop_first()
+        {
+            taken.push(key);
+        }
+        taken
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -98,7 +134,7 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
         let Origin::Peer(source) = origin else {
             return Ok(());
         };
-        if self.sources.get(source).is_some_and(|count| *count >= self.limits.per_source) {
+        if self.accounts.is_full(source, self.limits.per_source) {
             return Err(Refusal::SourceFull);
         }
         if self.items(key).len() >= self.limits.per_key {
@@ -120,12 +156,16 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
         if let Some(held) =
             slot.and_then(|slot| slot.items.iter_mut().find(|held| held.id == item.id))
         {
+            if held.expires != item.expires || held.value != item.value {
+                note(&mut self.changed, key);
+            }
             held.expires = item.expires;
             held.value = item.value;
             if item.origin == Origin::Own
                 && let Origin::Peer(source) = std::mem::replace(&mut held.origin, Origin::Own)
             {
-                release(&mut self.sources, &source);
+                note(&mut self.changed, key);
+                self.accounts.release(&source);
             }
             return Ok(());
         }
@@ -139,8 +179,9 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
             self.evict(farthest);
         }
         if let Origin::Peer(source) = &item.origin {
-            *self.sources.entry(source.clone()).or_default() += 1;
+            self.accounts.charge(source);
         }
+        note(&mut self.changed, key);
         let slot =
             self.slots.entry(distance).or_insert_with(|| Slot { key: *key, items: Vec::new() });
         slot.items.push(item);
@@ -154,7 +195,10 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
         let Some(slot) = self.slots.get_mut(&distance) else {
             return 0;
         };
-        let removed = take_out(slot, &mut self.sources, gone);
+        let removed = take_out(slot, &mut self.accounts, gone);
+        if removed > 0 {
+            note(&mut self.changed, key);
+        }
         if slot.items.is_empty() {
             self.slots.remove(&distance);
         }
@@ -180,7 +224,11 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
     pub(super) fn sweep(&mut self, now: Timestamp) -> usize {
         let mut removed = 0;
         self.slots.retain(|_, slot| {
-            removed += take_out(slot, &mut self.sources, |item| item.expires <= now);
+            let gone = take_out(slot, &mut self.accounts, |item| item.expires <= now);
+            if gone > 0 {
+                note(&mut self.changed, &slot.key);
+            }
+            removed += gone;
             !slot.items.is_empty()
         });
         self.total -= removed;
@@ -207,8 +255,9 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
             return;
         };
         if let Origin::Peer(source) = slot.items.remove(last).origin {
-            release(&mut self.sources, &source);
+            self.accounts.release(&source);
         }
+        note(&mut self.changed, &slot.key);
         if slot.items.is_empty() {
             self.slots.remove(&distance);
         }
@@ -216,27 +265,57 @@ impl<I: PartialEq, S: Clone + Hash + Eq, V> Shelf<I, S, V> {
     }
 }
 
-fn take_out<I, S: Hash + Eq, V>(
+impl<S: Clone + Hash + Eq> Accounts<S> {
+    fn is_full(&self, source: &S, limit: usize) -> bool {
+        let full = |account: &S, limit| self.counts.get(account).is_some_and(|n| *n >= limit);
+        let group = |groups: &Groups<S>| {
+            (groups.of)(source).is_some_and(|group| full(&group, groups.limit))
+        };
+        full(source, limit) || self.groups.as_ref().is_some_and(group)
+    }
+
+    fn charge(&mut self, source: &S) {
+        for account in self.of(source) {
+            *self.counts.entry(account).or_default() += 1;
+        }
+    }
+
+    fn release(&mut self, source: &S) {
+        for account in self.of(source) {
+            if let Some(count) = self.counts.get_mut(&account) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&account);
+                }
+            }
+        }
+    }
+
+    /// The accounts that an entry of this source is charged to.
+    fn of(&self, source: &S) -> impl Iterator<Item = S> + use<S> {
+        let group = self.groups.as_ref().and_then(|groups| (groups.of)(source));
+        [Some(source.clone()), group].into_iter().flatten()
+    }
+}
+
+fn note(changed: &mut BTreeSet<Key>, key: &Key) {
+    if changed.len() < MAX_CHANGED_KEYS {
+        changed.insert(*key);
+    }
+}
+
+fn take_out<I, S: Clone + Hash + Eq, V>(
     slot: &mut Slot<I, S, V>,
-    sources: &mut HashMap<S, usize>,
+    accounts: &mut Accounts<S>,
     gone: impl Fn(&Item<I, S, V>) -> bool,
 ) -> usize {
     let before = slot.items.len();
     slot.items.retain(|item| {
         let gone = gone(item);
         if gone && let Origin::Peer(source) = &item.origin {
-            release(sources, source);
+            accounts.release(source);
         }
         !gone
     });
     before - slot.items.len()
-}
-
-fn release<S: Hash + Eq>(sources: &mut HashMap<S, usize>, source: &S) {
-    if let Some(count) = sources.get_mut(source) {
-        *count -= 1;
-        if *count == 0 {
-            sources.remove(source);
-        }
-    }
 }

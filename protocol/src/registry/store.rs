@@ -29,7 +29,7 @@ pub struct RecordStore<S> {
 }
 
 /// What is kept of a record: the rest is in its bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Held {
     bytes: Bytes,
     last_seen: Timestamp,
@@ -62,6 +62,14 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
     #[must_use]
     pub fn new(own: Place, salt: [u8; 32], limits: Limits) -> Self {
         Self { shelf: Shelf::new(own, limits), salt, refusals: Refusals::default() }
+    }
+
+    /// Limits what a group of sources, such as a network, brings to `limit` entries as well. `of`
+    /// names the group of a source by a value that is no source itself. For empty stores.
+    #[must_use]
+    pub fn with_groups(mut self, of: fn(&S) -> Option<S>, limit: usize) -> Self {
+        self.shelf.group(of, limit);
+        self
     }
 
     /// Takes a record that `origin` puts under `key`, if it is believed, newer than what is known of
@@ -153,12 +161,20 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
 
     /// All records, those nearest to this node first.
     pub fn iter(&self) -> impl Iterator<Item = StoredRecord<'_, S>> {
-        self.shelf.iter().map(|(key, item)| StoredRecord {
-            key: *key,
-            value: &item.value.bytes,
-            origin: &item.origin,
-            expires: item.expires,
-        })
+        self.shelf.iter().map(|(key, item)| stored(*key, item))
+    }
+
+    /// Up to `most` keys whose entries changed since the last call, for writing them to disk. Keys
+    /// that change while [`MAX_CHANGED_KEYS`](crate::limits::MAX_CHANGED_KEYS) wait are left out: what
+    /// is on disk is checked again when it is imported.
+    pub fn take_changed(&mut self, most: usize) -> Vec<Key> {
+        self.shelf.take_changed(most)
+    }
+
+    /// The records under one key, in order of arrival.
+    pub fn entries(&self, key: &Key) -> impl Iterator<Item = StoredRecord<'_, S>> {
+        let key = *key;
+        self.shelf.items(&key).iter().map(move |item| stored(key, item))
     }
 
     /// How many records there are.
@@ -270,4 +286,9 @@ impl<S: Clone + Hash + Eq> RecordStore<S> {
         }
         put
     }
+}
+
+const fn stored<S>(key: Key, item: &Item<[u8; 32], S, Held>) -> StoredRecord<'_, S> {
+    let Item { origin, expires, value, .. } = item;
+    StoredRecord { key, value: &value.bytes, origin, expires: *expires }
 }

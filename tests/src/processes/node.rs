@@ -213,6 +213,8 @@ fn spawn(options: &Options) -> Result<Child, String> {
         .map_err(|error| error.to_string())?;
     let errors = log.try_clone().map_err(|error| error.to_string())?;
     let mut command = peer(options.namespace.as_deref());
+    // Tests never multicast on the machine's interfaces; arguments may turn it on inside a namespace.
+    command.env("PEER_MDNS", "off").env("PEER_UPNP", "off");
     command.args(["-v", "--data-dir"]).arg(&options.dir);
     command.args(["run", "--entity", &options.entity]);
     for address in &options.listen {

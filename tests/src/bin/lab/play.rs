@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Instant;
 
 use crate::build::Build;
@@ -54,7 +53,7 @@ pub(crate) fn unknown(name: &str) -> ExitCode {
 
 /// Plays them all and prints the table.
 pub(crate) fn all(chosen: &[&'static Scenario], args: &Args, require: bool) -> ExitCode {
-    let build = Rc::new(Build::ask());
+    let build = Build::ask();
     let mut rows = Vec::new();
     for (index, scenario) in chosen.iter().enumerate() {
         report::note(&format!("[{}/{}] {} …", index + 1, chosen.len(), scenario.name));
@@ -71,14 +70,14 @@ pub(crate) fn all(chosen: &[&'static Scenario], args: &Args, require: bool) -> E
     }
 }
 
-fn one(scenario: &'static Scenario, build: &Rc<Build>, index: usize) -> Row {
+fn one(scenario: &'static Scenario, build: &Build, index: usize) -> Row {
     let begun = Instant::now();
     if let Some(missing) = scenario.needs.iter().find(|need| !build.has(need)) {
         let why = Finding::Missing(missing).to_string();
         return Row::new(scenario, Outcome::Skipped, begun.elapsed(), vec![why]);
     }
     let (prefix, root) = place(scenario, index);
-    let (notes, result) = match Stage::new(Rc::clone(build), prefix, root.clone()) {
+    let (notes, result) = match Stage::new(prefix, root.clone()) {
         Ok(stage) => {
             let result = watched(scenario, &stage);
             (stage.notes(), result)

@@ -1,18 +1,15 @@
 //! A shell beside a scenario's network.
 
 use std::process::{Command, ExitCode};
-use std::rc::Rc;
 
-use crate::build::Build;
 use crate::scenarios::Scenario;
 use crate::stage::Stage;
 use crate::{clean, play, report};
 
 /// Plays `scenario`, leaves everything up, and opens a shell. Everything goes when the shell ends.
 pub(crate) fn open(scenario: &'static Scenario) -> ExitCode {
-    let build = Rc::new(Build::ask());
     let (prefix, root) = play::place(scenario, 0);
-    let stage = match Stage::new(build, prefix, root.clone()) {
+    let stage = match Stage::new(prefix, root.clone()) {
         Ok(stage) => stage,
         Err(finding) => {
             report::note(&format!("error: {finding}"));

@@ -12,14 +12,12 @@ use std::time::Instant;
 use peer_tests::processes::{Node, Options};
 
 use crate::actor::Actor;
-use crate::build::Build;
 use crate::finding::Finding;
 use crate::network::{Family, Home, Host, Network, PORT};
 use crate::proxy::Weather;
 
 /// A network, its nodes, and what they came to. Everything ends when it is dropped.
 pub(crate) struct Stage {
-    build: Rc<Build>,
     root: PathBuf,
     actors: RefCell<Vec<Rc<Actor>>>,
     helpers: RefCell<Vec<Child>>,
@@ -33,11 +31,10 @@ impl Stage {
     ///
     /// # Errors
     /// If the system refuses.
-    pub(crate) fn new(build: Rc<Build>, prefix: String, root: PathBuf) -> Result<Self, Finding> {
+    pub(crate) fn new(prefix: String, root: PathBuf) -> Result<Self, Finding> {
         std::fs::create_dir_all(&root)
             .map_err(Finding::system("make a directory for the nodes"))?;
         Ok(Self {
-            build,
             root,
             actors: RefCell::default(),
             helpers: RefCell::default(),
@@ -105,12 +102,6 @@ impl Stage {
     ) -> Result<Rc<Actor>, Finding> {
         let mut options = Options::tcp(&self.root, host.name()).within(host.namespace().name());
         options.listen = listen;
-        for quiet in ["--mdns", "--upnp"] {
-            let chosen = args.iter().any(|arg| arg.split('=').next() == Some(quiet));
-            if self.build.has(quiet) && !chosen {
-                options = options.arg(&format!("{quiet}=false"));
-            }
-        }
         for arg in args {
             options = options.arg(arg);
         }

@@ -1,0 +1,144 @@
+//! libp2p's view of the stores in `peer-protocol`: it checks what is put, knows who puts it, and
+//! serves nothing that has expired.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use libp2p_core::{Multiaddr, PeerId};
+use libp2p_kad::store::{Error, RecordStore as KadStore, Result};
+use libp2p_kad::{ProviderRecord, Record, RecordKey};
+use peer_protocol::limits::MAX_ENTRIES_PER_NETWORK;
+use peer_protocol::registry::{
+    Key, Origin, Place, Provider, ProviderStore, Reason, RecordStore, Refusal,
+};
+use peer_protocol::time::Timestamp;
+
+use super::config::Config;
+use super::source::Source;
+use crate::clock::Clock;
+
+/// What this node keeps.
+pub(super) struct Store {
+    clock: Arc<dyn Clock>,
+    own: PeerId,
+    /// Whose request is being handled; nobody's while this node itself puts something. libp2p does
+    /// not tell its store, but calls it while it handles an event of one connection.
+    source: Option<Source>,
+    /// Why the request that is being handled was refused.
+    refused: Option<Reason>,
+    pub(super) records: RecordStore<Source>,
+    pub(super) providers: ProviderStore<Source>,
+}
+
+impl Store {
+    pub(super) fn new(own: PeerId, config: &Config) -> Self {
+        let place = Place::of(&own.to_bytes());
+        let limit = MAX_ENTRIES_PER_NETWORK;
+        Self {
+            clock: Arc::clone(&config.clock),
+            own,
+            source: None,
+            refused: None,
+            records: RecordStore::new(place, config.salt, config.record_limits)
+                .with_groups(Source::network, limit),
+            providers: ProviderStore::new(place, config.provider_limits)
+                .with_groups(Source::network, limit),
+        }
+    }
+
+    /// What follows is put by `source`.
+    pub(super) fn begin(&mut self, source: Source) {
+        self.source = Some(source);
+        self.refused = None;
+    }
+
+    /// Ends what [`Store::begin`] began; says why something was refused, if it was.
+    pub(super) fn end(&mut self) -> Option<Reason> {
+        self.source = None;
+        self.refused.take()
+    }
+
+    pub(super) fn sweep(&mut self) {
+        let now = self.now();
+        self.records.sweep(now);
+        self.providers.sweep(now);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().timestamp
+    }
+
+    fn origin(&self) -> Origin<Source> {
+        self.source.clone().map_or(Origin::Own, Origin::Peer)
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Error {
+        self.refused = Some(Reason::from(refusal));
+        tracing::debug!(%refusal, source = ?self.source, "an entry is refused");
+        // The peer sees that its request fails, and not why.
+        Error::MaxRecords
+    }
+}
+
+impl KadStore for Store {
+    // Nothing is spread by libp2p's jobs.
+    type RecordsIter<'a> = std::iter::Empty<Cow<'a, Record>>;
+    type ProvidedIter<'a> = std::iter::Empty<Cow<'a, ProviderRecord>>;
+
+    fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
+        let value = self.records.get(&Key::from_bytes(key.as_ref()).ok()?, self.now())?;
+        // Who published it does not matter, and could be forged: the value is signed.
+        Some(Cow::Owned(Record::new(key.clone(), value.to_vec())))
+    }
+
+    fn put(&mut self, record: Record) -> Result<()> {
+        let (origin, now) = (self.origin(), self.now());
+        let put = self.records.put(origin, record.key.as_ref(), &record.value, now);
+        put.map(drop).map_err(|refusal| self.refuse(&refusal))
+    }
+
+    /// Only what has expired goes, and [`Store::get`] never shows that.
+    fn remove(&mut self, _: &RecordKey) {}
+
+    fn records(&self) -> Self::RecordsIter<'_> {
+        std::iter::empty()
+    }
+
+    /// libp2p has checked that a provider that comes from the network is the peer that sent it.
+    fn add_provider(&mut self, record: ProviderRecord) -> Result<()> {
+        let (origin, now) = (self.origin(), self.now());
+        let bytes = |address: Multiaddr| Bytes::from(address.to_vec());
+        let provider = Provider::new(
+            Bytes::from(record.provider.to_bytes()),
+            record.addresses.into_iter().map(bytes),
+        );
+        let put = provider
+            .map_err(Refusal::from)
+            .and_then(|provider| self.providers.put(origin, record.key.as_ref(), provider, now));
+        put.map(drop).map_err(|refusal| self.refuse(&refusal))
+    }
+
+    fn providers(&self, key: &RecordKey) -> Vec<ProviderRecord> {
+        let Ok(id) = Key::from_bytes(key.as_ref()) else { return Vec::new() };
+        let provider = |provider: &Provider| {
+            let peer = PeerId::from_bytes(provider.peer()).ok()?;
+            let address = |bytes: &Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
+            let addresses = provider.addresses().iter().filter_map(address).collect();
+            Some(ProviderRecord::new(key.clone(), peer, addresses))
+        };
+        self.providers.get(&id, self.now()).filter_map(provider).collect()
+    }
+
+    fn provided(&self) -> Self::ProvidedIter<'_> {
+        std::iter::empty()
+    }
+
+    fn remove_provider(&mut self, key: &RecordKey, provider: &PeerId) {
+        if *provider == self.own
+            && let Ok(key) = Key::from_bytes(key.as_ref())
+        {
+            self.providers.remove(&key, &provider.to_bytes());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the swarm asks of a behaviour: everything is delegated to libp2p's Kademlia, and noted.
+
+use std::task::{Context, Poll};
+
+use libp2p_core::transport::PortUse;
+use libp2p_core::{Endpoint, Multiaddr, PeerId};
+use libp2p_kad as kad;
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
+};
+
+use super::addresses::{MAX_DIALLED, is_usable};
+use super::source::Source;
+use super::{Behaviour, Event};
+use crate::prefix::Prefix;
+
+/// Its handler is the same whatever the store is, and this store is nobody else's business.
+type Inner = kad::Behaviour<kad::store::MemoryStore>;
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = THandler<Inner>;
+    type ToSwarm = Event;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.kad.handle_pending_inbound_connection(id, local, remote)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.kad.handle_established_inbound_connection(id, peer, local, remote)
+    }
+
+    /// Addresses that other nodes named are filtered here: libp2p dials whatever they say.
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        let mut known = self.kad.handle_pending_outbound_connection(id, peer, addresses, role)?;
+        if let Some(peer) = peer {
+            known.retain(|address| is_usable(address, &peer, self.local_addresses));
+        }
+        known.truncate(MAX_DIALLED);
+        Ok(known)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.kad.handle_established_outbound_connection(id, peer, address, role, port_use)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.kad.on_swarm_event(event);
+        match event {
+            FromSwarm::ConnectionEstablished(event) => {
+                let network = Prefix::of(event.endpoint.get_remote_address());
+                self.networks.insert(event.connection_id, network);
+            }
+            FromSwarm::ConnectionClosed(event) => {
+                self.networks.remove(&event.connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        let network = self.networks.get(&connection).copied().unwrap_or(Prefix::Other);
+        self.kad.store_mut().begin(Source::new(peer, network));
+        self.kad.on_connection_handler_event(peer, connection, event);
+        if let Some(reason) = self.kad.store_mut().end() {
+            self.strike(peer, reason);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            self.keep_house();
+            self.start_queries();
+            match self.kad.poll(cx) {
+                Poll::Ready(ToSwarm::GenerateEvent(event)) => self.on_kad(event),
+                Poll::Ready(other) => {
+                    let other = other.map_out(|_| unreachable!("events were taken out above"));
+                    return Poll::Ready(other);
+                }
+                Poll::Pending => {
+                    if self.pending.is_empty() && !self.poll_timer(cx) {
+                        self.waker = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Behaviour {
+    fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::OutboundQueryProgressed { id, result, stats, step } => {
+                self.on_query(id, result, &stats, &step);
+            }
+            kad::Event::RoutingUpdated { peer, addresses, .. } => {
+                self.on_updated(peer, &addresses);
+            }
+            // It was dialled there, and has answered on the registry's protocol.
+            kad::Event::RoutablePeer { peer, address }
+            | kad::Event::PendingRoutablePeer { peer, address } => {
+                self.add_address(peer, address);
+            }
+            // What is asked of this node is answered by then; without an address it stays unknown.
+            kad::Event::InboundRequest { .. }
+            | kad::Event::UnroutablePeer { .. }
+            | kad::Event::ModeChanged { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Telling the registry about this entity.
+
+use std::time::Duration;
+
+use peer_behaviours::registry::PublishId;
+use peer_protocol::limits::MAX_RECORD_CAPABILITIES;
+use peer_protocol::registry::{Capability, Record};
+use peer_protocol::time::Instant;
+
+use super::{Registering, off};
+use crate::error::NodeError;
+use crate::event_loop::EventLoop;
+use crate::model::Registered;
+use crate::store::Change;
+
+/// A publication under way, and who waits for one.
+#[derive(Default)]
+pub(super) struct Publishing {
+    under_way: Vec<PublishId>,
+    since: Instant,
+    keys: usize,
+    stored: usize,
+    /// Wait for the one under way.
+    waiting: Vec<Registering>,
+    /// Wait for the next one, which takes in what they changed.
+    next: Vec<Registering>,
+}
+
+impl EventLoop {
+    pub(super) fn register(
+        &mut self,
+        add: Vec<Capability>,
+        remove: Vec<Capability>,
+        reply: Registering,
+    ) {
+        if let Err(error) = self.change_capabilities(add, remove) {
+            drop(reply.send(Err(error)));
+            return;
+        }
+        self.registry.publishing.next.push(reply);
+    }
+
+    fn change_capabilities(
+        &mut self,
+        add: Vec<Capability>,
+        remove: Vec<Capability>,
+    ) -> Result<(), NodeError> {
+        if !self.swarm.behaviour().registry.is_enabled() {
+            return Err(off());
+        }
+        if let Some(name) = remove.iter().find(|name| self.config.capabilities().contains(name)) {
+            let detail = format!(
+                "{name:?} stands in the configuration (`capabilities`): remove it there, and restart"
+            );
+            return Err(NodeError::Invalid { detail });
+        }
+        let publisher = &mut self.registry.publisher;
+        let mut after = publisher.capabilities().clone();
+        after.retain(|name| !remove.contains(name));
+        after.extend(add.iter().cloned());
+        if after.len() > MAX_RECORD_CAPABILITIES {
+            let count = after.len();
+            let detail = format!("{count} capabilities: at most {MAX_RECORD_CAPABILITIES} fit");
+            return Err(NodeError::Invalid { detail });
+        }
+        publisher.change(add.clone(), remove.clone(), self.clock.now().instant);
+        self.registry.remembering.capabilities(add, &remove);
+        Ok(())
+    }
+
+    pub(super) fn tick_publishing(&mut self, now: Instant) {
+        if !self.swarm.behaviour().registry.is_enabled() {
+            return;
+        }
+        let addresses = self.announced().iter().map(ToString::to_string).collect();
+        let RegistryState { publisher, publishing, .. } = &mut self.registry;
+        publisher.set_addresses(addresses, now);
+        if !publishing.under_way.is_empty() || self.stopping {
+            return;
+        }
+        if !publishing.next.is_empty() || publisher.is_due(now) {
+            self.publish(now);
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let clock = self.clock.now();
+        let records = self.registry.publisher.next(&self.identity, clock);
+        let publishing = &mut self.registry.publishing;
+        publishing.since = now;
+        (publishing.keys, publishing.stored) = (0, 0);
+        publishing.waiting.append(&mut publishing.next);
+        let seen = self.registry.publisher.last_seen();
+        self.registry.remembering.save(Change::LastSeen(seen));
+        for record in records {
+            self.publish_record(&record);
+        }
+        if self.registry.publishing.under_way.is_empty() {
+            self.publication_over();
+        }
+    }
+
+    fn publish_record(&mut self, record: &Record) {
+        let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return };
+        let published = match record.sign(&self.identity) {
+            Ok(bytes) => registry.publish(bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match published {
+            Ok(id) => self.registry.publishing.under_way.push(id),
+            Err(error) => tracing::warn!(%error, "this entity cannot be registered"),
+        }
+    }
+
+    pub(super) fn on_published(&mut self, id: PublishId, keys: usize, stored: usize) {
+        let publishing = &mut self.registry.publishing;
+        if !publishing.under_way.contains(&id) {
+            return;
+        }
+        publishing.under_way.retain(|under_way| *under_way != id);
+        // Of a withdrawal and the record that follows it, the record comes last and counts.
+        (publishing.keys, publishing.stored) = (keys, stored);
+        if publishing.under_way.is_empty() {
+            self.publication_over();
+        }
+    }
+
+    fn publication_over(&mut self) {
+        let clock = self.clock.now();
+        let RegistryState { publisher, publishing, .. } = &mut self.registry;
+        let (keys, stored) = (publishing.keys, publishing.stored);
+        publisher.published(keys, stored, clock);
+        let took = clock.instant.since(publishing.since);
+        let waiting = std::mem::take(&mut publishing.waiting);
+        if stored > 0 {
+            let record = publisher.record();
+            let (addresses, capabilities) =
+                record.map_or((0, 0), |it| (it.addresses.len(), it.capabilities.len()));
+            tracing::info!(keys, stored, addresses, capabilities, "registered");
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let listing = self.own_listing();
+        let took_ms = millis(took);
+        for reply in waiting {
+            drop(reply.send(Ok(Registered { listing: listing.clone(), keys, stored, took_ms })));
+        }
+    }
+
+    /// Takes everything back; done once [`EventLoop::is_publishing`] says no.
+    pub(in crate::event_loop) fn withdraw(&mut self) {
+        let told = self.registry.publisher.outcome().is_some_and(|outcome| outcome.stored > 0);
+        if !told {
+            return;
+        }
+        self.registry.publishing.under_way.clear();
+        let now = self.clock.now();
+        let record = self.registry.publisher.withdrawal(&self.identity, now.timestamp);
+        let seen = self.registry.publisher.last_seen();
+        self.registry.remembering.save(Change::LastSeen(seen));
+        self.publish_record(&record);
+    }
+
+    pub(in crate::event_loop) fn is_publishing(&self) -> bool {
+        !self.registry.publishing.under_way.is_empty()
+    }
+}
+
+use super::RegistryState;
+
+/// A duration as whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

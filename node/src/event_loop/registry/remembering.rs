@@ -1,0 +1,184 @@
+//! Keeping on disk what a restart should not lose: the registry's entries, good peers, and what was
+//! registered at run time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use libp2p::PeerId;
+use peer_behaviours::registry::{KeyChange, Space, StoredEntry};
+use peer_protocol::registry::Capability;
+use peer_protocol::time::{Instant, Timestamp};
+
+use crate::directory::{Peer, peer_of};
+use crate::event_loop::EventLoop;
+use crate::store::{Change, Entry, Loaded, Remembered, Writer};
+
+/// How often the registry's changes are written.
+const ENTRIES: Duration = Duration::from_secs(2);
+/// How often good peers are written.
+const PEERS: Duration = Duration::from_secs(30);
+/// Most peers remembered, those last connected first.
+const MAX_PEERS: usize = 128;
+/// Most changes that wait because the disk is slow.
+const MAX_UNSAVED: usize = 4096;
+
+/// What has not been written yet.
+pub(super) struct Remembering {
+    writer: Writer,
+    unsaved: Vec<Change>,
+    /// Capabilities that were registered at run time.
+    added: BTreeSet<Capability>,
+    next_entries: Instant,
+    next_peers: Instant,
+    /// As they were last written.
+    peers: Vec<Remembered>,
+}
+
+impl Remembering {
+    pub(super) fn new(writer: Writer, added: BTreeSet<Capability>) -> Self {
+        let start = Instant::default();
+        Self {
+            writer,
+            unsaved: Vec::new(),
+            added,
+            next_entries: start,
+            next_peers: start,
+            peers: Vec::new(),
+        }
+    }
+
+    pub(super) fn save(&mut self, change: Change) {
+        self.unsaved.push(change);
+    }
+
+    pub(super) fn capabilities(&mut self, add: Vec<Capability>, remove: &[Capability]) {
+        self.added.retain(|name| !remove.contains(name));
+        self.added.extend(add);
+        let names = self.added.iter().map(ToString::to_string).collect();
+        self.save(Change::Capabilities(names));
+    }
+
+    /// Hands everything to the writing thread, unless that is too far behind.
+    fn flush(&mut self) {
+        if self.unsaved.is_empty() || !self.writer.has_room() {
+            return;
+        }
+        drop(self.writer.write(std::mem::take(&mut self.unsaved)));
+    }
+}
+
+impl EventLoop {
+    pub(super) fn tick_remembering(&mut self, now: Instant) {
+        if self.registry.remembering.next_entries <= now {
+            self.registry.remembering.next_entries = now + ENTRIES;
+            self.take_registry_changes();
+        }
+        if self.registry.remembering.next_peers <= now {
+            self.registry.remembering.next_peers = now + PEERS;
+            self.take_good_peers();
+        }
+        self.registry.remembering.flush();
+    }
+
+    /// Writes what is left, when the node stops.
+    pub(in crate::event_loop) async fn remember_all(&mut self) {
+        self.take_registry_changes();
+        self.take_good_peers();
+        let remembering = &mut self.registry.remembering;
+        let unsaved = std::mem::take(&mut remembering.unsaved);
+        if let Some(written) = remembering.writer.write(unsaved) {
+            // The writing thread has logged what went wrong.
+            let _ = written.await;
+        }
+    }
+
+    fn take_registry_changes(&mut self) {
+        if self.registry.remembering.unsaved.len() >= MAX_UNSAVED {
+            return;
+        }
+        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
+            let changes = registry.take_changes().into_iter().map(row);
+            self.registry.remembering.unsaved.extend(changes);
+        }
+    }
+
+    fn take_good_peers(&mut self) {
+        let routing: BTreeSet<PeerId> = match self.swarm.behaviour_mut().registry.as_mut() {
+            Some(registry) => registry.neighbours().into_iter().map(|(id, _)| id).collect(),
+            None => BTreeSet::new(),
+        };
+        let now = self.clock.now();
+        let good = |(_, peer): &(&PeerId, &Peer)| !peer.addresses.is_empty() && peer.was_connected();
+        let mut peers: Vec<_> = self
+            .directory
+            .iter()
+            .filter(good)
+            .map(|(id, peer)| {
+                let ago = if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
+                Remembered {
+                    addresses: peer.addresses.iter().rev().map(ToString::to_string).collect(),
+                    seen: (now.timestamp - ago).as_millis(),
+                    routing: routing.contains(id),
+                }
+            })
+            .collect();
+        peers.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.addresses.cmp(&b.addresses)));
+        peers.truncate(MAX_PEERS);
+        let remembering = &mut self.registry.remembering;
+        let places = |peers: &[Remembered]| -> BTreeSet<Vec<String>> {
+            peers.iter().map(|peer| peer.addresses.clone()).collect()
+        };
+        // A node that is alone, as one that has just started, does not forget whom it knew.
+        if !peers.is_empty() && places(&peers) != places(&remembering.peers) {
+            remembering.peers.clone_from(&peers);
+            remembering.save(Change::Peers(peers));
+        }
+    }
+
+    /// Takes back what was remembered when the node last ran.
+    pub(crate) fn recall(&mut self, loaded: Loaded) {
+        let Loaded { records, providers, peers, broken, .. } = loaded;
+        if broken > 0 {
+            tracing::warn!(broken, "rows of the store that make no sense were left out");
+        }
+        let rows = [(Space::Records, records), (Space::Providers, providers)];
+        let entries = rows.into_iter().flat_map(|(space, rows)| {
+            rows.into_iter().flat_map(move |(key, entries)| {
+                entries.into_iter().filter_map(move |entry| stored(space, key, entry))
+            })
+        });
+        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
+            let restored = registry.restore(entries);
+            tracing::debug!(restored, peers = peers.len(), "recalled");
+            for peer in peers.iter().filter(|peer| peer.routing) {
+                for address in peer.addresses.iter().filter_map(|text| text.parse().ok()) {
+                    if let Some(id) = peer_of(&address) {
+                        registry.add_address(id, address);
+                    }
+                }
+            }
+        }
+        self.registry.remembering.peers = peers;
+    }
+}
+
+fn row(change: KeyChange) -> Change {
+    let entries = change.entries.into_iter().map(|entry| Entry {
+        source: entry.source.map(PeerId::to_bytes),
+        value: entry.value.to_vec(),
+        expires: entry.expires.as_millis(),
+    });
+    match change.space {
+        Space::Records => Change::Records(change.key, entries.collect()),
+        Space::Providers => Change::Providers(change.key, entries.collect()),
+    }
+}
+
+fn stored(space: Space, key: [u8; 32], entry: Entry) -> Option<StoredEntry> {
+    let source = match entry.source {
+        Some(bytes) => Some(PeerId::from_bytes(&bytes).ok()?),
+        None => None,
+    };
+    let expires = Timestamp::from_millis(entry.expires);
+    Some(StoredEntry { space, key, source, value: entry.value.into(), expires })
+}

@@ -1,0 +1,132 @@
+//! What is written is read again, whatever happens in between.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use super::*;
+use peer_protocol::time::Timestamp;
+
+fn entry(n: u8) -> Entry {
+    Entry {
+        source: (n > 1).then(|| vec![n; 38]),
+        value: vec![n; 300],
+        expires: u64::from(n) * 1000,
+    }
+}
+
+fn changes() -> Vec<Change> {
+    vec![
+        Change::Salt([7; 32]),
+        Change::LastSeen(Timestamp::from_millis(123_456)),
+        Change::Capabilities(vec!["translate".to_owned()]),
+        Change::Records([1; 32], vec![entry(1), entry(2)]),
+        Change::Records([2; 32], vec![entry(3)]),
+        Change::Providers([3; 32], vec![entry(4)]),
+        Change::Peers(vec![Remembered {
+            addresses: vec!["/ip4/192.0.2.7/tcp/4711".to_owned()],
+            seen: 5,
+            routing: true,
+        }]),
+    ]
+}
+
+fn check(loaded: &Loaded) {
+    assert_eq!(loaded.salt, Some([7; 32]));
+    assert_eq!(loaded.last_seen, Some(Timestamp::from_millis(123_456)));
+    assert_eq!(loaded.capabilities, ["translate"]);
+    assert_eq!(loaded.records, [([1; 32], vec![entry(1), entry(2)]), ([2; 32], vec![entry(3)])]);
+    assert_eq!(loaded.providers, [([3; 32], vec![entry(4)])]);
+    assert_eq!(loaded.peers.len(), 1);
+    assert_eq!(loaded.broken, 0);
+}
+
+fn commit(store: &Store, changes: &[Change]) {
+    store.commit(changes.iter()).map_err(|failed| failed.at(Path::new("test"))).unwrap();
+}
+
+#[test]
+fn what_is_written_is_there_after_the_store_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.load().unwrap(), Loaded::default());
+    commit(&store, &changes());
+    drop(store);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let store = Store::open(&path).unwrap();
+    check(&store.load().unwrap());
+    commit(&store, &[Change::Records([1; 32], Vec::new()), Change::Peers(Vec::new())]);
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.records.len(), 1);
+    assert!(loaded.peers.is_empty());
+}
+
+#[tokio::test]
+async fn the_writing_thread_commits_what_it_was_given_before_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let writer = Writer::start(Arc::new(Store::open(&path).unwrap()));
+    let written: Vec<_> =
+        changes().into_iter().map(|change| writer.write(vec![change]).unwrap()).collect();
+    drop(writer);
+    for written in written {
+        assert_eq!(written.await, Ok(Ok(())));
+    }
+    check(&open_again(&path).await.load().unwrap());
+}
+
+/// The thread closes the file a moment after it has told the last writer.
+async fn open_again(path: &Path) -> Store {
+    loop {
+        match Store::open(path) {
+            Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
+            store => return store.unwrap(),
+        }
+    }
+}
+
+#[test]
+fn one_store_is_for_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let _held = Store::open(&path).unwrap();
+    assert_eq!(Store::open(&path).unwrap_err(), StoreError::InUse { path });
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let garbage = vec![0x5a; 8192];
+    std::fs::write(&path, &garbage).unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert!(error.next_step().contains("move"), "{}", error.next_step());
+    assert_eq!(std::fs::read(&path).unwrap(), garbage);
+}
+
+#[test]
+fn a_store_of_another_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = Store::open(&path).unwrap();
+    let transaction = store.database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(SCHEMA, b"999".as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(store);
+    let error = Store::open(&path).unwrap_err();
+    assert_eq!(error, StoreError::Version { path, found: "999".to_owned() });
+}
+
+#[test]
+fn a_broken_row_is_left_out_and_counted() {
+    let store = Store::in_memory().unwrap();
+    commit(&store, &changes());
+    let transaction = store.database.begin_write().unwrap();
+    let broken = b"\xff\xff".as_slice();
+    transaction.open_table(tables::RECORDS).unwrap().insert(&[9; 32], broken).unwrap();
+    transaction.commit().unwrap();
+    let loaded = store.load().unwrap();
+    assert_eq!((loaded.records.len(), loaded.broken), (2, 1));
+}
