@@ -58,8 +58,15 @@ impl Node {
         let writer = Writer::start(Arc::new(store));
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
-        let swarm =
-            swarm::build(&config, &seed, link, &room, Arc::clone(&trust), Arc::clone(&clock), registry)?;
+        let swarm = swarm::build(
+            &config,
+            &seed,
+            link,
+            &room,
+            Arc::clone(&trust),
+            Arc::clone(&clock),
+            registry,
+        )?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let registry = RegistryState::new(&config, &loaded, file, writer);

@@ -107,7 +107,9 @@ impl RegistryFile {
         };
         let len = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
         if len > MAX_FILE_LEN {
-            return Err(unreadable(format!("it has {len} bytes, and at most {MAX_FILE_LEN} are read")));
+            return Err(unreadable(format!(
+                "it has {len} bytes, and at most {MAX_FILE_LEN} are read"
+            )));
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         Self::parse(path, &text)
@@ -225,7 +227,8 @@ mod tests {
 
     #[test]
     fn entries_are_found_by_name_fingerprint_and_capability() {
-        let text = entry("bob", 1, "capabilities = [\"translate\", \"ocr\"]") + &entry("carol", 2, "");
+        let text =
+            entry("bob", 1, "capabilities = [\"translate\", \"ocr\"]") + &entry("carol", 2, "");
         let file = parse(&text).unwrap();
         let bob = file.find("bob").unwrap().clone();
         assert_eq!(bob.peer, peer(1));

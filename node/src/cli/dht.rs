@@ -40,7 +40,9 @@ fn describe(status: &DhtStatus, all: bool) -> String {
             ("providers", format!("{} entries", status.providers)),
             (
                 "queries",
-                format!("{running} running, {waiting} waiting, {done} done, {timed_out} out of time"),
+                format!(
+                    "{running} running, {waiting} waiting, {done} done, {timed_out} out of time"
+                ),
             ),
             ("refused", refused(status)),
             ("registered", registration(status)),

@@ -16,7 +16,8 @@ pub(super) fn describe(listing: &Listing) -> String {
         ("can do", capabilities(listing)),
     ];
     if let Some(seen) = listing.last_seen {
-        let until = listing.expires.map_or_else(String::new, |at| format!(", holds until {}", time(at)));
+        let until =
+            listing.expires.map_or_else(String::new, |at| format!(", holds until {}", time(at)));
         lines.push(("last seen", format!("{}{until}", time(seen))));
     }
     lines.push(("source", source(listing.source).to_owned()));
@@ -40,7 +41,11 @@ pub(super) fn capabilities(listing: &Listing) -> String {
 
 /// How long ago something was, by this machine's clock.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    if at > now { "just now".to_owned() } else { format!("{} ago", span(now.distance(at).as_millis() as u64)) }
+    if at > now {
+        "just now".to_owned()
+    } else {
+        format!("{} ago", span(now.distance(at).as_millis() as u64))
+    }
 }
 
 const fn source(source: Source) -> &'static str {

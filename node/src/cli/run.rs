@@ -276,7 +276,9 @@ impl From<StartError> for CliError {
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
             StartError::Config(_) => ("config", "correct the configuration"),
             StartError::RegistryFile(error) => ("registry_file", error.next_step()),
-            StartError::Store(error) => return Self::new("store", error.to_string(), error.next_step()),
+            StartError::Store(error) => {
+                return Self::new("store", error.to_string(), error.next_step());
+            }
             _ => ("start", "see the reason, and start it again with -v for more"),
         };
         Self::new(kind, error.to_string(), next)

@@ -11,9 +11,23 @@ use crate::model::{DhtStatus, Discovered, Found, Registered};
 /// What the registry is asked.
 #[derive(Debug)]
 pub(crate) enum Registry {
-    Register { add: Vec<Capability>, remove: Vec<Capability>, reply: Reply<Registered> },
-    Lookup { name: String, fresh: bool, timeout: Duration, reply: Reply<Found> },
-    Discover { capabilities: Vec<Capability>, most: usize, timeout: Duration, reply: Reply<Discovered> },
+    Register {
+        add: Vec<Capability>,
+        remove: Vec<Capability>,
+        reply: Reply<Registered>,
+    },
+    Lookup {
+        name: String,
+        fresh: bool,
+        timeout: Duration,
+        reply: Reply<Found>,
+    },
+    Discover {
+        capabilities: Vec<Capability>,
+        most: usize,
+        timeout: Duration,
+        reply: Reply<Discovered>,
+    },
     Dht(tokio::sync::oneshot::Sender<DhtStatus>),
 }
 

@@ -66,7 +66,8 @@ impl Store {
     /// [`StoreError`] if there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
         let memory = Path::new(":memory:");
-        let opened = Builder::new().set_cache_size(CACHE_LEN).create_with_backend(InMemoryBackend::new());
+        let opened =
+            Builder::new().set_cache_size(CACHE_LEN).create_with_backend(InMemoryBackend::new());
         let database = opened.map_err(|error| StoreError::opening(memory, error))?;
         let store = Self { database, path: None };
         store.check_schema().map_err(|failed| failed.at(memory))?;

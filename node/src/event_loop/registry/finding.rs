@@ -197,9 +197,8 @@ impl EventLoop {
         }
         let cached = finding.cache.get(&key).filter(|cached| !fresh && cached.holds(now));
         if let Some(outcome) = cached.map(|cached| cached.outcome.clone()) {
-            let outcome = outcome.map(|(listing, rivals)| {
-                (Listing { source: Source::Cache, ..listing }, rivals)
-            });
+            let outcome = outcome
+                .map(|(listing, rivals)| (Listing { source: Source::Cache, ..listing }, rivals));
             return self.settle(vec![waiter], &outcome, 0, Duration::ZERO);
         }
         let begun = self.swarm.behaviour_mut().registry.as_mut().map(|it| it.lookup(key));

@@ -108,13 +108,15 @@ impl EventLoop {
             None => BTreeSet::new(),
         };
         let now = self.clock.now();
-        let good = |(_, peer): &(&PeerId, &Peer)| !peer.addresses.is_empty() && peer.was_connected();
+        let good =
+            |(_, peer): &(&PeerId, &Peer)| !peer.addresses.is_empty() && peer.was_connected();
         let mut peers: Vec<_> = self
             .directory
             .iter()
             .filter(good)
             .map(|(id, peer)| {
-                let ago = if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
+                let ago =
+                    if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
                 Remembered {
                     addresses: peer.addresses.iter().rev().map(ToString::to_string).collect(),
                     seen: (now.timestamp - ago).as_millis(),

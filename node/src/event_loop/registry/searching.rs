@@ -100,7 +100,8 @@ impl EventLoop {
 
     pub(super) fn tick_searches(&mut self, now: Instant) {
         let over = |(_, search): &(&SearchId, &Search)| search.deadline <= now;
-        let over: Vec<_> = self.registry.searches.0.iter().filter(over).map(|(id, _)| *id).collect();
+        let over: Vec<_> =
+            self.registry.searches.0.iter().filter(over).map(|(id, _)| *id).collect();
         for id in over {
             self.end_search(id, false);
         }

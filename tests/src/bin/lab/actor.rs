@@ -125,6 +125,16 @@ impl Actor {
         }
     }
 
+    /// By which kind of path it reaches `to`, as `peer ping` names it: `direct`, `hole-punched`,
+    /// `relayed` or `hops`.
+    ///
+    /// # Errors
+    /// If it does not reach it.
+    pub(crate) fn path(&self, to: &str) -> Result<String, Finding> {
+        let ping = self.run(&["ping", to])?;
+        Ok(ping["path"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// The id of its session with `entity`, if one is ready.
     pub(crate) fn session(&self, entity: &str) -> Option<String> {
         let session = self.node.borrow().session(entity)?;

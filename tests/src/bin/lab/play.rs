@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::build::Build;
 use crate::clean;
 use crate::finding::Finding;
+use crate::interrupt;
 use crate::network::PREFIX;
 use crate::report::{self, Outcome, Row};
 use crate::scenarios::{self, Scenario};
@@ -84,6 +85,7 @@ fn one(scenario: &'static Scenario, build: &Build, index: usize) -> Row {
         }
         Err(finding) => (Vec::new(), Err(finding)),
     };
+    interrupt::pass();
     let (outcome, notes) = concluded(scenario, &root, notes, result);
     Row::new(scenario, outcome, begun.elapsed(), notes)
 }

@@ -12,7 +12,7 @@ use crate::finding::Finding;
 #[derive(Debug)]
 pub(crate) struct Home {
     router: Namespace,
-    outside: Ipv4Addr,
+    outside: Cell<Ipv4Addr>,
     /// The last byte of the next address; no two hosts of a network ever share one.
     next: std::rc::Rc<Cell<u8>>,
 }
@@ -33,17 +33,23 @@ impl Home {
         router.ip("addr add 192.168.1.1/24 dev lan")?;
         router.set("net/ipv4/ip_forward", 1)?;
         router.rules(&nat.rules())?;
-        Ok(Self { router, outside, next })
+        Ok(Self { router, outside: Cell::new(outside), next })
     }
 
     /// The router's public address.
     pub(crate) const fn outside(&self) -> Ipv4Addr {
-        self.outside
+        self.outside.get()
     }
 
-    /// The router's namespace.
-    pub(crate) const fn router(&self) -> &Namespace {
-        &self.router
+    /// Gives the router another public address. The kernel forgets every translation that used the old
+    /// one.
+    ///
+    /// # Errors
+    /// What `ip` said.
+    pub(crate) fn renumber(&self, address: Ipv4Addr) -> Result<(), Finding> {
+        let old = self.outside.replace(address);
+        self.router.ip(&format!("addr del {old}/16 dev wan"))?;
+        self.router.ip(&format!("addr add {address}/16 dev wan")).map(drop)
     }
 
     /// Plugs a machine in as `eth0`; returns its address.

@@ -1,12 +1,17 @@
-//! The scenarios, one file each.
+//! The scenarios: a file for each, or for a few of a kind.
 
 mod bootstrap_unreachable;
+mod cast;
 mod direct_public;
 mod ipv6_only;
+mod lan;
 mod lossy_link;
-mod move_address;
+mod moving;
+mod nat;
 mod partition;
 mod port_change;
+mod private_network;
+mod registry;
 mod topology;
 
 use crate::finding::Finding;
@@ -32,11 +37,25 @@ pub(crate) const ALL: &[Scenario] = &[
     topology::SCENARIO,
     direct_public::SCENARIO,
     ipv6_only::SCENARIO,
+    nat::CONE_CONE,
+    nat::SYMMETRIC_SYMMETRIC,
+    nat::CONE_SYMMETRIC,
+    nat::HOPS,
+    registry::BY_NAME,
+    registry::BY_CAPABILITY,
+    registry::WITHOUT_BOOTSTRAP,
     bootstrap_unreachable::SCENARIO,
-    move_address::SCENARIO,
+    moving::ADDRESS,
+    moving::QUIC,
+    moving::HOME,
+    moving::ROUTER,
     port_change::SCENARIO,
     partition::SCENARIO,
     partition::ONE_WAY,
+    partition::UNPLUGGED,
+    lan::MDNS,
+    lan::NO_UPNP,
+    private_network::SCENARIO,
     lossy_link::SCENARIO,
 ];
 

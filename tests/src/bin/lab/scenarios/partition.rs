@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Scenario;
 use crate::finding::{Finding, expect};
+use crate::network::Network;
 use crate::stage::Stage;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -11,7 +12,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     shows: "a report told during a partition arrives once it heals, exactly once, in the same session",
     short: true,
     needs: &[],
-    play: |stage| play(stage, &[("alice", "bob"), ("bob", "alice")]),
+    play: |stage| play(stage, |network| network.cut("alice", "bob"), |network| network.heal()),
 };
 
 pub(super) const ONE_WAY: Scenario = Scenario {
@@ -20,13 +21,25 @@ pub(super) const ONE_WAY: Scenario = Scenario {
             not arrive",
     short: true,
     needs: &[],
-    play: |stage| play(stage, &[("bob", "alice")]),
+    play: |stage| {
+        play(stage, |network| network.cut_one_way("bob", "alice"), |network| network.heal())
+    },
 };
+
+pub(super) const UNPLUGGED: Scenario = Scenario {
+    name: "unplugged",
+    shows: "the same when bob's cable is pulled and put back",
+    short: false,
+    needs: &[],
+    play: |stage| play(stage, |network| network.unplug("bob"), |network| network.plug("bob")),
+};
+
+type Change = fn(&Network) -> Result<(), Finding>;
 
 /// How long the partition lasts after the report was told.
 const PARTED: Duration = Duration::from_secs(4);
 
-fn play(stage: &Stage, dead: &[(&str, &str)]) -> Result<(), Finding> {
+fn play(stage: &Stage, part: Change, heal: Change) -> Result<(), Finding> {
     let alice = stage.public("alice", &[])?;
     let bob = stage.public("bob", &[])?;
     bob.attach("cat")?;
@@ -34,15 +47,13 @@ fn play(stage: &Stage, dead: &[(&str, &str)]) -> Result<(), Finding> {
     alice.says("bob", "before", Duration::from_secs(5))?;
     let session = alice.session("bob");
 
-    for (from, to) in dead {
-        stage.network().cut_one_way(from, to)?;
-    }
+    part(stage.network())?;
     let unheard = alice.says("bob", "during", Duration::from_secs(2));
     expect(unheard.is_err(), "nobody answers across a partition", || "an answer".to_owned())?;
-    alice.run(&["report", "bob", "told during the partition"])?;
+    alice.run(&["report", "bob", "told during the partition", "--timeout", "1s"])?;
     // A partition is made of time: this is how long the network is broken.
     std::thread::sleep(PARTED);
-    stage.network().heal()?;
+    heal(stage.network())?;
     stage.timed("healed, reached after", || alice.reaches("bob", Duration::from_secs(20)))?;
     let count = || {
         let told = |heard: &serde_json::Value| heard["status"] == "told during the partition";
