@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::builder::NodeBuilder;
 use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::{EventLoop, RegistryState};
+use crate::event_loop::{EventLoop, Parts, RegistryState};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::registry_file::RegistryFile;
@@ -71,8 +71,16 @@ impl Node {
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let registry = RegistryState::new(&config, &loaded, file, writer);
         let inbox = Inbox::new(room);
-        let mut event_loop =
-            EventLoop::new(config, identity, swarm, trust, clock, inbox, registry, receiver);
+        let mut event_loop = EventLoop::new(Parts {
+            config,
+            identity,
+            swarm,
+            trust,
+            clock,
+            inbox,
+            registry,
+            commands: receiver,
+        });
         event_loop.recall(loaded);
         let events = event_loop.events();
         event_loop.listen().await?;

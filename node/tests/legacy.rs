@@ -13,7 +13,7 @@ use peer_behaviours::{Clock, SystemClock, secure};
 use peer_node::config::NodeConfig;
 use peer_node::model::{Content, Delivery, HandshakeKind, Incoming, IncomingKind, PeerStatus};
 use peer_node::trust_file::TrustFile;
-use peer_node::{Handle, Node, NodeError};
+use peer_node::{Handle, Node, NodeError, Store};
 use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::Config;
@@ -197,7 +197,7 @@ async fn node(configure: impl FnOnce(NodeConfig) -> NodeConfig) -> (Handle, Peer
         .with_upnp(false);
     let key = Ed25519Authenticator::generate(&mut rand::rng());
     let trust = TrustFile::in_memory(TrustPolicy::Open);
-    let node = Node::start(configure(config), key, trust).await.unwrap();
+    let node = Node::start(configure(config), key, trust, Store::in_memory().unwrap()).await.unwrap();
     let status = node.handle().status().await.unwrap();
     let address = status.listen[0].parse().unwrap();
     (node.handle(), status.peer_id.parse().unwrap(), address)

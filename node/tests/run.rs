@@ -148,7 +148,7 @@ fn two_nodes_talk_and_a_shell_command_is_the_agent() {
         answer.err
     );
     assert_eq!(alice.peer(&["alive", "entity_b"]).code, Some(0));
-    alice.peer(&["talk", "nobody", "hello"]).failed(4, &["nobody", "peer peers"]);
+    alice.peer(&["talk", "nobody", "hello"]).failed(4, &["nobody", "peer connect"]);
 
     let fingerprint = started["fingerprint"].as_str().unwrap();
     let pin: Vec<&str> =

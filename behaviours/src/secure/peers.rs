@@ -266,6 +266,7 @@ mod tests {
                 suite: "suite",
                 took: Duration::ZERO,
                 expires: Instant::default(),
+                clock_ahead_ms: 0,
             };
             self.peers.get_mut(&id).unwrap().note(&link::Event::SessionReady(info));
             id

@@ -1,6 +1,8 @@
 //! A node that is none: answers commands as a real event loop would, from a script that peers' names
 //! choose.
 
+mod registry;
+
 use std::sync::{Arc, Mutex};
 
 use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
@@ -154,6 +156,7 @@ impl Fake {
             Command::Revoke(who, reply) => {
                 let _ = reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)]));
             }
+            Command::Registry(command) => registry::obey(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
     }

@@ -1,5 +1,7 @@
 //! Commands against a fake node: what they print, and how they end.
 
+mod registry;
+
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
 

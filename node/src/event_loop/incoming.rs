@@ -4,8 +4,8 @@ use libp2p::PeerId;
 use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
-    AgentLife, Body, CapabilityResponse, DiscoveryResponse, FoundEntity, HeartbeatAck, Message,
-    TaskOutcome, WakeOutcome, WakeUpAck,
+    AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, TaskOutcome,
+    WakeOutcome, WakeUpAck,
 };
 
 use super::EventLoop;
@@ -69,14 +69,12 @@ impl EventLoop {
                 let ack = self.heartbeat_ack();
                 self.reply(from, message, &ack.into());
             }
-            Body::CapabilityQuery(_) => {
-                self.reply(from, message, &CapabilityResponse::default().into());
+            Body::CapabilityQuery(query) => {
+                let capabilities = self.capabilities(&query.names);
+                self.reply(from, message, &CapabilityResponse { capabilities }.into());
             }
             Body::Discovery(query) => {
-                let own = self.identity.entity();
-                let asked = query.capability.is_none()
-                    && query.entity_id.is_none_or(|entity| entity == *own);
-                let entities = if asked { vec![self.introduce()] } else { Vec::new() };
+                let entities = self.known_entities(&query);
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(result) if self.is_asked(from, message) => {
@@ -141,15 +139,6 @@ impl EventLoop {
             agent,
             uptime_ms: millis(self.started),
             agent_idle_ms: self.agent_seen.map(millis),
-        }
-    }
-
-    fn introduce(&self) -> FoundEntity {
-        FoundEntity {
-            addresses: self.listen_addresses(),
-            entity_id: self.identity.entity().clone(),
-            public_key: *self.identity.public_key().as_bytes(),
-            capabilities: Vec::new(),
         }
     }
 

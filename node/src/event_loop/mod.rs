@@ -61,6 +61,18 @@ const TICK: Duration = Duration::from_millis(50);
 const SECURE: &str = "/peer/1.1.0";
 const LEGACY: &str = "/peer/1.0.0";
 
+/// What an event loop is made of.
+pub(crate) struct Parts {
+    pub(crate) config: NodeConfig,
+    pub(crate) identity: Identity,
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) trust: Arc<SharedTrust>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) inbox: Inbox,
+    pub(crate) registry: RegistryState,
+    pub(crate) commands: mpsc::Receiver<Command>,
+}
+
 /// The state of a running node.
 pub(crate) struct EventLoop {
     config: NodeConfig,
@@ -91,16 +103,8 @@ pub(crate) struct EventLoop {
 }
 
 impl EventLoop {
-    pub(crate) fn new(
-        config: NodeConfig,
-        identity: Identity,
-        swarm: Swarm<Behaviour>,
-        trust: Arc<SharedTrust>,
-        clock: Arc<dyn Clock>,
-        inbox: Inbox,
-        registry: RegistryState,
-        commands: mpsc::Receiver<Command>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, identity, swarm, trust, clock, inbox, registry, commands } = parts;
         let started = clock.now().instant;
         Self {
             config,
@@ -208,6 +212,9 @@ impl EventLoop {
                 tracing::info!(%address, "listening");
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
+            SwarmEvent::ListenerClosed { addresses, .. } if self.stopping => {
+                tracing::debug!(?addresses, "listener closed");
+            }
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 tracing::warn!(?addresses, ?reason, "listener closed");
             }

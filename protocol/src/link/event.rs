@@ -63,6 +63,9 @@ pub struct SessionInfo {
     pub took: Duration,
     /// When it expires.
     pub expires: Instant,
+    /// How far the peer's clock is ahead of this one, in milliseconds, as its last handshake message
+    /// says; the way of that message counts as behind.
+    pub clock_ahead_ms: i64,
 }
 
 /// Why a session is no more.

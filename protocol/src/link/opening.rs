@@ -34,6 +34,8 @@ pub(super) struct Opening {
     /// When the peer said that it takes handshakes again. A new connection makes no difference to it.
     refused_until: Option<Instant>,
     pub(super) six_step_only: bool,
+    /// How far the peer's clock was ahead when it last sent a step, in milliseconds.
+    clock_ahead_ms: i64,
 }
 
 impl Opening {
@@ -45,6 +47,13 @@ impl Opening {
         self.failures = 0;
         self.yielded = false;
         self.retry_at = None;
+    }
+
+    /// A step of the peer's was verified.
+    pub(super) fn note_clock(&mut self, step: &Envelope, now: Now) {
+        let [theirs, ours] = [step.header().timestamp, now.timestamp]
+            .map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        self.clock_ahead_ms = theirs.saturating_sub(ours);
     }
 
     /// The peer takes no handshake before `at`.
@@ -113,7 +122,10 @@ impl Link {
         let Some(machine) = &mut self.opening.machine else { return };
         let mut cx = context!(self, now);
         match machine.handle(&envelope, &mut cx) {
-            Ok(progress) => self.go_on(Role::Initiator, progress, now),
+            Ok(progress) => {
+                self.opening.note_clock(&envelope, now);
+                self.go_on(Role::Initiator, progress, now);
+            }
             Err(error) => {
                 // Only what the peer signed says anything about the peer; anything else is noise, or
                 // the work of somebody in between, and the next attempt may do better.
@@ -199,6 +211,7 @@ impl Link {
             suite: session.suite(),
             took: session.handshake_took(),
             expires: session.expires(),
+            clock_ahead_ms: self.opening.clock_ahead_ms,
         }));
         if let Some(id) = self.sessions.install(session, now.instant) {
             self.events.push_back(Event::SessionEnded { id, why: Ended::Expired });

@@ -32,6 +32,7 @@ impl Link {
                 // Of two that begin at once the smaller key stays initiator; this side yields.
                 self.opening.attempt += 1;
                 self.opening.machine = Some(machine);
+                self.opening.note_clock(envelope, now);
                 self.answer_step(exchange, progress, now);
             }
             Err(error) => {
@@ -63,7 +64,10 @@ impl Link {
         };
         let mut cx = context!(self, now);
         match machine.handle(envelope, &mut cx) {
-            Ok(progress) => self.answer_step(exchange, progress, now),
+            Ok(progress) => {
+                self.opening.note_clock(envelope, now);
+                self.answer_step(exchange, progress, now);
+            }
             Err(error) => {
                 self.refuse(exchange, Some(envelope), (&error).into(), &error.to_string(), now);
                 // What a stranger or an echo sends in between leaves the handshake as it is. Only

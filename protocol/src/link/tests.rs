@@ -53,6 +53,7 @@ struct Pair {
     links: [Link; 2],
     events: [Vec<Event>; 2],
     now: Now,
+    ahead: Duration,
     exchanges: u64,
     answers: HashMap<ExchangeId, (usize, RequestId)>,
     requests: usize,
@@ -81,6 +82,7 @@ impl Pair {
             links: [link(0), link(1)],
             events: [Vec::new(), Vec::new()],
             now: start,
+            ahead: Duration::ZERO,
             exchanges: 0,
             answers: HashMap::new(),
             requests: 0,
@@ -90,6 +92,12 @@ impl Pair {
             link.connected(start);
         }
         pair
+    }
+
+    /// What the clocks of a side show; the second one's wall clock may be ahead.
+    fn clock(&self, side: usize) -> Now {
+        let ahead = if side == 1 { self.ahead } else { Duration::ZERO };
+        Now { timestamp: self.now.timestamp + ahead, ..self.now }
     }
 
     /// Moves everything there is to move.
@@ -119,11 +127,11 @@ impl Pair {
                 let exchange = ExchangeId(self.exchanges);
                 self.exchanges += 1;
                 self.answers.insert(exchange, (from, id));
-                self.links[1 - from].handle_request(exchange, envelope, self.now);
+                self.links[1 - from].handle_request(exchange, envelope, self.clock(1 - from));
             }
             Transmit::Answer { exchange, envelope } => {
                 let (to, id) = self.answers.remove(&exchange).expect("answered once");
-                self.links[to].handle_answer(id, envelope, self.now);
+                self.links[to].handle_answer(id, envelope, self.clock(to));
             }
             Transmit::Drop { exchange } => {
                 let (to, id) = self.answers.remove(&exchange).expect("answered once");
@@ -144,8 +152,9 @@ impl Pair {
                 return;
             };
             self.now = self.now + next.since(self.now.instant);
-            for link in &mut self.links {
-                link.handle_timeout(self.now);
+            for side in 0..2 {
+                let now = self.clock(side);
+                self.links[side].handle_timeout(now);
             }
         }
         panic!("timers never come to rest");
@@ -160,7 +169,8 @@ impl Pair {
         let message = Message::new(&mut self.ids, &body.into(), reply).unwrap();
         let id = message.id;
         let deadline = self.now.instant + Duration::from_secs(60);
-        self.links[side].send(message, deadline, self.now).unwrap();
+        let now = self.clock(side);
+        self.links[side].send(message, deadline, now).unwrap();
         id
     }
 
@@ -479,4 +489,14 @@ fn the_same_message_twice_is_queued_once() {
     }
     pair.settle();
     assert_eq!(pair.messages(1).len(), 1);
+}
+
+#[test]
+fn each_side_learns_how_far_the_other_clock_is_off() {
+    let mut pair = Pair::new(|_| {});
+    pair.ahead = Duration::from_secs(7);
+    pair.send(0, task("hello"), None);
+    pair.pass(Duration::from_millis(100));
+    assert_eq!(pair.sessions(0)[0].clock_ahead_ms, 7_000);
+    assert_eq!(pair.sessions(1)[0].clock_ahead_ms, -7_000);
 }

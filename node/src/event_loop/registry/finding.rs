@@ -56,6 +56,14 @@ impl Default for Finding {
     }
 }
 
+impl Finding {
+    /// What was found lately.
+    pub(super) fn fresh(&self, now: Instant) -> impl Iterator<Item = &Listing> {
+        let fresh = self.cache.iter().filter(move |(_, cached)| cached.holds(now));
+        fresh.filter_map(|(_, cached)| cached.outcome.as_ref().ok().map(|(listing, _)| listing))
+    }
+}
+
 /// One lookup, and who waits for it.
 struct Walk {
     key: Key,
@@ -213,7 +221,7 @@ impl EventLoop {
                 self.found_nobody(waiter, error);
             }
             None => {
-                let outcome = self.from_file(&waiter.name, 0);
+                let outcome = self.find_in_file(&waiter.name, 0);
                 self.settle(vec![waiter], &outcome, 0, Duration::ZERO);
             }
         }
@@ -264,11 +272,11 @@ impl EventLoop {
                 }
                 Ok((self.list(&record), rivals))
             }
-            Ok(Resolution::Withdrawn { .. }) => self.from_file(name, asked).map_err(|_| {
+            Ok(Resolution::Withdrawn { .. }) => self.find_in_file(name, asked).map_err(|_| {
                 let detail = "it has withdrawn from the registry, as a node does when it stops";
                 NodeError::NotFound { peer: name.to_owned(), detail: detail.to_owned() }
             }),
-            Ok(Resolution::Missing) => self.from_file(name, asked),
+            Ok(Resolution::Missing) => self.find_in_file(name, asked),
             Err(error @ (RegistryError::Trust(_) | RegistryError::Contested { .. })) => {
                 let (peer, code) = (name.to_owned(), ErrorCode::InvalidSignature);
                 Err(NodeError::Refused { peer, code, detail: error.to_string() })
@@ -277,13 +285,13 @@ impl EventLoop {
         }
     }
 
-    fn from_file(
+    fn find_in_file(
         &mut self,
         name: &str,
         asked: usize,
     ) -> Result<(Listing, Vec<Fingerprint>), NodeError> {
         if let Some(listed) = self.registry.file.find(name).cloned() {
-            return Ok((self.list_from_file(&listed), Vec::new()));
+            return Ok((self.list_find_in_file(&listed), Vec::new()));
         }
         let detail = match asked {
             0 if self.swarm.behaviour().registry.is_enabled() => {
@@ -306,7 +314,7 @@ impl EventLoop {
         self.listing(record, Source::Registry)
     }
 
-    fn list_from_file(&mut self, listed: &Listed) -> Listing {
+    fn list_find_in_file(&mut self, listed: &Listed) -> Listing {
         self.take_listing(listed.peer, &listed.entity, listed.addresses.clone());
         self.file_listing(listed)
     }

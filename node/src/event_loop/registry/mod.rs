@@ -1,6 +1,7 @@
 //! This node and the registry (`docs/PROTOCOL.md` §11): what it says of itself there, whom it finds
 //! there, and what it keeps of it on disk.
 
+mod asked;
 mod finding;
 mod publisher;
 mod publishing;
@@ -62,7 +63,7 @@ impl RegistryState {
 impl EventLoop {
     pub(super) fn on_registry_command(&mut self, command: Registry) {
         match command {
-            Registry::Register { add, remove, reply } => self.register(add, remove, reply),
+            Registry::Register { add, remove, reply } => self.register(&add, &remove, reply),
             Registry::Lookup { name, fresh, timeout, reply } => {
                 self.look_up(name, fresh, timeout, reply);
             }

@@ -7,7 +7,7 @@ use peer_protocol::limits::MAX_RECORD_CAPABILITIES;
 use peer_protocol::registry::{Capability, Record};
 use peer_protocol::time::Instant;
 
-use super::{Registering, off};
+use super::{Registering, RegistryState, off};
 use crate::error::NodeError;
 use crate::event_loop::EventLoop;
 use crate::model::Registered;
@@ -29,8 +29,8 @@ pub(super) struct Publishing {
 impl EventLoop {
     pub(super) fn register(
         &mut self,
-        add: Vec<Capability>,
-        remove: Vec<Capability>,
+        add: &[Capability],
+        remove: &[Capability],
         reply: Registering,
     ) {
         if let Err(error) = self.change_capabilities(add, remove) {
@@ -42,8 +42,8 @@ impl EventLoop {
 
     fn change_capabilities(
         &mut self,
-        add: Vec<Capability>,
-        remove: Vec<Capability>,
+        add: &[Capability],
+        remove: &[Capability],
     ) -> Result<(), NodeError> {
         if !self.swarm.behaviour().registry.is_enabled() {
             return Err(off());
@@ -63,8 +63,9 @@ impl EventLoop {
             let detail = format!("{count} capabilities: at most {MAX_RECORD_CAPABILITIES} fit");
             return Err(NodeError::Invalid { detail });
         }
-        publisher.change(add.clone(), remove.clone(), self.clock.now().instant);
-        self.registry.remembering.capabilities(add, &remove);
+        let now = self.clock.now().instant;
+        publisher.change(add.iter().cloned(), remove.iter().cloned(), now);
+        self.registry.remembering.capabilities(add, remove);
         Ok(())
     }
 
@@ -130,6 +131,10 @@ impl EventLoop {
         let RegistryState { publisher, publishing, .. } = &mut self.registry;
         let (keys, stored) = (publishing.keys, publishing.stored);
         publisher.published(keys, stored, clock);
+        if self.stopping {
+            tracing::info!(keys, told = stored, "withdrawn from the registry");
+            return;
+        }
         let took = clock.instant.since(publishing.since);
         let waiting = std::mem::take(&mut publishing.waiting);
         if stored > 0 {
@@ -166,8 +171,6 @@ impl EventLoop {
         !self.registry.publishing.under_way.is_empty()
     }
 }
-
-use super::RegistryState;
 
 /// A duration as whole milliseconds.
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -51,9 +51,9 @@ impl Remembering {
         self.unsaved.push(change);
     }
 
-    pub(super) fn capabilities(&mut self, add: Vec<Capability>, remove: &[Capability]) {
+    pub(super) fn capabilities(&mut self, add: &[Capability], remove: &[Capability]) {
         self.added.retain(|name| !remove.contains(name));
-        self.added.extend(add);
+        self.added.extend(add.iter().cloned());
         let names = self.added.iter().map(ToString::to_string).collect();
         self.save(Change::Capabilities(names));
     }
