@@ -22,7 +22,8 @@ export async function start (seed, { kad = false } = {}) {
       clientMode: false,
       // All of this happens on loopback, whose addresses are removed by default.
       peerInfoMapper: (peer) => peer,
-      allowQueryWithZeroPeers: true
+      allowQueryWithZeroPeers: true,
+      networkDialTimeout: { minTimeout: 1000 }
     })
   }
   return createLibp2p({
