@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) key: PublicKey,
     pub(crate) entity: Option<EntityId>,
     pub(crate) connections: HashMap<ConnectionId, Multiaddr>,
+    /// Those of them that were opened through NATs.
+    pub(crate) punched: HashSet<ConnectionId>,
     /// When it connected, until a session was opened for that.
     pub(crate) connected_at: Option<Instant>,
     /// When it last connected.
@@ -47,6 +49,8 @@ pub(crate) struct Peer {
     pub(crate) phase: Option<&'static str>,
     pub(crate) sessions: Vec<(SessionId, SessionStatus)>,
     pub(crate) last_error: Option<String>,
+    /// How far its clock was ahead when its last session began, in milliseconds.
+    pub(crate) clock_ahead_ms: Option<i64>,
     /// Whether to keep it connected, and when to dial it next.
     pub(crate) redial: Redial,
 }
@@ -57,6 +61,7 @@ impl Peer {
             key,
             entity: None,
             connections: HashMap::new(),
+            punched: HashSet::new(),
             connected_at: None,
             seen: Instant::default(),
             addresses: Vec::new(),
@@ -67,6 +72,7 @@ impl Peer {
             phase: None,
             sessions: Vec::new(),
             last_error: None,
+            clock_ahead_ms: None,
             redial: Redial::default(),
         }
     }

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
-    Answer, Content, Incoming, Life, PeerStatus, Reported, RestartAttempt, Restarted, Status,
-    TrustLine, Woken,
+    Answer, Content, Incoming, Life, Netcheck, PeerStatus, Reported, RestartAttempt, Restarted,
+    Status, TrustLine, Woken,
 };
 
 pub(crate) use registry::Registry;
@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
     Revoke(String, Reply<Vec<TrustLine>>),
     Registry(Registry),
+    Netcheck(oneshot::Sender<Netcheck>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -100,6 +101,14 @@ impl Handle {
     /// [`NodeError::Stopped`].
     pub async fn status(&self) -> Result<Status, NodeError> {
         self.ask(Command::Status).await
+    }
+
+    /// How the node stands in the network.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn netcheck(&self) -> Result<Netcheck, NodeError> {
+        self.ask(Command::Netcheck).await
     }
 
     /// Connected peers, and those with a session.

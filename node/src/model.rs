@@ -2,6 +2,8 @@
 //! and the command line.
 
 mod life;
+mod netcheck;
+mod path;
 mod registry;
 
 use base64::Engine as _;
@@ -12,6 +14,10 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use netcheck::{
+    BootstrapStatus, ClockStatus, ExternalAddress, Nat, Netcheck, PathCounts, Reachable,
+};
+pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
@@ -142,6 +148,9 @@ pub struct PeerStatus {
     pub trust: Option<TrustLevel>,
     /// Whether there is a connection now.
     pub connected: bool,
+    /// The way to it, if there is one now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
     /// Where it is, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -219,6 +228,9 @@ pub struct Life {
     /// Round-trip time, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_us: Option<u64>,
+    /// The way that its answer took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
     /// Why it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

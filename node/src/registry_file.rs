@@ -136,6 +136,10 @@ impl RegistryFile {
         Ok(Self { entries })
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -197,7 +197,8 @@ async fn node(configure: impl FnOnce(NodeConfig) -> NodeConfig) -> (Handle, Peer
         .with_upnp(false);
     let key = Ed25519Authenticator::generate(&mut rand::rng());
     let trust = TrustFile::in_memory(TrustPolicy::Open);
-    let node = Node::start(configure(config), key, trust, Store::in_memory().unwrap()).await.unwrap();
+    let node =
+        Node::start(configure(config), key, trust, Store::in_memory().unwrap()).await.unwrap();
     let status = node.handle().status().await.unwrap();
     let address = status.listen[0].parse().unwrap();
     (node.handle(), status.peer_id.parse().unwrap(), address)

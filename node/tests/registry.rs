@@ -57,7 +57,7 @@ async fn registered(node: &Handle) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, registered).await.expect("it is registered");
+    tokio::time::timeout(LIMIT, registered).await.unwrap();
 }
 
 async fn lookup(node: &Node, name: &str) -> Result<Found, NodeError> {
@@ -176,7 +176,10 @@ async fn a_name_that_another_key_takes_is_refused_with_both_fingerprints() {
         // One value is served for a key: with a single other node it may be the rival's.
         Err(error) => {
             let text = error.to_string();
-            assert!(text.contains(&right.to_string()) && text.contains(&wrong.to_string()), "{text}");
+            assert!(
+                text.contains(&right.to_string()) && text.contains(&wrong.to_string()),
+                "{text}"
+            );
         }
     }
     assert_eq!(ask(&alice, "bob").await.unwrap(), "HELLO");

@@ -6,6 +6,8 @@
     reason = "all of this runs inside tests, where an expectation that fails is the finding"
 )]
 
+#[cfg(feature = "nodes")]
+pub mod dht;
 pub mod fuzzing;
 pub mod pairs;
 pub mod people;

@@ -8,6 +8,7 @@
 //!
 //! Inbound streams have no timeout in libp2p (rust-libp2p #5981). What bounds them: 32 to a
 //! connection, of 32 KiB at most, and the limits on connections for each peer and network.
+//! A refused record costs one of them (see `swarm`).
 
 mod addresses;
 mod conduct;
@@ -49,8 +50,8 @@ use self::publisher::{Publisher, Task, What};
 use self::queries::{Purpose, Queries, WaitingLookup};
 use self::search::Search;
 use self::store::Store;
+use self::swarm::Connection;
 use crate::clock::Clock;
-use crate::prefix::Prefix;
 use crate::secure::key_of;
 
 /// Most lookups that wait.
@@ -77,8 +78,9 @@ pub struct Behaviour {
     turns: VecDeque<SearchId>,
     publisher: Publisher,
     conduct: Conduct,
-    /// Where each connection comes from.
-    networks: HashMap<ConnectionId, Prefix>,
+    connections: HashMap<ConnectionId, Connection>,
+    /// Connections to close; each is in it at most once.
+    closing: VecDeque<(PeerId, ConnectionId)>,
     /// Peers in the table when that was last told.
     peers: usize,
     next_id: u64,
@@ -108,7 +110,8 @@ impl Behaviour {
             turns: VecDeque::new(),
             publisher: Publisher::new(now),
             conduct: Conduct::new(),
-            networks: HashMap::new(),
+            connections: HashMap::new(),
+            closing: VecDeque::new(),
             peers: 0,
             next_id: 0,
             sweep: now + SWEEP,

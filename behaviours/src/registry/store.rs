@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use libp2p_core::multiaddr::Protocol;
 use libp2p_core::{Multiaddr, PeerId};
 use libp2p_kad::store::{Error, RecordStore as KadStore, Result};
 use libp2p_kad::{ProviderRecord, Record, RecordKey};
@@ -124,7 +125,11 @@ impl KadStore for Store {
         let provider = |provider: &Provider| {
             let peer = PeerId::from_bytes(provider.peer()).ok()?;
             let address = |bytes: &Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
-            let addresses = provider.addresses().iter().filter_map(address).collect();
+            let mut addresses: Vec<_> = provider.addresses().iter().filter_map(address).collect();
+            if addresses.is_empty() && peer != self.own {
+                // libp2p would leave it out, unless it is in the routing table by chance.
+                addresses.push(Protocol::P2p(peer).into());
+            }
             Some(ProviderRecord::new(key.clone(), peer, addresses))
         };
         self.providers.get(&id, self.now()).filter_map(provider).collect()

@@ -6,14 +6,25 @@ use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
 use libp2p_kad as kad;
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
 use super::addresses::{MAX_DIALLED, is_usable};
 use super::source::Source;
 use super::{Behaviour, Event};
 use crate::prefix::Prefix;
+
+/// Refused records on one connection before it is closed: half of its streams.
+const MAX_REFUSED: usize = 16;
+
+/// What is remembered of a connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    network: Prefix,
+    /// Records that came over it and were refused.
+    refused: usize,
+}
 
 /// Its handler is the same whatever the store is, and this store is nobody else's business.
 type Inner = kad::Behaviour<kad::store::MemoryStore>;
@@ -73,10 +84,10 @@ impl NetworkBehaviour for Behaviour {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 let network = Prefix::of(event.endpoint.get_remote_address());
-                self.networks.insert(event.connection_id, network);
+                self.connections.insert(event.connection_id, Connection { network, refused: 0 });
             }
             FromSwarm::ConnectionClosed(event) => {
-                self.networks.remove(&event.connection_id);
+                self.connections.remove(&event.connection_id);
             }
             _ => {}
         }
@@ -88,11 +99,12 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        let network = self.networks.get(&connection).copied().unwrap_or(Prefix::Other);
+        let network = self.connections.get(&connection).map_or(Prefix::Other, |it| it.network);
         self.kad.store_mut().begin(Source::new(peer, network));
         self.kad.on_connection_handler_event(peer, connection, event);
         if let Some(reason) = self.kad.store_mut().end() {
             self.strike(peer, reason);
+            self.on_refused(peer, connection);
         }
     }
 
@@ -100,6 +112,10 @@ impl NetworkBehaviour for Behaviour {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            if let Some((peer_id, connection)) = self.closing.pop_front() {
+                let connection = CloseConnection::One(connection);
+                return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
             }
             self.keep_house();
             self.start_queries();
@@ -121,6 +137,19 @@ impl NetworkBehaviour for Behaviour {
 }
 
 impl Behaviour {
+    /// libp2p never ends the stream of a record that its store refuses: the writer's request fails
+    /// when its time is over, and the stream stays. Before such streams fill the connection and
+    /// nothing more can be asked over it, it is closed.
+    fn on_refused(&mut self, peer: PeerId, connection: ConnectionId) {
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.refused += 1;
+            if state.refused == MAX_REFUSED {
+                self.closing.push_back((peer, connection));
+                self.wake();
+            }
+        }
+    }
+
     fn on_kad(&mut self, event: kad::Event) {
         match event {
             kad::Event::OutboundQueryProgressed { id, result, stats, step } => {

@@ -21,7 +21,8 @@ use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, Failure, Incoming, Life, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
+    Answer, Failure, Incoming, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine,
+    Woken,
 };
 use crate::paths::DataDir;
 
@@ -209,6 +210,11 @@ impl Client {
     /// The node itself.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.get("/v1/status").await
+    }
+
+    /// How it stands in the network.
+    pub async fn netcheck(&self) -> Result<Netcheck, ClientError> {
+        self.get("/v1/netcheck").await
     }
 
     /// Its peers.

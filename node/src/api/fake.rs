@@ -15,8 +15,8 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, PeerStatus, Reported,
-    SessionStatus, Status, TrustLine, Woken,
+    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path,
+    PathKind, PeerStatus, Reported, SessionStatus, Status, TrustLine, Woken,
 };
 
 pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
@@ -124,6 +124,7 @@ impl Fake {
                     agent_idle_ms: Some(1500),
                     uptime_ms: Some(7_384_000),
                     round_trip_us: Some(812),
+                    path: Some(path()),
                     error: (ask.peer == "dead").then(|| "connection refused".to_owned()),
                 };
                 let _ = reply.send(judge(&ask.peer).map(|()| life));
@@ -155,6 +156,10 @@ impl Fake {
             }
             Command::Revoke(who, reply) => {
                 let _ = reply.send(judge(&who).map(|()| vec![line(TrustLevel::Revoked)]));
+            }
+            Command::Netcheck(reply) => {
+                let net = Netcheck { dht_peers: 3, ..Netcheck::default() };
+                let _ = reply.send(net);
             }
             Command::Registry(command) => registry::obey(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
@@ -202,7 +207,7 @@ fn line(level: TrustLevel) -> TrustLine {
     }
 }
 
-fn status() -> Status {
+pub(crate) fn status() -> Status {
     Status {
         entity: entity("entity_a"),
         fingerprint: fingerprint(),
@@ -217,6 +222,11 @@ fn status() -> Status {
     }
 }
 
+fn path() -> Path {
+    let address = Some("/ip4/127.0.0.1/tcp/4711".to_owned());
+    Path { kind: PathKind::Direct, address, carriers: None }
+}
+
 pub(crate) fn peer() -> PeerStatus {
     PeerStatus {
         entity: Some(entity("entity_b")),
@@ -224,6 +234,7 @@ pub(crate) fn peer() -> PeerStatus {
         fingerprint: fingerprint(),
         trust: Some(TrustLevel::Pinned),
         connected: true,
+        path: Some(path()),
         address: Some("/ip4/127.0.0.1/tcp/4711".to_owned()),
         protocol: Some("1.1".to_owned()),
         encrypted: true,
@@ -247,6 +258,7 @@ fn stranger() -> PeerStatus {
         entity: None,
         trust: None,
         connected: false,
+        path: None,
         protocol: None,
         encrypted: false,
         session: None,

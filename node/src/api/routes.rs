@@ -23,7 +23,7 @@ use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::model::{
-    Answer, Content, Life, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
+    Answer, Content, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
 };
 
 /// How often a silent event stream says that it is still there.
@@ -47,6 +47,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/trust", get(trust))
         .route("/v1/trust/pin", post(pin))
         .route("/v1/trust/revoke", post(revoke))
+        .route("/v1/netcheck", get(netcheck))
         .route("/v1/register", post(registry::register))
         .route("/v1/lookup", post(registry::lookup))
         .route("/v1/discover", post(registry::discover))
@@ -59,6 +60,10 @@ pub fn router(handle: Handle) -> Router {
 
 async fn status(State(node): State<Handle>) -> Result<Status> {
     Ok(axum::Json(node.status().await?))
+}
+
+async fn netcheck(State(node): State<Handle>) -> Result<Netcheck> {
+    Ok(axum::Json(node.netcheck().await?))
 }
 
 async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {

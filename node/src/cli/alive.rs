@@ -39,5 +39,7 @@ pub(super) fn describe(peer: &str, life: &Life) -> String {
     let up = life.uptime_ms.map_or_else(String::new, |ms| format!(", up {}", span(ms)));
     let idle = life.agent_idle_ms.map_or_else(String::new, |ms| format!(", idle for {}", span(ms)));
     let agent = if life.agent { format!("attached{idle}") } else { "none attached".to_owned() };
-    pairs(&[("peer", name), ("node", format!("alive{round_trip}{up}")), ("agent", agent)])
+    let path = life.path.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let node = format!("alive{round_trip}{up}");
+    pairs(&[("peer", name), ("node", node), ("agent", agent), ("path", path)])
 }

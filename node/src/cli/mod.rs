@@ -5,6 +5,7 @@ mod connect;
 mod content;
 mod dht;
 mod discover;
+mod doctor;
 mod error;
 mod exec;
 mod exit;
@@ -13,8 +14,10 @@ mod init;
 mod listen;
 mod listing;
 mod lookup;
+mod netcheck;
 mod output;
 mod peers;
+mod ping;
 mod register;
 mod report;
 mod restart;
@@ -100,6 +103,9 @@ enum Command {
     Lookup(lookup::Args),
     Discover(discover::Args),
     Dht(dht::Args),
+    Ping(ping::Args),
+    Netcheck(netcheck::Args),
+    Doctor(doctor::Args),
 }
 
 /// A peer, and how long to wait for it.
@@ -203,6 +209,9 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
+        Command::Ping(args) => ping::execute(args, &client, output).await,
+        Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
+        Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
     }
 }
 

@@ -29,7 +29,7 @@ fn describe(peers: &[PeerStatus]) -> String {
     if peers.is_empty() {
         return "no peers; connect to one with `peer connect <multiaddr>`".to_owned();
     }
-    let header = ["PEER", "TRUST", "SESSION", "ENCRYPTED", "QUEUED", "ADDRESS"];
+    let header = ["PEER", "TRUST", "SESSION", "ENCRYPTED", "QUEUED", "PATH", "ADDRESS"];
     let table = table(&header, peers.iter().map(row).collect());
     let errors = peers.iter().filter_map(|peer| {
         Some(format!("\n{}: {}", printable(&name(peer)), printable(peer.last_error.as_ref()?)))
@@ -55,6 +55,7 @@ fn row(peer: &PeerStatus) -> Vec<String> {
         session,
         encrypted,
         peer.queued.to_string(),
+        peer.path.as_ref().map_or("-", |path| path.kind.as_str()).to_owned(),
         address(peer),
     ]
 }

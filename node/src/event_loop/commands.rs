@@ -38,6 +38,7 @@ impl EventLoop {
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
             Command::Pin(entity, fingerprint, reply) => self.pin(entity, fingerprint, reply),
             Command::Revoke(who, reply) => self.revoke(&who, reply),
+            Command::Netcheck(reply) => drop(reply.send(self.netcheck())),
             Command::Registry(command) => self.on_registry_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());

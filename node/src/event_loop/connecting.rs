@@ -124,6 +124,7 @@ impl EventLoop {
         let (now, jitter) = (self.clock.now().instant, self.jitter());
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.connections.remove(&connection);
+            peer.punched.remove(&connection);
             if !peer.is_connected() {
                 peer.identified = false;
                 peer.redial.lost(jitter, now);

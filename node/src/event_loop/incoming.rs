@@ -186,6 +186,7 @@ impl EventLoop {
                 agent_idle_ms: ack.agent_idle_ms,
                 uptime_ms: Some(ack.uptime_ms),
                 round_trip_us: Some(round_trip_us),
+                path: self.path(&from),
                 error: None,
             })));
         }

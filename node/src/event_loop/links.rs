@@ -85,6 +85,7 @@ impl EventLoop {
         peer.phase = None;
         peer.last_error = None;
         peer.protocol = Some("1.1");
+        peer.clock_ahead_ms = Some(info.clock_ahead_ms);
         peer.connected_at = None;
         peer.redial.settled();
         let status = SessionStatus {

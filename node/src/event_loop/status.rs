@@ -65,6 +65,7 @@ impl EventLoop {
             fingerprint: Fingerprint::of(&peer.key),
             trust: self.trust.level(&named, &peer.key),
             connected: peer.is_connected(),
+            path: self.path(id),
             address: address.map(ToString::to_string),
             protocol: peer.protocol.map(str::to_owned),
             encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),

@@ -18,6 +18,7 @@ impl Life {
                 agent_idle_ms: None,
                 uptime_ms: None,
                 round_trip_us: None,
+                path: None,
                 error: Some(error.to_string()),
             }),
         }

@@ -15,8 +15,12 @@ pub(super) fn obey(command: Registry) {
         Registry::Register { add, remove, reply } => {
             let capabilities = add.iter().map(ToString::to_string).collect();
             let listing = Listing { capabilities, source: Source::Own, ..listing("entity_a") };
-            let registered =
-                Registered { listing, keys: 3, stored: if remove.is_empty() { 3 } else { 0 }, took_ms: 42 };
+            let registered = Registered {
+                listing,
+                keys: 3,
+                stored: if remove.is_empty() { 3 } else { 0 },
+                took_ms: 42,
+            };
             let _ = reply.send(Ok(registered));
         }
         Registry::Lookup { name, fresh, reply, .. } => {

@@ -43,7 +43,8 @@ async fn a_search_lists_whom_it_found_and_says_whether_there_may_be_more() {
     let rig = Rig::start().await;
     let ended = rig.peer(&["discover", "ocr,translate"]).await;
     assert_eq!(ended.exit, Exit::Ok);
-    for part in ["entity_b", "entity_c", "and 1 more", "2 found in 55 ms", "1 entries were dropped"] {
+    for part in ["entity_b", "entity_c", "and 1 more", "2 found in 55 ms", "1 entries were dropped"]
+    {
         assert!(ended.out.contains(part), "{part:?} in {}", ended.out);
     }
     assert!(!ended.out.contains("there may be more"));
@@ -83,4 +84,21 @@ async fn the_dht_is_shown_with_its_table_and_what_was_refused() {
     }
     let ended = rig.peer(&["dht", "--peers"]).await;
     assert!(ended.out.contains("/ip4/192.0.2.7/tcp/4711"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn pings_show_the_way_and_the_times() {
+    let rig = Rig::start().await;
+    let ended = rig.peer(&["ping", "entity_b", "--count", "2", "--interval", "100ms"]).await;
+    assert_eq!(ended.exit, Exit::Ok);
+    let line = "entity_b answered in 812 µs, direct at /ip4/127.0.0.1/tcp/4711";
+    assert!(ended.out.contains(&format!("1  {line}")), "{}", ended.out);
+    assert!(ended.out.contains("2 of 2 answered; round trip 812 µs at best"), "{}", ended.out);
+    let dead = rig.peer(&["--json", "ping", "dead", "-c", "1"]).await;
+    assert_eq!(dead.exit, Exit::Unreachable);
+    let json = dead.json();
+    assert_eq!((&json["sent"], &json["answered"]), (&1.into(), &0.into()));
+    assert_eq!(json["pings"][0]["error"], "connection refused");
+    let hasty = rig.peer(&["ping", "entity_b", "-i", "1ms"]).await;
+    assert_eq!(hasty.exit, Exit::Usage);
 }

@@ -19,6 +19,8 @@ const ENTRIES: Duration = Duration::from_secs(2);
 const PEERS: Duration = Duration::from_secs(30);
 /// Most peers remembered, those last connected first.
 const MAX_PEERS: usize = 128;
+/// Most addresses remembered of each.
+const MAX_ADDRESSES: usize = 8;
 /// Most changes that wait because the disk is slow.
 const MAX_UNSAVED: usize = 4096;
 
@@ -108,8 +110,7 @@ impl EventLoop {
             None => BTreeSet::new(),
         };
         let now = self.clock.now();
-        let good =
-            |(_, peer): &(&PeerId, &Peer)| !peer.addresses.is_empty() && peer.was_connected();
+        let good = |(_, peer): &(&PeerId, &Peer)| peer.has_address() && peer.was_connected();
         let mut peers: Vec<_> = self
             .directory
             .iter()
@@ -118,7 +119,12 @@ impl EventLoop {
                 let ago =
                     if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
                 Remembered {
-                    addresses: peer.addresses.iter().rev().map(ToString::to_string).collect(),
+                    addresses: peer
+                        .dialable()
+                        .iter()
+                        .take(MAX_ADDRESSES)
+                        .map(ToString::to_string)
+                        .collect(),
                     seen: (now.timestamp - ago).as_millis(),
                     routing: routing.contains(id),
                 }

@@ -62,7 +62,7 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn dht_status(&mut self) -> DhtStatus {
+    pub(in crate::event_loop) fn dht_status(&mut self) -> DhtStatus {
         let reason = self.dht_mode().1.to_owned();
         let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else {
             return DhtStatus { mode: "off".to_owned(), reason, ..DhtStatus::default() };

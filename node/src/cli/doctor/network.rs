@@ -1,0 +1,170 @@
+//! What the running node knows of its network.
+
+use super::Finding;
+use crate::cli::netcheck;
+use crate::model::{Nat, Netcheck, Reachable, Status};
+
+/// Clocks further apart than this will be refused soon, in milliseconds: at 60 s they are.
+const SKEW_WARNING: u64 = 10_000;
+const SKEW_WRONG: u64 = 60_000;
+
+/// Looks at what the node tells.
+pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
+    let mut findings = vec![listening(net), peers(status, net)];
+    findings.extend(net.bootstrap.iter().map(|known| {
+        let detail = |what: &str| format!("{} {what}", known.address);
+        match (&known.last_error, known.connected) {
+            (_, true) => Finding::ok("bootstrap", detail("is connected")),
+            (error, false) => {
+                let why = error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
+                let fix = "check the address, and that a node runs there; the node goes on trying, \
+                           and works with whomever else it knows";
+                Finding::warning("bootstrap", detail(&format!("is not connected{why}")), fix)
+            }
+        }
+    }));
+    findings.push(reachability(net));
+    findings.push(registry(net));
+    findings.push(clock(net));
+    findings
+}
+
+fn listening(net: &Netcheck) -> Finding {
+    if net.listen.is_empty() {
+        let fix =
+            "give it an address: `peer run --listen <multiaddr>`; without one it can only dial";
+        return Finding::warning("listening", "it listens nowhere", fix);
+    }
+    Finding::ok("listening", format!("on {} addresses", net.listen.len()))
+}
+
+fn peers(status: &Status, net: &Netcheck) -> Finding {
+    if status.connected > 0 {
+        let (connected, sessions) = (status.connected, status.sessions);
+        return Finding::ok("peers", format!("{connected} connected, {sessions} with a session"));
+    }
+    let fix = if net.bootstrap.is_empty() {
+        "connect to one: `peer connect <multiaddr>`, or name one for every start: `bootstrap` in the \
+         configuration"
+    } else {
+        "see the bootstrap addresses below"
+    };
+    Finding::warning("peers", "nobody is connected", fix)
+}
+
+fn reachability(net: &Netcheck) -> Finding {
+    let detail = netcheck::reachable(net.reachable);
+    match (net.reachable, net.relays.is_empty(), net.nat) {
+        (Reachable::Public | Reachable::Local, _, _) => Finding::ok("reachable", detail),
+        (Reachable::Unknown, _, _) => Finding::ok("reachable", detail),
+        (Reachable::Private, false, _) => {
+            Finding::ok("reachable", format!("{detail}; over {} relays", net.relays.len()))
+        }
+        (Reachable::Private, true, Nat::EndpointDependent) => Finding::warning(
+            "reachable",
+            format!("{detail}, and no relay has a place for it"),
+            "forward its port at the router, or run a relay on a public machine: `relay_server = true`",
+        ),
+        (Reachable::Private, true, _) => Finding::warning(
+            "reachable",
+            format!("{detail}, and no relay has a place for it"),
+            "forward its port at the router, switch UPnP on there, or run a relay on a public \
+             machine: `relay_server = true`",
+        ),
+    }
+}
+
+fn registry(net: &Netcheck) -> Finding {
+    if net.dht.starts_with("off") {
+        return Finding::ok("registry", "switched off");
+    }
+    if net.dht_peers == 0 {
+        let fix = "connect to a node that takes part in the registry, such as a bootstrap node";
+        return Finding::warning("registry", "no node of the registry is known", fix);
+    }
+    Finding::ok("registry", format!("{}; {} peers", net.dht, net.dht_peers))
+}
+
+fn clock(net: &Netcheck) -> Finding {
+    let off = net.clock.median_ahead_ms.unsigned_abs();
+    if net.clock.peers == 0 {
+        return Finding::ok("clock of peers", "not compared yet");
+    }
+    let way = if net.clock.median_ahead_ms > 0 { "behind" } else { "ahead of" };
+    let detail = format!("{:.1} s {way} that of {} peers", off as f64 / 1000.0, net.clock.peers);
+    let fix = "set the clock, best with a time service; at 60 s peers refuse every message";
+    match off {
+        SKEW_WRONG.. => Finding::wrong("clock of peers", detail, fix),
+        SKEW_WARNING.. => Finding::warning("clock of peers", detail, fix),
+        _ => Finding::ok("clock of peers", detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Grade;
+    use super::*;
+    use crate::model::{BootstrapStatus, ClockStatus};
+
+    fn grades(net: &Netcheck, connected: usize) -> Vec<(&'static str, Grade)> {
+        let status = Status { connected, ..crate::api::fake::status() };
+        examine(&status, net).into_iter().map(|it| (it.check, it.grade)).collect()
+    }
+
+    #[test]
+    fn a_healthy_node_has_nothing_to_mend() {
+        let net = Netcheck {
+            reachable: Reachable::Public,
+            listen: vec!["/ip4/192.0.2.7/tcp/4711".to_owned()],
+            dht: "server".to_owned(),
+            dht_peers: 7,
+            clock: ClockStatus { peers: 3, median_ahead_ms: -120 },
+            ..Netcheck::default()
+        };
+        assert!(grades(&net, 3).iter().all(|(_, grade)| *grade == Grade::Ok));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_fix() {
+        let error = Some("Connection refused".to_owned());
+        let net = Netcheck {
+            reachable: Reachable::Private,
+            dht: "client".to_owned(),
+            clock: ClockStatus { peers: 1, median_ahead_ms: 61_000 },
+            bootstrap: vec![BootstrapStatus {
+                address: "/dns/x.example/tcp/1".to_owned(),
+                connected: false,
+                last_error: error,
+            }],
+            ..Netcheck::default()
+        };
+        let wrong = Grade::Wrong;
+        let warning = Grade::Warning;
+        assert_eq!(
+            grades(&net, 0),
+            [
+                ("listening", warning),
+                ("peers", warning),
+                ("bootstrap", warning),
+                ("reachable", warning),
+                ("registry", warning),
+                ("clock of peers", wrong),
+            ]
+        );
+        let findings = examine(&crate::api::fake::status(), &net);
+        assert!(findings.iter().all(|it| (it.grade == Grade::Ok) == it.fix.is_none()));
+        assert!(findings[2].detail.contains("Connection refused"));
+        assert!(findings[5].detail.contains("61.0 s behind"));
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_a_warning_before_it_is_an_error() {
+        for (ahead, grade) in
+            [(9_999, Grade::Ok), (-10_000, Grade::Warning), (60_000, Grade::Wrong)]
+        {
+            let clock_status = ClockStatus { peers: 2, median_ahead_ms: ahead };
+            let net = Netcheck { clock: clock_status, ..Netcheck::default() };
+            assert_eq!(clock(&net).grade, grade);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Which way messages to a peer take.
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+use super::EventLoop;
+use crate::directory::Peer;
+use crate::model::{Path, PathKind};
+
+impl EventLoop {
+    /// The way to a peer, if there is one now.
+    pub(super) fn path(&self, id: &PeerId) -> Option<Path> {
+        self.directory.get(id).and_then(connection)
+    }
+}
+
+/// The connection that counts: one without a relay, if there is any.
+fn connection(peer: &Peer) -> Option<Path> {
+    let best = peer.connections.iter().min_by_key(|(id, at)| (is_relayed(at), **id))?;
+    let kind = match best {
+        (_, at) if is_relayed(at) => PathKind::Relayed,
+        (id, _) if peer.punched.contains(id) => PathKind::HolePunched,
+        _ => PathKind::Direct,
+    };
+    Some(Path { kind, address: Some(best.1.to_string()), carriers: None })
+}
+
+fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}

@@ -1,0 +1,140 @@
+//! The nodes of one run, and how they come and go.
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use libp2p::{Multiaddr, PeerId};
+use peer_protocol::registry::{Key, Place};
+
+use super::book::{Book, Entity};
+use super::hostile::{Hostile, SPREADING, Vice};
+use super::node::Node;
+use crate::simulation::Chance;
+
+/// Nodes that new ones learn the network from.
+const BOOTSTRAP: usize = 4;
+/// Nodes that join at once.
+const AT_ONCE: usize = 16;
+/// Most nodes that a hostile node connects to by itself.
+const VICTIMS: usize = 60;
+
+/// All nodes.
+pub(super) struct World {
+    pub(super) book: Book,
+    pub(super) honest: Vec<Node>,
+    pub(super) hostile: Vec<Hostile>,
+    chance: Chance,
+    born: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let (book, honest, hostile) = Default::default();
+        Self { book, honest, hostile, chance: Chance::seeded(seed), born: 0 }
+    }
+
+    pub(super) const fn chance(&mut self) -> &mut Chance {
+        &mut self.chance
+    }
+
+    /// A new entity, with a key that follows from the seed.
+    pub(super) fn entity(&mut self) -> Entity {
+        let mut seed = [0; 32];
+        seed.fill_with(|| u8::try_from(self.chance.below(256)).unwrap_or(0));
+        self.born += 1;
+        Entity::new(&format!("entity-{}", self.born), seed)
+    }
+
+    /// Adds honest nodes that join through the first ones; returns whose they are.
+    pub(super) async fn grow(&mut self, count: usize) -> Vec<Entity> {
+        let entities: Vec<_> = (0..count).map(|_| self.entity()).collect();
+        for some in entities.chunks(AT_ONCE) {
+            let mut joining = FuturesUnordered::new();
+            for entity in some {
+                let node = Node::start(entity, &self.book).await;
+                let known = self.bootstrap_nodes();
+                joining.push(async move {
+                    if !known.is_empty() {
+                        node.join(known).await;
+                    }
+                    node
+                });
+                // The very first ones join one after the other.
+                if self.honest.len() < BOOTSTRAP {
+                    self.honest.extend(joining.next().await);
+                }
+            }
+            while let Some(node) = joining.next().await {
+                self.honest.push(node);
+            }
+        }
+        entities
+    }
+
+    /// Lets all honest nodes refresh their tables once.
+    pub(super) async fn refresh(&self) {
+        for some in self.honest.chunks(AT_ONCE) {
+            futures::future::join_all(some.iter().map(|node| node.join(Vec::new()))).await;
+        }
+    }
+
+    /// Kills a node that is no bootstrap node, and lets a new one join in its place.
+    pub(super) async fn replace(&mut self) {
+        let unlucky = BOOTSTRAP + self.chance.below(self.honest.len() - BOOTSTRAP);
+        drop(self.honest.swap_remove(unlucky));
+        self.grow(1).await;
+    }
+
+    /// Adds `count` hostile nodes of all kinds; those that eclipse do so to `target`.
+    pub(super) async fn infest(&mut self, count: usize, target: &Key) {
+        for number in 0..count {
+            let vice = Vice::ALL[number % Vice::ALL.len()];
+            if vice == Vice::Eclipse {
+                continue;
+            }
+            let entity = self.entity();
+            let known = self.some(VICTIMS);
+            let hostile = Hostile::start(&entity, vice, &self.book, &known, &known).await;
+            self.hostile.push(hostile);
+        }
+        self.eclipse(count / Vice::ALL.len(), target).await;
+        tokio::time::sleep(SPREADING).await;
+    }
+
+    /// Adds `count` nodes with ids nearer to `target` than those of others.
+    pub(super) async fn eclipse(&mut self, count: usize, target: &Key) {
+        let place = target.place();
+        let nearest = (self.honest.iter().map(|node| distance(&place, &node.peer))).min();
+        let mut fellows: Vec<(PeerId, Multiaddr)> = Vec::new();
+        while fellows.len() < count {
+            let entity = self.entity();
+            if nearest.is_some_and(|nearest| distance(&place, &entity.peer()) >= nearest) {
+                continue;
+            }
+            let victims = self.some(VICTIMS);
+            let (vice, book) = (Vice::Eclipse, self.book.clone());
+            let hostile = Hostile::start(&entity, vice, &book, &fellows, &victims).await;
+            fellows.push((hostile.peer, hostile.address.clone()));
+            self.hostile.push(hostile);
+        }
+    }
+
+    fn bootstrap_nodes(&self) -> Vec<(PeerId, Multiaddr)> {
+        self.honest.iter().take(BOOTSTRAP).map(whereabouts).collect()
+    }
+
+    /// Some honest nodes.
+    fn some(&mut self, count: usize) -> Vec<(PeerId, Multiaddr)> {
+        let all = self.honest.len();
+        let start = self.chance.below(all);
+        let count = count.min(all);
+        (0..count).map(|number| whereabouts(&self.honest[(start + number) % all])).collect()
+    }
+}
+
+fn whereabouts(node: &Node) -> (PeerId, Multiaddr) {
+    (node.peer, node.address.clone())
+}
+
+fn distance(place: &Place, peer: &PeerId) -> [u8; 32] {
+    place.distance(&Place::of(&peer.to_bytes()))
+}
