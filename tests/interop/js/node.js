@@ -22,12 +22,18 @@ export class Node {
     node.#child = spawn(
       PROGRAM,
       ['-v', '--data-dir', node.dir, 'run', '--entity', entity, ...addresses, ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'] }
+      // Tests never multicast on the machine's interfaces.
+      {
+        env: { ...process.env, PEER_MDNS: 'off', PEER_UPNP: 'off' },
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
     )
     for (const stream of [node.#child.stdout, node.#child.stderr]) {
       stream.on('data', (text) => { node.#log = (node.#log + text).slice(-100_000) })
     }
-    const status = await eventually(20_000, () => node.run('status'))
+    const ended = new Promise((resolve) => node.#child.once('exit', resolve)).then(() => 'ended')
+    const up = eventually(20_000, () => node.run('status'))
+    const status = await Promise.race([up, ended.then(() => { throw new Error('it ended') })])
       .catch(() => { throw new Error(`${entity} did not come up:\n${node.log}`) })
     node.peerId = status.peer_id
     node.addresses = status.listen
@@ -65,14 +71,6 @@ export class Node {
     this.#child.kill('SIGKILL')
     await rm(this.dir, { recursive: true, force: true })
   }
-}
-
-/** Whether this build of `peer` has a setting of `peer run`. */
-export async function hasFlag (flag) {
-  const help = await new Promise((resolve) => {
-    execFile(PROGRAM, ['run', '--help'], (_, stdout) => resolve(stdout))
-  })
-  return help.includes(flag)
 }
 
 /** Asks until `ask` resolves with something; its last error if it does not in time (milliseconds). */

@@ -13,7 +13,7 @@ const JS = 'js_entity'
 let js, key, kept, first, second
 
 before(async () => {
-  const args = ['--mdns=false', '--upnp=false', '--dht=server']
+  const args = ['--dht=server']
   first = await Node.start('first', { args: [...args, '--capability', 'translate'] })
   second = await Node.start('second', { args: [...args, '--bootstrap', first.address()] })
   const seed = Buffer.alloc(32, 3)
