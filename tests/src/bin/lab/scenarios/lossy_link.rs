@@ -21,7 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const WEATHER: Weather = Weather { delay: 20, jitter: 30, loss: 5, twice: 2, seed: 11 };
 /// Frames of a hundred that the switch drops, each way.
 const LOSS: u8 = 5;
-const MESSAGES: usize = 20;
+const MESSAGES: usize = 40;
 
 fn play(stage: &Stage) -> Result<(), Finding> {
     let alice = stage.public("alice", &[])?;
@@ -38,9 +38,11 @@ fn play(stage: &Stage) -> Result<(), Finding> {
 
     stage.network().lose("carol", "bob", LOSS)?;
     stage.network().lose("bob", "carol", LOSS)?;
-    stage.note(format!("{LOSS} % of frames lost each way"));
     stage.timed("TCP: session in", || carol.connect(&bob.address()))?;
-    stage.timed("told in", || all_arrive(&carol, &bob))
+    stage.timed("told in", || all_arrive(&carol, &bob))?;
+    let lost = stage.network().lost()?;
+    stage.note(format!("{lost} frames lost ({LOSS} % each way)"));
+    expect(lost > 0, "the switch loses frames", || format!("{lost} lost"))
 }
 
 fn all_arrive(from: &Actor, to: &Actor) -> Result<(), Finding> {
