@@ -2,15 +2,17 @@
 //!
 //! [`secure`] carries version 1.1 over `/peer/1.1.0`. Each peer's [`peer_protocol::link::Link`] runs
 //! in a task of its own, so that no cryptography happens in the swarm's event loop. [`legacy`] does
-//! the same for version 1.0 over `/peer/1.0.0`. [`limits`] keeps one network from taking every
-//! connection.
+//! the same for version 1.0 over `/peer/1.0.0`. [`routing`] carries sealed envelopes over several hops.
+//! [`limits`] keeps one network from taking every connection.
 
+mod budget;
 mod clock;
 mod keep_alive;
 pub mod legacy;
 pub mod limits;
 mod prefix;
 pub mod registry;
+pub mod routing;
 pub mod secure;
 
 pub use clock::{Clock, SystemClock};

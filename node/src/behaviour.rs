@@ -4,7 +4,7 @@
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{connection_limits, identify, ping};
-use peer_behaviours::{legacy, limits, registry, secure};
+use peer_behaviours::{legacy, limits, registry, routing, secure};
 
 /// Everything the swarm runs.
 #[derive(NetworkBehaviour)]
@@ -12,6 +12,8 @@ pub(crate) struct Behaviour {
     pub(crate) prefix_limits: limits::Behaviour,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) secure: secure::Behaviour,
+    /// Envelopes for peers without a connection, and for others'.
+    pub(crate) routing: routing::Behaviour,
     /// Off, `/peer/1.0.0` is not even offered.
     pub(crate) legacy: Toggle<legacy::Behaviour>,
     /// Off, `/peer/kad/1.0.0` is not even offered.

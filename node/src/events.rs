@@ -26,6 +26,14 @@ pub enum NodeEvent {
         /// The peer.
         peer_id: String,
     },
+    /// A peer without a connection answered over other nodes, for the first time or at another
+    /// distance.
+    Route {
+        /// The peer.
+        peer_id: String,
+        /// How many hops away it is.
+        hops: u8,
+    },
     /// A step of a handshake is complete.
     HandshakeStep {
         /// The peer.

@@ -7,7 +7,7 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::Swarm;
 use libp2p::{SwarmBuilder, identify, identity, noise, ping, tcp, yamux};
-use peer_behaviours::{Clock, legacy, limits as prefix_limits, registry, secure};
+use peer_behaviours::{Clock, legacy, limits as prefix_limits, registry, routing, secure};
 use peer_protocol::link::LinkConfig;
 
 use crate::behaviour::Behaviour;
@@ -54,7 +54,14 @@ pub(crate) fn build(
                 let config = legacy_config(config, &link, room);
                 legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
             });
+            // The setting "carry" belongs here.
+            let hops = peer_protocol::routing::Config {
+                carry: config.carry(),
+                ..peer_protocol::routing::Config::default()
+            };
+            let own = *link.handshake.identity.public_key();
             Behaviour {
+                routing: routing::Behaviour::new(own, hops, Arc::clone(&clock)),
                 prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
                 limits: connection_limits::Behaviour::new(limits(config.max_connections())),
                 secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),

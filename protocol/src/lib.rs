@@ -20,6 +20,7 @@ pub mod message;
 pub mod rate_limit;
 pub mod registry;
 pub mod replay;
+pub mod routing;
 pub mod session;
 pub mod time;
 

@@ -111,3 +111,44 @@ pub const SHARD_FANOUT: u8 = 4;
 pub const MAX_LOOKUP_KEYS: usize = 32;
 /// Most providers that one capability search collects (§11.6).
 pub const MAX_FOUND_PROVIDERS: usize = 2_048;
+
+/// Most hops of one packet, and the hop limit that an origin sets (§12.2).
+pub const MAX_HOPS: u8 = 10;
+/// Longest head of a packet or an outcome, in bytes (§12.2, §12.3).
+pub const MAX_HOP_HEAD_LEN: usize = 256;
+/// Longest life of a packet, and how long anybody waits for its outcome (§12.2).
+pub const MAX_PACKET_LIFE: Duration = Duration::from_secs(10);
+/// Most neighbours that an origin tries for one packet (§12.5).
+pub const MAX_OWN_TRIES: usize = 8;
+/// Most neighbours that a carrier tries for one packet (§12.5).
+pub const MAX_CARRIED_TRIES: usize = 3;
+/// How long a learnt route is believed (§12.4).
+pub const ROUTE_LIFE: Duration = Duration::from_secs(600);
+/// How long a neighbour that failed for a destination comes last (§12.4).
+pub const ROUTE_PENALTY: Duration = Duration::from_secs(30);
+/// Most destinations to which routes are remembered (§12.4).
+pub const MAX_ROUTED_DESTINATIONS: usize = 4_096;
+/// Most routes remembered to one destination (§12.4).
+pub const MAX_ROUTES: usize = 4;
+/// Most failures remembered (§12.4).
+pub const MAX_ROUTE_FAILURES: usize = 8_192;
+/// How long a carrier remembers a packet (§12.6): longer than any clock finds it alive.
+pub const PACKET_MEMORY: Duration = Duration::from_secs(140);
+/// Most packets that a carrier remembers (§12.6).
+pub const MAX_SEEN_PACKETS: usize = 65_536;
+/// Most packets under way at one node, carried ones and own ones each (§12.7).
+pub const MAX_PACKETS: usize = 1_024;
+/// Most packets of one neighbour that a node carries at once (§12.7).
+pub const MAX_PACKETS_PER_NEIGHBOUR: usize = 64;
+/// Most bytes of envelopes that a node carries at once (§12.7).
+pub const MAX_CARRIED_BYTES: usize = 32 << 20;
+/// Most packets for this node whose answer is awaited (§12.7).
+pub const MAX_ARRIVALS: usize = 256;
+/// Most paths on which one packet is awaited at its destination (§12.6).
+pub const MAX_DUPLICATE_PATHS: usize = 16;
+/// How long a destination keeps an answer for packets that come again (§12.6).
+pub const ANSWER_MEMORY: Duration = Duration::from_secs(20);
+/// Most answers kept so (§12.6).
+pub const MAX_KEPT_ANSWERS: usize = 256;
+/// Most bytes of answers kept so (§12.6).
+pub const MAX_KEPT_ANSWER_BYTES: usize = 8 << 20;

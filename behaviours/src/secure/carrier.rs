@@ -179,7 +179,7 @@ impl Carrier {
 
 /// Whether the peer refused the protocol. With lazy negotiation that comes to light only when the
 /// answer is read.
-fn is_refusal(error: &io::Error) -> bool {
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
     error
         .get_ref()
         .and_then(|inner| inner.downcast_ref())

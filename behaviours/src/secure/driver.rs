@@ -11,13 +11,18 @@ use peer_protocol::rate_limit::RateLimited;
 use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, watch};
 
+use super::routed::Routed;
 use crate::clock::Clock;
 
 /// What the behaviour tells a link.
 pub(super) enum Input {
     Request(ExchangeId, Result<Envelope, EnvelopeError>),
     Refuse(ExchangeId, Envelope, RateLimited),
+    /// A request that came over hops. Its sender signed it; when, remains to be seen.
+    Routed(ExchangeId, Envelope),
     Answer(RequestId, Vec<u8>),
+    /// An answer that came over hops.
+    RoutedAnswer(RequestId, Vec<u8>),
     Failed(RequestId),
     Open,
     Send(Message, Instant),
@@ -28,19 +33,23 @@ pub(super) enum Input {
 pub(super) enum Output {
     Transmit(Transmit),
     Event(Event),
+    /// An answer that came over hops is not the peer's, or not for this request.
+    Misled,
 }
 
 /// Whether the peer can be reached. Each new connection after none has an epoch of its own, so that
-/// a short loss is not overlooked.
+/// a short loss is not overlooked. `moved` counts how often one way took the place of another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reach {
     pub(super) epoch: u64,
+    pub(super) moved: u64,
     pub(super) connected: bool,
 }
 
 pub(super) struct Driver {
     pub(super) peer: PeerId,
     pub(super) link: Link,
+    pub(super) routed: Routed,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) reach: watch::Receiver<Reach>,
@@ -67,8 +76,8 @@ impl Driver {
                 () = sleep_until(due, now.instant) => self.link.handle_timeout(self.clock.now()),
                 input = self.inputs.recv() => {
                     let Some(input) = input else { return };
-                    if let Some(event) = self.handle(input)
-                        && self.outputs.send((self.peer, Output::Event(event))).await.is_err()
+                    if let Some(output) = self.handle(input)
+                        && self.outputs.send((self.peer, output)).await.is_err()
                     {
                         return;
                     }
@@ -87,10 +96,13 @@ impl Driver {
         }
         if after.connected && (!before.connected || before.epoch != after.epoch) {
             self.link.connected(now);
+        } else if after.connected && before.moved != after.moved {
+            // What was under way on the old way fails by itself; a handshake goes on.
+            self.link.connected(now);
         }
     }
 
-    fn handle(&mut self, input: Input) -> Option<Event> {
+    fn handle(&mut self, input: Input) -> Option<Output> {
         let now = self.clock.now();
         match input {
             Input::Request(exchange, Ok(envelope)) => {
@@ -100,6 +112,20 @@ impl Driver {
             Input::Refuse(exchange, envelope, limited) => {
                 self.link.refuse_for_now(exchange, &envelope, limited, now);
             }
+            Input::Routed(exchange, envelope) => {
+                if self.routed.admit(&envelope, now.timestamp) {
+                    self.link.handle_envelope(exchange, envelope, now);
+                } else {
+                    return Some(Output::Transmit(Transmit::Drop { exchange }));
+                }
+            }
+            Input::RoutedAnswer(id, bytes) => match self.routed.check_answer(bytes, now.timestamp) {
+                Some(bytes) => self.link.handle_answer(id, bytes, now),
+                None => {
+                    self.link.handle_failure(id, now);
+                    return Some(Output::Misled);
+                }
+            },
             Input::Answer(id, bytes) => self.link.handle_answer(id, bytes, now),
             Input::Failed(id) => self.link.handle_failure(id, now),
             Input::Open => self.link.open(now),
@@ -110,7 +136,8 @@ impl Driver {
                     .link
                     .send(message, deadline, now)
                     .err()
-                    .map(|full| Event::Failed { id, why: SendFailure::QueueFull(full) });
+                    .map(|full| Event::Failed { id, why: SendFailure::QueueFull(full) })
+                    .map(Output::Event);
             }
         }
         None

@@ -11,7 +11,8 @@ use crate::prefix::Prefix;
 /// Most prefixes remembered, and most peers.
 const REMEMBERED: usize = 4096;
 
-/// Quotas for started handshakes.
+/// Quotas for started handshakes. Those that come over hops draw on quotas of their own, or whoever
+/// sits behind a neighbour could spend what is the neighbour's (§12.8).
 #[derive(Debug, Clone, Copy)]
 pub struct GateConfig {
     /// Per peer, so that none spends what its neighbours have together.
@@ -20,6 +21,10 @@ pub struct GateConfig {
     pub prefix: Quota,
     /// For the node as a whole.
     pub node: Quota,
+    /// Per neighbour that brings them over hops.
+    pub routed: Quota,
+    /// For all that come over hops.
+    pub routed_node: Quota,
 }
 
 impl Default for GateConfig {
@@ -28,6 +33,8 @@ impl Default for GateConfig {
             peer: Quota { per_minute: 30, burst: 40 },
             prefix: Quota { per_minute: 120, burst: 240 },
             node: Quota { per_minute: 1200, burst: 2400 },
+            routed: Quota { per_minute: 30, burst: 40 },
+            routed_node: Quota { per_minute: 300, burst: 600 },
         }
     }
 }
@@ -39,6 +46,9 @@ pub(crate) struct Gate {
     prefixes: KeyedLimiter<Prefix>,
     node: TokenBucket,
     quota: Quota,
+    neighbours: KeyedLimiter<PeerId>,
+    routed: TokenBucket,
+    routed_quota: Quota,
 }
 
 impl Gate {
@@ -48,6 +58,9 @@ impl Gate {
             prefixes: KeyedLimiter::new(config.prefix, REMEMBERED),
             node: TokenBucket::default(),
             quota: config.node,
+            neighbours: KeyedLimiter::new(config.routed, REMEMBERED),
+            routed: TokenBucket::default(),
+            routed_quota: config.routed_node,
         }
     }
 
@@ -63,6 +76,16 @@ impl Gate {
         self.prefixes.take(prefix, now)?;
         self.node.take(self.quota, now)
     }
+
+    /// Whether a handshake that `neighbour` brings over hops, in whoever's name, may start.
+    pub(crate) fn admit_routed(
+        &mut self,
+        neighbour: PeerId,
+        now: Instant,
+    ) -> Result<(), RateLimited> {
+        self.neighbours.take(neighbour, now)?;
+        self.routed.take(self.routed_quota, now)
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +100,8 @@ mod tests {
             peer: Quota { per_minute: 6, burst: 2 },
             prefix: Quota { per_minute: 6, burst: 3 },
             node: Quota { per_minute: 6, burst: 5 },
+            routed: Quota { per_minute: 6, burst: 2 },
+            routed_node: Quota { per_minute: 6, burst: 3 },
         })
     }
 
@@ -101,5 +126,17 @@ mod tests {
         let (mut gate, now) = (gate(), Instant::default());
         let mut from = |third| gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), now);
         assert_eq!((0..100).filter(|third| from(*third).is_ok()).count(), 5);
+    }
+
+    #[test]
+    fn what_comes_over_hops_spends_nothing_of_its_neighbour_nor_of_direct_handshakes() {
+        let (mut gate, now, neighbour) = (gate(), Instant::default(), PeerId::random());
+        let brought = (0..100).filter(|_| gate.admit_routed(neighbour, now).is_ok());
+        assert_eq!(brought.count(), 2);
+        assert!(gate.admit(neighbour, ONE, now).is_ok());
+        let others = (0..100).filter(|_| gate.admit_routed(PeerId::random(), now).is_ok());
+        assert_eq!(others.count(), 1);
+        let direct = (0..100).filter(|_| gate.admit(PeerId::random(), Prefix::Other, now).is_ok());
+        assert_eq!(direct.count(), 3);
     }
 }

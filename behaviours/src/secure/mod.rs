@@ -7,9 +7,12 @@
 mod carrier;
 mod codec;
 mod connections;
+mod doorman;
 mod driver;
 pub(crate) mod gate;
+mod hops;
 mod peers;
+mod routed;
 mod swarm;
 
 use std::collections::VecDeque;
@@ -34,14 +37,18 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 
+pub(crate) use self::carrier::is_refusal;
 pub use self::gate::GateConfig;
+pub use self::hops::{HopRefusal, Hops, RoutedId};
 pub use self::peers::{key_of, peer_id_of};
 
 use self::carrier::{Arrival, Carrier, Inner};
 use self::connections::Connections;
+use self::doorman::Doorman;
 use self::driver::{Driver, Input, Output, Reach};
 use self::gate::Gate;
 use self::peers::{INPUTS, Peer, Peers};
+use self::routed::Routed;
 use crate::clock::Clock;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
@@ -67,6 +74,8 @@ pub enum EventKind {
     Link(link::Event),
     /// It does not speak version 1.1.
     Unsupported,
+    /// Something has to go over hops; see [`Behaviour::set_hops`].
+    Hops(Hops),
 }
 
 /// Why a peer cannot be spoken to.
@@ -87,6 +96,7 @@ pub struct Behaviour {
     clock: Arc<dyn Clock>,
     carrier: Carrier,
     gate: Gate,
+    doorman: Doorman,
     connections: Connections,
     /// Made when there is something to say, or to answer.
     peers: Peers,
@@ -117,6 +127,7 @@ impl Behaviour {
             clock,
             carrier: Carrier::new(),
             gate: Gate::new(gate),
+            doorman: Doorman::default(),
             peers: Peers::new(MAX_PEERS),
             timer: None,
             outputs,
@@ -184,8 +195,8 @@ impl Behaviour {
         if self.peers.touch(&id).is_none() {
             let key = key_of(&id).ok_or(SendError::ForeignKey)?;
             self.make_room()?;
-            let peer = self.start(id, key);
-            peer.reached(self.connections.is_connected(&id));
+            let mut peer = self.start(id, key);
+            peer.set_direct(self.connections.is_connected(&id));
             self.peers.insert(id, peer);
         }
         self.peers.get_mut(&id).ok_or(SendError::Busy)
@@ -200,6 +211,7 @@ impl Behaviour {
         let driver = Driver {
             peer: id,
             link,
+            routed: Routed::new(Arc::clone(&self.config), key),
             clock: Arc::clone(&self.clock),
             inputs: inputs_receiver,
             reach: reach_receiver,
@@ -282,12 +294,14 @@ impl Behaviour {
     fn on_output(&mut self, peer: PeerId, output: Output) {
         match output {
             Output::Transmit(transmit) => {
-                if let Err(id) = self.carrier.transmit(peer, transmit)
+                if let Some(transmit) = self.over_hops(peer, transmit)
+                    && let Err(id) = self.carrier.transmit(peer, transmit)
                     && let Some(state) = self.peers.get(&peer)
                 {
                     state.deliver(Input::Failed(id));
                 }
             }
+            Output::Misled => self.report_hops(peer, Hops::Misled),
             Output::Event(event) => {
                 self.note(peer, &event);
                 let event = Event { peer, kind: EventKind::Link(event) };
@@ -324,8 +338,8 @@ impl Behaviour {
         let dialed = endpoint.is_dialer();
         let silent = self.connections.opened(peer_id, connection_id, prefix, dialed, now);
         self.close_connections(peer_id, silent);
-        if let Some(state) = self.peers.get(&peer_id) {
-            state.reached(true);
+        if let Some(state) = self.peers.get_mut(&peer_id) {
+            state.set_direct(true);
         }
         self.wake();
     }
@@ -334,7 +348,7 @@ impl Behaviour {
         if self.connections.closed(&event.peer_id, event.connection_id)
             && let Some(state) = self.peers.touch(&event.peer_id)
         {
-            state.reached(false);
+            state.set_direct(false);
         }
     }
 

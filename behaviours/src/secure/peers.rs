@@ -24,6 +24,10 @@ pub(super) struct Peer {
     key: PublicKey,
     inputs: mpsc::Sender<Input>,
     reach: watch::Sender<Reach>,
+    /// Whether there is a connection.
+    direct: bool,
+    /// Whether it can be reached over hops.
+    hops: bool,
     pub(super) sessions: HashSet<SessionId>,
     /// Who it is, once there was a session.
     entity: Option<EntityId>,
@@ -39,7 +43,8 @@ impl Peer {
         reach: watch::Sender<Reach>,
     ) -> Self {
         let (sessions, unsettled) = (HashSet::new(), HashSet::new());
-        Self { key, inputs, reach, sessions, entity: None, unsettled }
+        let (direct, hops) = (false, false);
+        Self { key, inputs, reach, direct, hops, sessions, entity: None, unsettled }
     }
 
     /// Hands over something that may be refused if the link is busy; returns whether it was taken.
@@ -66,13 +71,33 @@ impl Peer {
     }
 
     /// Whether there is a connection now.
-    pub(super) fn reached(&self, connected: bool) {
+    pub(super) fn set_direct(&mut self, direct: bool) {
+        self.set_ways(direct, self.hops);
+    }
+
+    /// Whether it can be reached over hops from now on.
+    pub(super) fn set_hops(&mut self, hops: bool) {
+        self.set_ways(self.direct, hops);
+    }
+
+    pub(super) const fn has_hops(&self) -> bool {
+        self.hops
+    }
+
+    /// The link only learns whether there is any way. One that takes the other's place is told as well,
+    /// since it is worth trying at once.
+    fn set_ways(&mut self, direct: bool, hops: bool) {
+        let moved = self.direct != direct;
+        (self.direct, self.hops) = (direct, hops);
+        let connected = direct || hops;
         self.reach.send_if_modified(|reach| {
-            let changed = reach.connected != connected;
+            let (changed, moved) = (reach.connected != connected, moved && connected);
             if changed {
-                *reach = Reach { epoch: reach.epoch + u64::from(connected), connected };
+                *reach = Reach { epoch: reach.epoch + u64::from(connected), connected, ..*reach };
+            } else if moved {
+                reach.moved += 1;
             }
-            changed
+            changed || moved
         });
     }
 
@@ -148,6 +173,10 @@ impl Peers {
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Peer> {
         self.map.values()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.map.values_mut()
     }
 
     /// Adds a peer; there must be room.

@@ -92,6 +92,10 @@ impl NetworkBehaviour for Behaviour {
                 self.on_output(peer, output);
                 continue;
             }
+            if let Poll::Ready((knock, signed)) = self.doorman.poll(cx) {
+                self.on_checked(knock, signed);
+                continue;
+            }
             match self.carrier.poll(cx) {
                 Poll::Ready(Polled::Arrival(peer, connection, arrival)) => {
                     self.on_arrival(peer, connection, arrival);

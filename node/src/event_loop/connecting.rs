@@ -86,6 +86,7 @@ impl EventLoop {
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
         let (peer_id, at) = (id.to_string(), address.to_string());
         self.events.tell(NodeEvent::Connected { peer_id, address: at });
+        self.leave_hops(&id);
         let mut asked = false;
         for connecting in &mut self.connecting {
             if connecting.dial == Some(connection) {
@@ -131,6 +132,7 @@ impl EventLoop {
                 self.events.tell(NodeEvent::Disconnected { peer_id: id.to_string() });
             }
         }
+        self.lost_neighbour();
     }
 
     pub(super) fn on_dial_failed(
@@ -160,7 +162,9 @@ impl EventLoop {
             .directory
             .iter()
             .filter(|(_, peer)| peer.has_address())
-            .filter(|(_, peer)| peer.redial.is_due(peer.is_missed(), now))
+            .filter(|(id, peer)| {
+                peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now)
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in due {
@@ -177,6 +181,7 @@ impl EventLoop {
         if !peer.has_address() {
             peer.last_error = Some("no address is known".to_owned());
             self.find_addresses(id);
+            self.try_hops(id);
             return;
         }
         peer.redial.hurry();
@@ -217,8 +222,10 @@ impl EventLoop {
             peer.last_error = Some(reason.to_owned());
             peer.redial.failed(jitter, now);
             if !peer.is_connected() {
-                // It may have moved; whoever waits for it learns of that before giving up.
-                if !self.find_addresses(id) {
+                // It may have moved, or others may reach it; whoever waits for it learns of that
+                // before giving up.
+                let sought = self.find_addresses(id);
+                if !self.try_hops(id) && !sought {
                     self.not_alive(id, reason);
                 }
             }

@@ -20,6 +20,7 @@ impl EventLoop {
         let secure::Event { peer, kind } = event;
         match kind {
             EventKind::Link(event) => self.on_link(peer, event),
+            EventKind::Hops(hops) => self.on_hops(peer, hops),
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
                 // A version 1.0 peer has said what it speaks instead.
@@ -38,6 +39,7 @@ impl EventLoop {
             Event::NeedConnection => self.need_connection(id),
             Event::Unresponsive => {
                 tracing::debug!(peer = %self.directory.name(&id), "does not answer; dialling again");
+                self.hops_unresponsive(&id);
                 self.need_connection(id);
             }
             // Attempts from before it was known that the peer speaks only version 1.0.

@@ -10,6 +10,7 @@ mod asks;
 mod bootstrap;
 mod commands;
 mod connecting;
+mod hops;
 mod incoming;
 mod legacy;
 mod links;
@@ -24,7 +25,7 @@ mod shutdown;
 mod status;
 mod versions;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{PeerId, identify};
 use peer_behaviours::Clock;
+use peer_behaviours::routing::{self, Shuttle};
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::Identity;
 use peer_protocol::time::Instant;
@@ -94,6 +96,10 @@ pub(crate) struct EventLoop {
     listeners: Vec<ListenerId>,
     /// Whether the node is shutting down: nothing new is begun.
     stopping: bool,
+    /// Between links and the packets that carry their envelopes.
+    shuttle: Shuttle,
+    /// How many hops peers were away that answered over some; as many as have links.
+    routes: HashMap<PeerId, u8>,
     /// What version 1.0 peers call their messages.
     foreign: ForeignIds,
     /// Messages for peers of which it is not known what they speak.
@@ -125,6 +131,8 @@ impl EventLoop {
             bootstrap: Vec::new(),
             listeners: Vec::new(),
             stopping: false,
+            shuttle: Shuttle::default(),
+            routes: HashMap::new(),
             foreign: ForeignIds::default(),
             parked: Parked::default(),
             unsettled: HashSet::new(),
@@ -190,6 +198,7 @@ impl EventLoop {
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Routing(event)) => self.on_routing(event),
             SwarmEvent::Behaviour(BehaviourEvent::Legacy(event)) => self.on_legacy(event),
             SwarmEvent::Behaviour(BehaviourEvent::Registry(event)) => self.on_registry(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
@@ -227,6 +236,8 @@ impl EventLoop {
     /// What a peer says of itself: which protocols it speaks, and where it listens.
     fn on_identified(&mut self, id: PeerId, info: identify::Info) {
         let speaks = |name: &str| info.protocols.iter().any(|protocol| protocol.as_ref() == name);
+        let carries = speaks(routing::PROTOCOL.as_ref());
+        self.swarm.behaviour_mut().routing.set_speaks(&id, carries);
         let Some(peer) = self.directory.entry(id) else { return };
         let before = peer.protocol;
         peer.identified = true;

@@ -10,7 +10,11 @@ use crate::model::{Path, PathKind};
 impl EventLoop {
     /// The way to a peer, if there is one now.
     pub(super) fn path(&self, id: &PeerId) -> Option<Path> {
-        self.directory.get(id).and_then(connection)
+        let over_hops = || {
+            let carriers = self.routes.get(id).map(|hops| hops.saturating_sub(1));
+            carriers.map(|_| Path { kind: PathKind::Hops, address: None, carriers })
+        };
+        self.directory.get(id).and_then(connection).or_else(over_hops)
     }
 }
 

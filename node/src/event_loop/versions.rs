@@ -38,6 +38,8 @@ impl EventLoop {
         let Some(known) = self.directory.get(peer) else { return Version::Undecided };
         match (known.protocol, known.identified) {
             (Some("1.1"), _) => Version::Secure,
+            // Only version 1.1 travels over hops.
+            (_, false) if self.is_over_hops(peer) => Version::Secure,
             (_, false) => Version::Undecided,
             (Some("1.0"), true) => self.legacy_version(peer),
             // It speaks neither; its link goes on trying.

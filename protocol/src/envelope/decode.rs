@@ -122,6 +122,12 @@ impl Envelope {
         &self.bytes
     }
 
+    /// Gives the bytes that travelled back.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The payload: a CBOR body, or ciphertext.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

@@ -1,0 +1,183 @@
+//! Reading from streams within a budget, so that nobody who sends half of many large envelopes fills
+//! this node's memory (`docs/PROTOCOL.md` §14.1).
+
+use std::io;
+use std::sync::Arc;
+
+use futures::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bytes of something oversized that are read and thrown away, so that its sender gets to read why
+/// it is refused.
+const MAX_DISCARDED: u64 = 4 << 20;
+/// Bytes that are read without asking the budget.
+const FREE: usize = 16 << 10;
+/// The budget for what is being read, of the node and of one connection.
+const NODE_BUDGET: usize = 64 << 20;
+const CONNECTION_BUDGET: usize = 8 << 20;
+/// What one permit stands for.
+const UNIT: usize = 1 << 10;
+
+/// What a codec may hold of what it is reading.
+///
+/// It counts towards a budget of the node and one of the connection. An envelope gets all it needs
+/// at once, or waits: what was begun can always be finished.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    node: Arc<Semaphore>,
+    /// The behaviour's own codec has none.
+    connection: Option<Arc<Semaphore>>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { node: Arc::new(Semaphore::new(NODE_BUDGET / UNIT)), connection: None }
+    }
+}
+
+/// Request–response clones the behaviour's codec once for each connection, and that one for each
+/// stream: the first kind gets a budget, the second shares it.
+impl Clone for Budget {
+    fn clone(&self) -> Self {
+        let own = || Arc::new(Semaphore::new(CONNECTION_BUDGET / UNIT));
+        let connection = self.connection.clone().unwrap_or_else(own);
+        Self { node: Arc::clone(&self.node), connection: Some(connection) }
+    }
+}
+
+impl Budget {
+    /// Waits until `len` more bytes may be held.
+    async fn reserve(&self, len: usize) -> io::Result<[Option<SemaphorePermit<'_>>; 2]> {
+        let units = u32::try_from(len.div_ceil(UNIT)).map_err(io::Error::other)?;
+        let connection = match &self.connection {
+            Some(budget) => Some(budget.acquire_many(units).await.map_err(io::Error::other)?),
+            None => None,
+        };
+        let node = self.node.acquire_many(units).await.map_err(io::Error::other)?;
+        Ok([connection, Some(node)])
+    }
+
+    /// Reads `len` bytes, which the caller has bounded. Beyond the first few, memory is taken only
+    /// once these have come.
+    pub(crate) async fn read_bytes(
+        &self,
+        io: &mut (impl AsyncRead + Unpin),
+        len: usize,
+    ) -> io::Result<Vec<u8>> {
+        let first = len.min(FREE);
+        let mut bytes = Vec::with_capacity(first);
+        (&mut *io).take(first as u64).read_to_end(&mut bytes).await?;
+        if bytes.len() == first && first < len {
+            let _reserved = self.reserve(len - first).await?;
+            bytes.reserve_exact(len - first);
+            io.take((len - first) as u64).read_to_end(&mut bytes).await?;
+        }
+        if bytes.len() < len {
+            let detail = format!("the frame announced {len} bytes, but {} came", bytes.len());
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, detail));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Reads the length of a frame.
+pub(crate) async fn read_len(io: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+    let mut len = [0; 4];
+    io.read_exact(&mut len).await?;
+    Ok(u32::from_be_bytes(len) as usize)
+}
+
+/// Reads something oversized and throws it away, as far as that is worth it.
+pub(crate) async fn discard(io: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<()> {
+    let mut rest = io.take(MAX_DISCARDED.min(len as u64));
+    futures::io::copy(&mut rest, &mut futures::io::sink()).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll};
+
+    use futures::FutureExt as _;
+    use peer_protocol::limits::MAX_ENVELOPE_LEN;
+
+    use super::*;
+
+    /// Brings so many bytes, and then nothing more.
+    struct Stalling(usize);
+
+    impl AsyncRead for Stalling {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            let len = buffer.len().min(self.0);
+            self.0 -= len;
+            if len == 0 { Poll::Pending } else { Poll::Ready(Ok(len)) }
+        }
+    }
+
+    fn available(budget: &Budget) -> usize {
+        budget.node.available_permits() * UNIT
+    }
+
+    #[test]
+    fn an_envelope_of_any_length_is_read_and_its_budget_given_back() {
+        let behaviour = Budget::default();
+        let budget = behaviour.clone();
+        for len in [0, 1, FREE - 1, FREE, FREE + 1, MAX_ENVELOPE_LEN] {
+            let sent = vec![7; len];
+            let read = budget.read_bytes(&mut sent.as_slice(), len).now_or_never().unwrap();
+            assert_eq!(read.unwrap(), sent);
+            let cut = budget.read_bytes(&mut sent.as_slice(), len + 1).now_or_never().unwrap();
+            assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
+        assert_eq!(available(&behaviour), NODE_BUDGET);
+    }
+
+    #[test]
+    fn a_connection_that_sends_halves_takes_its_own_share_only() {
+        let behaviour = Budget::default();
+        let (greedy, honest) = (behaviour.clone(), behaviour.clone());
+        let mut reads: Vec<_> = (0..64)
+            .map(|_| {
+                let stream = greedy.clone();
+                async move { stream.read_bytes(&mut Stalling(FREE), MAX_ENVELOPE_LEN).await }
+                    .boxed()
+            })
+            .collect();
+        for read in &mut reads {
+            assert!(read.now_or_never().is_none());
+        }
+        assert!(available(&behaviour) >= NODE_BUDGET - CONNECTION_BUDGET);
+        let sent = vec![7; MAX_ENVELOPE_LEN];
+        let read = honest.read_bytes(&mut sent.as_slice(), sent.len()).now_or_never();
+        assert!(read.unwrap().is_ok());
+        drop(reads);
+        assert_eq!(available(&behaviour), NODE_BUDGET);
+    }
+
+    #[test]
+    fn all_connections_together_take_no_more_than_the_node_has() {
+        let behaviour = Budget::default();
+        let read = |stream: Budget| async move {
+            stream.read_bytes(&mut Stalling(MAX_ENVELOPE_LEN - 1), MAX_ENVELOPE_LEN).await
+        };
+        let mut reads: Vec<_> = (0..100).map(|_| read(behaviour.clone()).boxed()).collect();
+        for read in &mut reads {
+            assert!(read.now_or_never().is_none());
+        }
+        assert!(available(&behaviour) < MAX_ENVELOPE_LEN);
+        // Small ones pass all the same, and large ones wait for their turn.
+        let (small, large) = (vec![7; FREE], vec![7; MAX_ENVELOPE_LEN]);
+        let stream = behaviour.clone();
+        assert!(stream.read_bytes(&mut small.as_slice(), FREE).now_or_never().is_some());
+        let mut bytes = large.as_slice();
+        let mut waiting = pin!(stream.read_bytes(&mut bytes, MAX_ENVELOPE_LEN));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(reads);
+        assert!(waiting.now_or_never().is_some());
+    }
+}
