@@ -16,16 +16,16 @@ use crate::stage::Stage;
 
 /// What to play.
 #[derive(Debug, clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["names", "all", "short"])]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(false))]
 pub(crate) struct Args {
     /// Scenarios, by name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", group = "which")]
     names: Vec<String>,
     /// All of them
-    #[arg(long)]
+    #[arg(long, group = "which")]
     all: bool,
     /// The short ones
-    #[arg(long)]
+    #[arg(long, group = "which")]
     short: bool,
     /// Print the results as JSON
     #[arg(long)]

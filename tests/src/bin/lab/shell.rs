@@ -9,7 +9,7 @@ use crate::{clean, play, report};
 /// Plays `scenario`, leaves everything up, and opens a shell. Everything goes when the shell ends.
 pub(crate) fn open(scenario: &'static Scenario) -> ExitCode {
     let (prefix, root) = play::place(scenario, 0);
-    let stage = match Stage::new(prefix, root.clone()) {
+    let stage = match Stage::new(prefix, root) {
         Ok(stage) => stage,
         Err(finding) => {
             report::note(&format!("error: {finding}"));
