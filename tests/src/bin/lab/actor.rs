@@ -131,8 +131,8 @@ impl Actor {
     /// # Errors
     /// If it does not reach it.
     pub(crate) fn path(&self, to: &str) -> Result<String, Finding> {
-        let ping = self.run(&["ping", to])?;
-        Ok(ping["path"].as_str().unwrap_or_default().to_owned())
+        let pinged = self.run(&["ping", to, "--count", "1", "--timeout", "5s"])?;
+        Ok(pinged["pings"][0]["path"]["kind"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The id of its session with `entity`, if one is ready.
