@@ -23,8 +23,7 @@ use libp2p_swarm::{StreamProtocol, THandlerInEvent, ToSwarm};
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::limits::MAX_PACKET_LIFE;
 use peer_protocol::routing::{
-    self, ArrivalId, Config, ExchangeId, PacketId, Refusal, Router, Stats, TooMuch,
-    Transmit, TryId,
+    self, ArrivalId, Config, ExchangeId, PacketId, Refusal, Router, Stats, TooMuch, Transmit, TryId,
 };
 use rand::rngs::StdRng;
 use thiserror::Error;
@@ -152,7 +151,7 @@ impl Behaviour {
 
     /// Answers a packet for this node.
     pub fn answer(&mut self, arrival: ArrivalId, envelope: Vec<u8>) {
-        self.router.answer(arrival, Bytes::from(envelope), self.clock.now());
+        self.router.answer(arrival, &Bytes::from(envelope), self.clock.now());
         self.wake();
     }
 
@@ -175,7 +174,7 @@ impl Behaviour {
         let Some(key) = key_of(peer).filter(|key| self.connected.contains_key(key)) else { return };
         if speaks {
             self.deaf.remove(peer);
-            self.router.neighbour_up(key);
+            self.router.neighbour_up(key, self.clock.now());
         } else {
             self.deaf.insert(*peer);
             self.router.neighbour_down(&key, self.clock.now());
@@ -211,7 +210,7 @@ impl Behaviour {
                 self.exchanges.insert(exchange, channel);
                 self.by_inbound.insert(request_id, exchange);
                 if self.deaf.remove(&peer) {
-                    self.router.neighbour_up(key);
+                    self.router.neighbour_up(key, now);
                 }
                 match request {
                     Ok(packet) => self.router.handle_packet(key, exchange, packet, now),
@@ -273,7 +272,7 @@ impl Behaviour {
                     // A request to a stranger would make the inner behaviour dial by itself.
                     match peer.filter(|peer| self.inner.is_connected(peer)) {
                         Some(peer) => {
-                            let request = self.inner.send_request(peer, Request::Outgoing(packet));
+                            let request = self.inner.send_request(peer, Request::Outgoing(*packet));
                             self.tries.insert(request, id);
                         }
                         None => self.router.handle_failure(id, self.clock.now()),
@@ -312,7 +311,8 @@ impl Behaviour {
     fn connected(&mut self, peer: PeerId) {
         if let Some(key) = key_of(&peer) {
             self.connected.insert(key, peer);
-            self.router.neighbour_up(key);
+            self.router.neighbour_up(key, self.clock.now());
+            self.wake();
         }
     }
 

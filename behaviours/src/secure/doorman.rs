@@ -27,25 +27,30 @@ pub(super) struct Knock {
 /// behaviour needs no runtime.
 #[derive(Default)]
 pub(super) struct Doorman {
-    ends: Option<(mpsc::Sender<Knock>, mpsc::Receiver<(Knock, bool)>)>,
+    ends: Option<Ends>,
+}
+
+struct Ends {
+    knocks: mpsc::Sender<Knock>,
+    results: mpsc::Receiver<(Knock, bool)>,
 }
 
 impl Doorman {
     /// Has a request checked; returns whether there is room for it.
     pub(super) fn ask(&mut self, knock: Knock) -> bool {
-        let (knocks, _) = self.ends.get_or_insert_with(|| {
+        let ends = self.ends.get_or_insert_with(|| {
             let (knocks, waiting) = mpsc::channel(WAITING);
             let (checked, results) = mpsc::channel(WAITING);
             tokio::spawn(run(waiting, checked));
-            (knocks, results)
+            Ends { knocks, results }
         });
-        knocks.try_send(knock).is_ok()
+        ends.knocks.try_send(knock).is_ok()
     }
 
     /// A request that was checked, and whether its origin signed it. Wakes the task for more only once
     /// a request was asked about.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Knock, bool)> {
-        match self.ends.as_mut().map(|(_, results)| results.poll_recv(cx)) {
+        match self.ends.as_mut().map(|ends| ends.results.poll_recv(cx)) {
             Some(Poll::Ready(Some(result))) => Poll::Ready(result),
             Some(Poll::Ready(None) | Poll::Pending) | None => Poll::Pending,
         }

@@ -119,13 +119,15 @@ impl Driver {
                     return Some(Output::Transmit(Transmit::Drop { exchange }));
                 }
             }
-            Input::RoutedAnswer(id, bytes) => match self.routed.check_answer(bytes, now.timestamp) {
-                Some(bytes) => self.link.handle_answer(id, bytes, now),
-                None => {
-                    self.link.handle_failure(id, now);
-                    return Some(Output::Misled);
+            Input::RoutedAnswer(id, bytes) => {
+                match self.routed.check_answer(bytes, now.timestamp) {
+                    Some(bytes) => self.link.handle_answer(id, bytes, now),
+                    None => {
+                        self.link.handle_failure(id, now);
+                        return Some(Output::Misled);
+                    }
                 }
-            },
+            }
             Input::Answer(id, bytes) => self.link.handle_answer(id, bytes, now),
             Input::Failed(id) => self.link.handle_failure(id, now),
             Input::Open => self.link.open(now),

@@ -118,9 +118,9 @@ impl Behaviour {
         let envelope = Envelope::decode(envelope).map_err(|_| HopRefusal::Garbage)?;
         if envelope.header().kind.starts_handshake() {
             let now = self.clock.now().instant;
-            self.gate.admit_routed(neighbour, now).map_err(|limited| HopRefusal::RateLimited {
-                retry_after: limited.retry_after,
-            })?;
+            self.gate
+                .admit_routed(neighbour, now)
+                .map_err(|limited| HopRefusal::RateLimited { retry_after: limited.retry_after })?;
         }
         let asked = self.doorman.ask(Knock { id, origin, key, envelope });
         self.wake();

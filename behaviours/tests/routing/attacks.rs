@@ -179,9 +179,8 @@ async fn a_forged_origin_reaches_no_link_and_locks_nobody_out() {
     assert!(!saw.iter().any(|saw| matches!(saw, Saw::Link(..))), "{saw:?}");
 
     // The true one, over and over: it counts once, and draws one token of the honest one's ten.
-    let again: Vec<_> = (0..14)
-        .map(|_| packet(&honest.keypair, victim.id, &step.envelope).encode())
-        .collect();
+    let again: Vec<_> =
+        (0..14).map(|_| packet(&honest.keypair, victim.id, &step.envelope).encode()).collect();
     let answered = attacker.outcomes(again).await;
     let answered = answered.iter().filter(|it| matches!(it, Some(Outcome::Answered { .. })));
     assert_eq!(answered.count(), 1);
@@ -269,9 +268,7 @@ async fn handshakes_over_hops_are_charged_to_who_brings_them() {
         .map(|_| packet(&Keypair::generate_ed25519(), victim.id, &step.envelope).encode())
         .collect();
     let outcomes = attacker.outcomes(flood).await;
-    let limited = |outcome: &&Option<Outcome>| {
-        matches!(outcome, Some(Outcome::Refused(it)) if it.reason == Reason::RateLimited)
-    };
+    let limited = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Refused(it)) if it.reason == Reason::RateLimited);
     assert_eq!(outcomes.iter().filter(limited).count(), 20);
     let mut direct = Node::new("entity_e").await;
     direct.connect(&victim.address).await;

@@ -106,8 +106,7 @@ impl Node {
         adjust(&mut config);
         let link = LinkConfig::new(Config::new(identity));
         let trust = Arc::new(Trust::default());
-        let secure =
-            secure::Behaviour::new(link, GateConfig::default(), trust, Arc::clone(&clock));
+        let secure = secure::Behaviour::new(link, GateConfig::default(), trust, Arc::clone(&clock));
         let routing = routing::Behaviour::new(own, config, Arc::clone(&clock));
         let mut swarm = swarm(&keypair, Both { secure, routing });
         let address = listen(&mut swarm).await;

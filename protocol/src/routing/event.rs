@@ -27,7 +27,7 @@ pub enum Transmit {
         /// To whom.
         neighbour: PublicKey,
         /// What.
-        packet: Packet,
+        packet: Box<Packet>,
     },
     /// Tell the neighbour that brought a packet what became of it.
     Outcome {

@@ -111,10 +111,17 @@ impl Router {
         }
     }
 
-    /// There is a connection to the holder of `key`, who speaks the hop protocol.
-    pub fn neighbour_up(&mut self, key: PublicKey) {
-        if key != self.own {
-            self.neighbours.entry(key).or_insert_with(|| Neighbour::new(&key));
+    /// There is a connection to the holder of `key`, who speaks the hop protocol. Own packets for which
+    /// nobody was left to try are handed to it.
+    pub fn neighbour_up(&mut self, key: PublicKey, now: Now) {
+        if key == self.own || self.neighbours.contains_key(&key) {
+            return;
+        }
+        self.neighbours.insert(key, Neighbour::new(&key));
+        let stuck =
+            |transit: &Transit| transit.source == Source::Own && transit.stalls_at.is_none();
+        for number in self.numbers(stuck) {
+            self.advance(number, now.instant);
         }
     }
 
@@ -125,12 +132,8 @@ impl Router {
             return;
         }
         self.routes.forget(key);
-        let brought = |transit: &Transit| {
-            matches!(&transit.source, Source::Neighbour { key: by, .. } if by == key)
-        };
-        let orphans: Vec<u64> =
-            self.transits.iter().filter(|(_, it)| brought(it)).map(|(number, _)| *number).collect();
-        for number in orphans {
+        let brought = |transit: &Transit| matches!(&transit.source, Source::Neighbour { key: by, .. } if by == key);
+        for number in self.numbers(brought) {
             self.remove(number);
         }
         let mut lost: Vec<TryId> =
@@ -215,8 +218,8 @@ impl Router {
     }
 
     /// Answers a packet for this node.
-    pub fn answer(&mut self, arrival: ArrivalId, envelope: Bytes, now: Now) {
-        for exchange in self.arrivals.answer(arrival, &envelope, now.instant) {
+    pub fn answer(&mut self, arrival: ArrivalId, envelope: &Bytes, now: Now) {
+        for exchange in self.arrivals.answer(arrival, envelope, now.instant) {
             let outcome = Outcome::Answered { hops: 1, envelope: envelope.clone() };
             self.transmits.push_back(Transmit::Outcome { exchange, outcome });
         }
@@ -239,10 +242,7 @@ impl Router {
         let own = |transit: &Transit| {
             transit.source == Source::Own && transit.packet.header.destination == *destination
         };
-        let mut under_way: Vec<u64> =
-            self.transits.iter().filter(|(_, it)| own(it)).map(|(number, _)| *number).collect();
-        under_way.sort_unstable();
-        for number in under_way {
+        for number in self.numbers(own) {
             self.stalled(number, now.instant);
         }
     }
@@ -340,11 +340,11 @@ impl Router {
         if !self.config.carry {
             return Err(Reason::NotCarrying.into());
         }
-        if packet.header.origin == self.own || self.seen.contains(&packet.header) {
-            return Err(Reason::Seen.into());
-        }
         if !packet.header.is_alive(now.timestamp) {
             return Err(Reason::Expired.into());
+        }
+        if packet.header.origin == self.own || self.seen.contains(&packet.header) {
+            return Err(Reason::Seen.into());
         }
         let left = packet.header.hop_limit.saturating_sub(1);
         if left == 0 || left >= MAX_HOPS {
@@ -354,9 +354,7 @@ impl Router {
         if len > MAX_ENVELOPE_LEN {
             return Err(Reason::TooLarge.into());
         }
-        let of_neighbour = |transit: &&Transit| {
-            matches!(&transit.source, Source::Neighbour { key, .. } if *key == neighbour)
-        };
+        let of_neighbour = |transit: &&Transit| matches!(&transit.source, Source::Neighbour { key, .. } if *key == neighbour);
         if self.transits.len() - self.own_transits >= MAX_PACKETS
             || self.carried_bytes + len > MAX_CARRIED_BYTES
             || self.transits.values().filter(of_neighbour).count() >= MAX_PACKETS_PER_NEIGHBOUR
@@ -365,9 +363,12 @@ impl Router {
         }
         packet.header.hop_limit = left;
         let header = packet.header;
-        let transit = Transit::new(Source::Neighbour { key: neighbour, exchange }, packet, now.instant);
+        let transit =
+            Transit::new(Source::Neighbour { key: neighbour, exchange }, packet, now.instant);
         let skip = |key: &PublicKey| transit.rules_out(key);
-        if next_hop(&self.neighbours, &self.routes, &header.destination, now.instant, skip).is_none() {
+        if next_hop(&self.neighbours, &self.routes, &header.destination, now.instant, skip)
+            .is_none()
+        {
             return Err(Reason::NoRoute.into());
         }
         // The first try is paid for here, so that a packet that is refused for the rate may come again.
@@ -413,15 +414,11 @@ impl Router {
                     neighbour.under_way += 1;
                 }
                 self.stats.tries += 1;
-                let packet = transit.packet.clone();
+                let packet = Box::new(transit.packet.clone());
                 self.transmits.push_back(Transmit::Packet { id, neighbour, packet });
             }
-            None => {
-                transit.tries_no_more();
-                if transit.open.is_empty() {
-                    return self.finish(number, None);
-                }
-            }
+            None if transit.open.is_empty() => return self.finish(number, None),
+            None => {}
         }
         self.dues.insert((transit.due(), number));
     }
@@ -516,6 +513,14 @@ impl Router {
             }
             (Source::Neighbour { exchange, .. }, None) => self.refuse(exchange, reason.into()),
         }
+    }
+
+    /// The transits that `wanted` looks for, oldest first.
+    fn numbers(&self, wanted: impl Fn(&Transit) -> bool) -> Vec<u64> {
+        let found = self.transits.iter().filter(|(_, transit)| wanted(transit));
+        let mut numbers: Vec<_> = found.map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn refuse(&mut self, exchange: ExchangeId, refusal: Refusal) {

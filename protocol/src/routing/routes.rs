@@ -35,7 +35,8 @@ pub(super) enum Standing {
 #[derive(Debug)]
 pub(super) struct Routes {
     proven: LruCache<PublicKey, Vec<Route>>,
-    failed: LruCache<(PublicKey, PublicKey), Instant>,
+    /// By destination and neighbour.
+    failed: LruCache<([u8; 32], [u8; 32]), Instant>,
 }
 
 impl Default for Routes {
@@ -57,7 +58,7 @@ impl Routes {
         took: Duration,
         now: Instant,
     ) {
-        self.failed.remove(&(destination, neighbour));
+        self.failed.remove(&pair(&destination, &neighbour));
         let route = Route { neighbour, hops, took, until: now + ROUTE_LIFE };
         if self.proven.get(&destination).is_none() {
             self.proven.insert(destination, Vec::new());
@@ -77,7 +78,7 @@ impl Routes {
                 self.proven.remove(&destination);
             }
         }
-        self.failed.insert((destination, neighbour), now + ROUTE_PENALTY);
+        self.failed.insert(pair(&destination, &neighbour), now + ROUTE_PENALTY);
     }
 
     /// `neighbour` is gone: nothing leads over it.
@@ -89,11 +90,7 @@ impl Routes {
     }
 
     /// The routes to `destination`, the one proven last first.
-    pub(super) fn to(
-        &self,
-        destination: &PublicKey,
-        now: Instant,
-    ) -> impl Iterator<Item = &Route> {
+    pub(super) fn to(&self, destination: &PublicKey, now: Instant) -> impl Iterator<Item = &Route> {
         let routes = self.proven.peek(destination).into_iter().flatten();
         routes.filter(move |route| route.until > now)
     }
@@ -108,7 +105,7 @@ impl Routes {
         if let Some(route) = self.to(destination, now).find(|it| it.neighbour == *neighbour) {
             return Standing::Proven(route.hops);
         }
-        let failed = self.failed.peek(&(*destination, *neighbour));
+        let failed = self.failed.peek(&pair(destination, neighbour));
         if failed.is_some_and(|until| *until > now) { Standing::Failed } else { Standing::Unknown }
     }
 
@@ -116,4 +113,8 @@ impl Routes {
     pub(super) fn len(&self) -> usize {
         self.proven.len()
     }
+}
+
+fn pair(destination: &PublicKey, neighbour: &PublicKey) -> ([u8; 32], [u8; 32]) {
+    (*destination.as_bytes(), *neighbour.as_bytes())
 }

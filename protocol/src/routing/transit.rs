@@ -58,10 +58,6 @@ impl Transit {
         self.tried.len() < self.tries && now < self.deadline
     }
 
-    pub(super) fn tries_no_more(&mut self) {
-        self.tries = self.tried.len();
-    }
-
     /// Whether `neighbour` is none to hand the packet to: it had it already.
     pub(super) fn rules_out(&self, neighbour: &PublicKey) -> bool {
         let brought = match &self.source {

@@ -6,6 +6,7 @@
 mod cbor;
 mod decoders;
 mod handshakes;
+mod hops;
 mod legacy;
 mod naive_cbor;
 mod requests;
@@ -14,6 +15,7 @@ mod seeds;
 pub use cbor::cbor;
 pub use decoders::{batch, body, envelope, trust_store};
 pub use handshakes::{handshake, handshake_body, links};
+pub use hops::hop;
 pub use legacy::{legacy_message, legacy_value};
 pub use requests::request;
 pub use seeds::seeds;
@@ -23,13 +25,14 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
     ("envelope", envelope),
     ("handshake", handshake),
     ("handshake_body", handshake_body),
+    ("hop", hop),
     ("legacy_message", legacy_message),
     ("legacy_value", legacy_value),
     ("links", links),

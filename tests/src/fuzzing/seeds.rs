@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use peer_protocol::envelope::{Envelope, EnvelopeKind, Header, plain};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::{Config, Context, Expected, Handshake, HandshakeKind};
@@ -12,6 +13,7 @@ use peer_protocol::message::{
     TaskResult,
 };
 use peer_protocol::replay::ReplayGuard;
+use peer_protocol::routing::{Outcome, Packet, PacketId, Reason, Refusal};
 use peer_protocol::time::{Now, Timestamp};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -31,6 +33,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "envelope" => handshake_steps(),
         "handshake" => schedules(160),
         "handshake_body" => handshake_bodies(),
+        "hop" => hops(),
         "legacy_message" => legacy_messages(),
         "legacy_value" => legacy_values(),
         "links" => schedules(400),
@@ -55,8 +58,36 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-fn rng() -> StdRng {
+pub(super) fn rng() -> StdRng {
     StdRng::seed_from_u64(3)
+}
+
+/// Packets to carry and to take in, and outcomes of both kinds.
+fn hops() -> Vec<Vec<u8>> {
+    let envelope = Bytes::from_static(b"opaque");
+    let packet = |destination: usize, hop_limit, life: u64| {
+        let header = peer_protocol::routing::Header {
+            id: PacketId::random(&mut rng()),
+            origin: *identity(7).public_key(),
+            destination: *identity(destination).public_key(),
+            hop_limit,
+            expiry: Timestamp::from_millis(1_800_000_000_000 + life),
+        };
+        Packet { header, envelope: envelope.clone() }.encode()
+    };
+    let limited = Refusal {
+        reason: Reason::RateLimited,
+        retry_after: Some(std::time::Duration::from_millis(500)),
+    };
+    vec![
+        packet(9, 10, 10_000),
+        packet(0, 1, 10_000),
+        packet(3, 2, 0),
+        packet(9, 10, 500_000),
+        Outcome::Answered { hops: 3, envelope: envelope.clone() }.encode(),
+        Outcome::Refused(Reason::NoRoute.into()).encode(),
+        Outcome::Refused(limited).encode(),
+    ]
 }
 
 fn bodies() -> Vec<Body<'static>> {

@@ -26,7 +26,7 @@ use crate::registry_file::Listed;
 /// How long a finding holds.
 const FRESH: Duration = Duration::from_secs(600);
 /// How long it holds that nobody was found.
-const MISSING: Duration = Duration::from_secs(5);
+const MISSING: Duration = Duration::from_secs(2);
 /// How often the addresses of one peer are looked up anew.
 const READDRESS: Duration = Duration::from_secs(10);
 /// Most findings remembered.
@@ -240,8 +240,11 @@ impl EventLoop {
         finding.waiting -= walk.waiting.len();
         let name = walk.waiting.first().map_or("", |waiter| &waiter.name).to_owned();
         let outcome = self.resolve(&name, lookup, asked);
-        let cached = Cached { at: self.clock.now().instant, outcome: outcome.clone() };
-        self.registry.finding.cache.insert(walk.key, cached);
+        // That nobody could be asked says nothing.
+        if outcome.is_ok() || asked > 0 {
+            let cached = Cached { at: self.clock.now().instant, outcome: outcome.clone() };
+            self.registry.finding.cache.insert(walk.key, cached);
+        }
         self.settle(walk.waiting, &outcome, asked, took);
     }
 

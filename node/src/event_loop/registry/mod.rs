@@ -110,11 +110,11 @@ impl EventLoop {
 
     /// A peer that takes part in the registry says where it is.
     pub(super) fn on_registry_peer(&mut self, id: PeerId, addresses: Vec<Multiaddr>) {
-        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
-            for address in addresses {
-                registry.add_address(id, address);
-            }
+        let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return };
+        for address in addresses {
+            registry.add_address(id, address);
         }
+        self.registry.publisher.somebody_came(self.clock.now().instant);
     }
 
     /// Whether names can be looked up anywhere.

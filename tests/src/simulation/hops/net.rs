@@ -45,7 +45,7 @@ impl Roads {
 /// Something on its way, or a report that is due.
 #[derive(Debug)]
 enum Moving {
-    Packet { from: usize, to: usize, id: TryId, packet: Packet },
+    Packet { from: usize, to: usize, id: TryId, packet: Box<Packet> },
     Outcome { to: usize, id: TryId, outcome: Outcome },
     Failure { at: usize, id: TryId },
 }
@@ -130,8 +130,11 @@ impl Net {
     /// Connects two nodes.
     pub fn connect(&mut self, a: usize, b: usize) {
         if a != b && self.connected.insert((a.min(b), a.max(b))) {
-            self.places[a].router.neighbour_up(*identity(b).public_key());
-            self.places[b].router.neighbour_up(*identity(a).public_key());
+            for (at, other) in [(a, b), (b, a)] {
+                let now = self.now;
+                self.places[at].router.neighbour_up(*identity(other).public_key(), now);
+                self.settle(at);
+            }
         }
     }
 
@@ -273,7 +276,7 @@ impl Net {
 
     fn happen(&mut self, what: Moving) {
         match what {
-            Moving::Packet { from, to, id, packet } => self.on_packet(from, to, id, packet),
+            Moving::Packet { from, to, id, packet } => self.on_packet(from, to, id, *packet),
             Moving::Outcome { to, id, outcome } => self.on_outcome(to, id, outcome),
             Moving::Failure { at, id } => {
                 if self.open.remove(&(at, id)) {
@@ -359,7 +362,7 @@ impl Net {
                     let failure = Moving::Failure { at, id };
                     let number = self.next();
                     self.moving.insert((self.now.instant + REQUEST_TIMEOUT, number), failure);
-                    self.travel(at, to, id, packet);
+                    self.travel(at, to, id, *packet);
                 }
                 Transmit::Outcome { exchange, outcome } => {
                     let waiting = self.places[at].exchanges.remove(&exchange);
@@ -380,7 +383,7 @@ impl Net {
                 assert!(text.ends_with(&format!(" from {from} to {at}")), "{text} went astray");
                 assert!(self.places[at].arrived.insert(envelope), "{text} was delivered twice");
                 let answer = Bytes::from(format!("answer of {at} to {from}"));
-                self.places[at].router.answer(arrival, answer, self.now);
+                self.places[at].router.answer(arrival, &answer, self.now);
             }
             Event::Answered { packet, destination, hops, envelope } => {
                 let to = self.keys[&destination];
@@ -418,7 +421,7 @@ impl Net {
     fn travel(&mut self, from: usize, to: usize, id: TryId, packet: Packet) {
         self.packets += 1;
         if !self.chance.happens(self.roads.lost) {
-            self.moving_later(Moving::Packet { from, to, id, packet });
+            self.moving_later(Moving::Packet { from, to, id, packet: Box::new(packet) });
         }
     }
 

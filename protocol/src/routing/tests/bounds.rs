@@ -1,0 +1,194 @@
+//! What a neighbour can make a router do and hold.
+
+use super::*;
+use crate::limits::{
+    MAX_CARRIED_BYTES, MAX_ENVELOPE_LEN, MAX_PACKET_LIFE, MAX_PACKETS, MAX_PACKETS_PER_NEIGHBOUR,
+    MAX_SEEN_PACKETS, PACKET_MEMORY,
+};
+use crate::rate_limit::Quota;
+use crate::routing::seen::Seen;
+
+/// So much that only bounds other than rates are met.
+const RICH: Quota = Quota { per_minute: 1_000_000, burst: 1_000_000 };
+
+fn rich() -> Config {
+    let quotas = Quotas { carried: RICH, brought: RICH, bytes: RICH };
+    Config { quotas, ..Config::default() }
+}
+
+fn taken(rig: &mut Rig, neighbour: u16, len: usize, most: usize) -> (usize, Option<Refusal>) {
+    for count in 0..most {
+        let packet = rig.packet(500, len);
+        rig.bring(neighbour, packet);
+        if let Some(refusal) = rig.refusal() {
+            return (count, Some(refusal));
+        }
+    }
+    (most, None)
+}
+
+#[test]
+fn packets_under_way_are_bounded_by_neighbour_and_in_all() {
+    let mut rig = Rig::with(60, rich());
+    let mut all = 0;
+    for neighbour in 1..=30 {
+        let (count, refusal) = taken(&mut rig, neighbour, 10, 1_000);
+        assert_eq!(refusal.unwrap().reason, Reason::Busy);
+        assert!(count <= MAX_PACKETS_PER_NEIGHBOUR);
+        all += count;
+    }
+    assert_eq!(all, MAX_PACKETS);
+    // Own ones still go, up to as many.
+    for _ in 0..MAX_PACKETS {
+        rig.send(501);
+    }
+    let envelope = Bytes::from_static(b"one too many");
+    let sent = rig.router.send(key(501), envelope, &mut rig.rng, rig.now);
+    assert_eq!(sent, Err(TooMuch));
+    // All of it ends by itself.
+    rig.pass(u64::try_from(MAX_PACKET_LIFE.as_millis()).unwrap());
+    assert_eq!(rig.router.stats().under_way, 0);
+}
+
+#[test]
+fn bytes_under_way_are_bounded() {
+    let mut rig = Rig::with(60, rich());
+    let mut bytes = 0;
+    for neighbour in 1..=30 {
+        bytes += taken(&mut rig, neighbour, MAX_ENVELOPE_LEN, 100).0 * MAX_ENVELOPE_LEN;
+    }
+    assert!(bytes <= MAX_CARRIED_BYTES);
+    assert!(bytes > MAX_CARRIED_BYTES - MAX_ENVELOPE_LEN);
+}
+
+#[test]
+fn each_try_costs_whoever_brought_the_packet_a_token() {
+    let quotas = Quotas { carried: Quota { per_minute: 60, burst: 4 }, ..Quotas::default() };
+    let mut rig = Rig::with(6, Config { quotas, ..Config::default() });
+    let packet = rig.packet(500, 10);
+    rig.bring(1, packet);
+    for _ in 0..3 {
+        let (id, _, _) = rig.handed();
+        rig.refuse(id, Reason::NoRoute);
+    }
+    assert_eq!(rig.refusal().unwrap().reason, Reason::NoRoute);
+    // One token is left: the next packet gets one try.
+    let packet = rig.packet(501, 10);
+    rig.bring(1, packet.clone());
+    let (id, _, _) = rig.handed();
+    rig.refuse(id, Reason::NoRoute);
+    assert_eq!(rig.refusal().unwrap().reason, Reason::NoRoute);
+    // None is left. A packet that is refused for that is not remembered, and may come again.
+    let packet = rig.packet(502, 10);
+    rig.bring(1, packet.clone());
+    let refusal = rig.refusal().unwrap();
+    assert_eq!(refusal.reason, Reason::RateLimited);
+    let wait = refusal.retry_after.unwrap();
+    assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
+    rig.pass(u64::try_from(wait.as_millis()).unwrap() + 1);
+    rig.bring(1, packet);
+    rig.handed();
+    // Another neighbour pays for itself, and this node for nothing.
+    let packet = rig.packet(503, 10);
+    rig.bring(2, packet);
+    rig.handed();
+    for to in 510..560 {
+        rig.send(to);
+    }
+    assert_eq!(rig.drain().0.len(), 50);
+}
+
+#[test]
+fn bytes_cost_too_and_a_refused_packet_costs_nothing() {
+    let quotas = Quotas { bytes: Quota { per_minute: 60, burst: 10 }, ..Quotas::default() };
+    let mut rig = Rig::with(3, Config { quotas, ..Config::default() });
+    let (large, small) = (rig.packet(500, 8 * 16_384), rig.packet(501, 16_385));
+    rig.bring(1, large.clone());
+    rig.handed();
+    let mut again = large;
+    again.header.id = PacketId::from_bytes([1; 16]);
+    rig.bring(1, again);
+    assert_eq!(rig.refusal().unwrap().reason, Reason::RateLimited);
+    rig.bring(1, small);
+    rig.handed();
+    let arrival = rig.packet(0, 1);
+    rig.bring(1, arrival);
+    assert_eq!(rig.refusal().unwrap().reason, Reason::RateLimited, "arrivals draw on it as well");
+}
+
+#[test]
+fn what_was_here_is_remembered_for_longer_than_any_clock_finds_it_alive() {
+    let mut rig = Rig::new(3);
+    let mut packet = rig.packet(500, 10);
+    // By the clock of its origin, which is ahead by all that is allowed.
+    packet.header.expiry = rig.now.timestamp + MAX_PACKET_LIFE + Duration::from_secs(60);
+    rig.bring(1, packet.clone());
+    let (id, _, _) = rig.handed();
+    rig.refuse(id, Reason::NoRoute);
+    let (id, _, _) = rig.handed();
+    rig.refuse(id, Reason::NoRoute);
+    rig.drain();
+    loop {
+        rig.bring(2, packet.clone());
+        match rig.refusal().unwrap().reason {
+            Reason::Seen => {}
+            Reason::Expired => break,
+            other => panic!("{other:?}"),
+        }
+        // Others come, so that old ones are swept out.
+        rig.pass(1_000);
+        let other = rig.packet(501, 10);
+        rig.bring(1, other);
+        let (handed, _) = rig.drain();
+        handed.into_iter().for_each(|(id, _, _)| rig.answer(id, 1));
+        rig.drain();
+    }
+    let alive = rig.now.instant.since(START.instant);
+    assert!(alive >= Duration::from_secs(129) && alive < PACKET_MEMORY, "{alive:?}");
+}
+
+#[test]
+fn memory_of_packets_is_bounded_in_number_and_time() {
+    let mut rig = Rig::new(1);
+    let mut seen = Seen::default();
+    let header = rig.packet(500, 1).header;
+    let headers = (0..MAX_SEEN_PACKETS + 10)
+        .map(|_| Header { id: PacketId::random(&mut rig.rng), ..header })
+        .collect::<Vec<_>>();
+    headers.iter().for_each(|header| seen.insert(header, START.instant));
+    assert_eq!(seen.len(), MAX_SEEN_PACKETS);
+    assert!(!seen.contains(&headers[9]) && seen.contains(&headers[10]));
+    let header = Header { id: PacketId::random(&mut rig.rng), ..header };
+    seen.insert(&header, START.instant + PACKET_MEMORY);
+    assert_eq!(seen.len(), 1);
+}
+
+#[test]
+fn a_node_that_does_not_carry_says_so_and_still_takes_in_and_sends() {
+    let mut rig = Rig::with(2, Config { carry: false, ..Config::default() });
+    let packet = rig.packet(500, 10);
+    rig.bring(1, packet);
+    assert_eq!(rig.refusal().unwrap().reason, Reason::NotCarrying);
+    let packet = rig.packet(0, 10);
+    rig.bring(1, packet);
+    assert!(matches!(rig.events().as_slice(), [Event::Arrived { .. }]));
+    rig.send(500);
+    rig.handed();
+}
+
+#[test]
+fn clocks_may_differ_by_a_minute_and_no_more() {
+    let alive = |millis: i64| {
+        let mut rig = Rig::new(2);
+        let mut packet = rig.packet(500, 10);
+        let expiry = i64::try_from(START.timestamp.as_millis()).unwrap() + millis;
+        packet.header.expiry = Timestamp::from_millis(u64::try_from(expiry).unwrap());
+        rig.bring(1, packet);
+        rig.refusal().is_none_or(|refusal| refusal.reason != Reason::Expired)
+    };
+    for (millis, expected) in
+        [(-60_000, false), (-59_999, true), (10_000, true), (70_000, true), (70_001, false)]
+    {
+        assert_eq!(alive(millis), expected, "{millis}");
+    }
+}
