@@ -55,7 +55,7 @@ impl Network {
     /// # Errors
     /// What `ip` said.
     pub(crate) fn unplug(&self, name: &str) -> Result<(), Finding> {
-        self.switch.ip(&format!("link set {name} down")).map(drop)
+        self.switch.ip(&format!("link set dev {name} down")).map(drop)
     }
 
     /// Puts the cable back.
@@ -63,7 +63,7 @@ impl Network {
     /// # Errors
     /// What `ip` said.
     pub(crate) fn plug(&self, name: &str) -> Result<(), Finding> {
-        self.switch.ip(&format!("link set {name} up")).map(drop)
+        self.switch.ip(&format!("link set dev {name} up")).map(drop)
     }
 
     pub(super) fn prepare_faults(&self) -> Result<(), Finding> {

@@ -59,7 +59,7 @@ impl Home {
         let address = Ipv4Addr::new(192, 168, 1, last);
         let port: String = format!("{last}-{name}").chars().take(15).collect();
         self.router.cable(&port, machine, "eth0")?;
-        self.router.ip(&format!("link set {port} master lan"))?;
+        self.router.ip(&format!("link set dev {port} master lan"))?;
         machine.ip(&format!("addr add {address}/24 dev eth0"))?;
         machine.ip("route add default via 192.168.1.1")?;
         Ok(address)

@@ -69,7 +69,7 @@ impl Network {
     pub(crate) fn public(&self, name: &str, family: Family) -> Result<Host, Finding> {
         let namespace = Namespace::new(format!("{}{name}", self.prefix))?;
         self.switch.cable(name, &namespace, "eth0")?;
-        self.switch.ip(&format!("link set {name} master public"))?;
+        self.switch.ip(&format!("link set dev {name} master public"))?;
         let (v4, v6) = self.free_addresses();
         namespace.ip(&format!("addr add {v6}/32 dev eth0 nodad"))?;
         let v4 = (family == Family::Both).then_some(v4);
@@ -87,7 +87,7 @@ impl Network {
     pub(crate) fn home(&self, name: &str, nat: Nat) -> Result<Home, Finding> {
         let router = Namespace::new(format!("{}{name}", self.prefix))?;
         self.switch.cable(name, &router, "wan")?;
-        self.switch.ip(&format!("link set {name} master public"))?;
+        self.switch.ip(&format!("link set dev {name} master public"))?;
         let (outside, _) = self.free_addresses();
         router.ip(&format!("addr add {outside}/16 dev wan"))?;
         Home::new(router, outside, nat, Rc::clone(&self.next_private))

@@ -76,9 +76,9 @@ impl Namespace {
     /// What `ip` said.
     pub(crate) fn cable(&self, here: &str, other: &Self, there: &str) -> Result<(), Finding> {
         let to = &other.name;
-        self.ip(&format!("link add {here} type veth peer name {there} netns {to}"))?;
-        self.ip(&format!("link set {here} up"))?;
-        other.ip(&format!("link set {there} up")).map(drop)
+        self.ip(&format!("link add name {here} type veth peer name {there} netns {to}"))?;
+        self.ip(&format!("link set dev {here} up"))?;
+        other.ip(&format!("link set dev {there} up")).map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 mod bootstrap_unreachable;
 mod cast;
 mod direct_public;
+mod hops;
 mod ipv6_only;
 mod lan;
 mod lossy_link;
@@ -40,7 +41,8 @@ pub(crate) const ALL: &[Scenario] = &[
     nat::CONE_CONE,
     nat::SYMMETRIC_SYMMETRIC,
     nat::CONE_SYMMETRIC,
-    nat::HOPS,
+    hops::SCENARIO,
+    hops::CARRIER_DIES,
     registry::BY_NAME,
     registry::BY_CAPABILITY,
     registry::WITHOUT_BOOTSTRAP,

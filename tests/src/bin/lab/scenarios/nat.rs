@@ -32,14 +32,6 @@ pub(super) const CONE_SYMMETRIC: Scenario = Scenario {
     play: |stage| relayed(stage, [Nat::Cone, Nat::Symmetric], "relayed"),
 };
 
-pub(super) const HOPS: Scenario = Scenario {
-    name: "hops",
-    shows: "without any relay, messages travel over a node that both know, sealed end to end",
-    short: true,
-    needs: &["ping"],
-    play: hops,
-};
-
 fn relayed(stage: &Stage, nats: [Nat; 2], kind: &str) -> Result<(), Finding> {
     let relay = bootstrap(stage, true)?;
     let homes = Homes::new(stage, &relay, nats, &[])?;
@@ -59,15 +51,4 @@ fn relayed(stage: &Stage, nats: [Nat; 2], kind: &str) -> Result<(), Finding> {
     expect(session.is_some() && now == session, "the session is the same", || {
         format!("{session:?} became {now:?}")
     })
-}
-
-fn hops(stage: &Stage) -> Result<(), Finding> {
-    let carrier = bootstrap(stage, false)?;
-    let homes = Homes::new(stage, &carrier, [Nat::Symmetric, Nat::Symmetric], &[])?;
-    stage
-        .timed("reached over hops after", || homes.alice.reaches("bob", Duration::from_secs(40)))?;
-    path(&homes.alice, "bob", "hops", Duration::from_secs(5))?;
-    let (at_alice, at_bob) = (homes.alice.session("bob"), homes.bob.session("alice"));
-    let same = at_alice.is_some() && at_alice == at_bob;
-    expect(same, "the session is end to end", || format!("{at_alice:?}, {at_bob:?}"))
 }

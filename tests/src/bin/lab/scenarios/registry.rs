@@ -6,7 +6,7 @@ use peer_tests::processes::eventually;
 use serde_json::Value;
 
 use super::Scenario;
-use super::cast::{Homes, bootstrap};
+use super::cast::{Homes, bootstrap, path};
 use crate::actor::Actor;
 use crate::finding::{Finding, expect};
 use crate::network::Nat;
@@ -16,7 +16,7 @@ pub(super) const BY_NAME: Scenario = Scenario {
     name: "find-by-entity-id",
     shows: "alice, behind a router, talks to bob, behind another, knowing nothing but bob's name",
     short: true,
-    needs: &["lookup"],
+    needs: &["lookup", "ping"],
     play: by_name,
 };
 
@@ -45,7 +45,9 @@ fn by_name(stage: &Stage) -> Result<(), Finding> {
     let homes = Homes::new(stage, &relay, [Nat::Cone, Nat::Cone], &[])?;
     stage.timed("found after", || found(&homes.alice, &homes.bob))?;
     stage.timed("reached after", || homes.alice.reaches("bob", Duration::from_secs(30)))?;
-    Ok(())
+    stage.timed("hole-punched after", || {
+        path(&homes.alice, "bob", "hole-punched", Duration::from_secs(40))
+    })
 }
 
 fn by_capability(stage: &Stage) -> Result<(), Finding> {
