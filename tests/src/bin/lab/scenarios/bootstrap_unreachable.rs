@@ -28,7 +28,8 @@ fn play(stage: &Stage) -> Result<(), Finding> {
     })?;
     let warning = alice.log().lines().find(|line| line.contains("WARN")).map(str::to_owned);
     let warning = warning.unwrap_or_default();
-    stage.note(warning.split("WARN").last().unwrap_or_default().trim());
+    let said = warning.split(": ").nth(1).unwrap_or_default();
+    stage.note(format!("the log says: {}", said.split(" address=").next().unwrap_or_default()));
     alice.run(&["status"])?;
     let bob = stage.public("bob", &[])?;
     bob.attach("cat")?;
