@@ -2,8 +2,9 @@
 //!
 //! [`secure`] carries version 1.1 over `/peer/1.1.0`. Each peer's [`peer_protocol::link::Link`] runs
 //! in a task of its own, so that no cryptography happens in the swarm's event loop. [`legacy`] does
-//! the same for version 1.0 over `/peer/1.0.0`. [`routing`] carries sealed envelopes over several hops.
-//! [`limits`] keeps one network from taking every connection.
+//! the same for version 1.0 over `/peer/1.0.0`. [`registry`] keeps and finds records in Kademlia.
+//! [`routing`] carries sealed envelopes over several hops. [`reachability`] finds out where the node can
+//! be reached. [`limits`] keeps one network from taking every connection.
 
 mod budget;
 mod clock;
@@ -11,6 +12,7 @@ mod keep_alive;
 pub mod legacy;
 pub mod limits;
 mod prefix;
+pub mod reachability;
 pub mod registry;
 pub mod routing;
 pub mod secure;

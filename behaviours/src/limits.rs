@@ -18,18 +18,20 @@ use thiserror::Error;
 
 use crate::prefix::Prefix;
 
-/// What one IPv4 /24 or IPv6 /48 may hold.
+/// What one IPv4 /24 or IPv6 /48 may hold, and those behind one relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// Established connections.
     pub established: usize,
+    /// Established connections over one relay.
+    pub relayed: usize,
     /// Connections that are not established yet.
     pub pending: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { established: 64, pending: 16 }
+        Self { established: 64, relayed: 128, pending: 16 }
     }
 }
 
@@ -60,7 +62,10 @@ impl Behaviour {
     }
 
     fn check_established(&self, prefix: Prefix) -> Result<(), ConnectionDenied> {
-        let limit = self.config.established;
+        let limit = match prefix {
+            Prefix::Relay(_) => self.config.relayed,
+            Prefix::V4(_) | Prefix::V6(_) | Prefix::Other => self.config.established,
+        };
         if self.established.held(prefix) < limit {
             Ok(())
         } else {
@@ -98,9 +103,9 @@ impl Counted {
     }
 }
 
-/// The prefix that a connection counts for, if for any.
-fn limited(remote: &Multiaddr) -> Option<Prefix> {
-    Some(Prefix::of(remote)).filter(|prefix| !prefix.is_local())
+/// The prefix that an incoming connection counts for, if for any.
+fn limited(local: &Multiaddr, remote: &Multiaddr) -> Option<Prefix> {
+    Some(Prefix::between(local, remote)).filter(|prefix| !prefix.is_local())
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -110,10 +115,10 @@ impl NetworkBehaviour for Behaviour {
     fn handle_pending_inbound_connection(
         &mut self,
         id: ConnectionId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let Some(prefix) = limited(remote) else { return Ok(()) };
+        let Some(prefix) = limited(local, remote) else { return Ok(()) };
         self.check_established(prefix)?;
         let limit = self.config.pending;
         if self.pending.held(prefix) >= limit {
@@ -127,11 +132,11 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         id: ConnectionId,
         _: PeerId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending.remove(id);
-        if let Some(prefix) = limited(remote) {
+        if let Some(prefix) = limited(local, remote) {
             self.check_established(prefix)?;
         }
         Ok(dummy::ConnectionHandler)
@@ -152,7 +157,8 @@ impl NetworkBehaviour for Behaviour {
         match event {
             // Only now is it certain that no other behaviour denied it.
             FromSwarm::ConnectionEstablished(event) if event.endpoint.is_listener() => {
-                if let Some(prefix) = limited(event.endpoint.get_remote_address()) {
+                let prefix = Prefix::at(event.endpoint);
+                if !prefix.is_local() {
                     self.established.insert(event.connection_id, prefix);
                 }
             }
@@ -191,7 +197,7 @@ mod tests {
     }
 
     fn rig() -> Rig {
-        Rig { limits: Behaviour::new(Config { established: 3, pending: 2 }), next: 0 }
+        Rig { limits: Behaviour::new(Config { established: 3, relayed: 5, pending: 2 }), next: 0 }
     }
 
     fn local() -> Multiaddr {

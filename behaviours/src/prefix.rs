@@ -1,18 +1,41 @@
 //! The network that a connection comes from: identities are free, addresses are not.
 
-use libp2p_core::Multiaddr;
 use libp2p_core::multiaddr::Protocol;
+use libp2p_core::{ConnectedPoint, Multiaddr, PeerId};
 
-/// An IPv4 /24, an IPv6 /48, or something without addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// An IPv4 /24, an IPv6 /48, a relay, or something without addresses.
+///
+/// A relay stands for everybody behind it, and its own IP address for nobody: the relay's neighbours
+/// are not taken for its clients, nor its clients for one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Prefix {
     V4([u8; 3]),
     V6([u16; 3]),
+    Relay(PeerId),
     Other,
 }
 
 impl Prefix {
+    /// Where the other side of a connection is.
+    pub(crate) fn at(endpoint: &ConnectedPoint) -> Self {
+        match endpoint {
+            ConnectedPoint::Dialer { address, .. } => Self::of(address),
+            ConnectedPoint::Listener { local_addr, send_back_addr } => {
+                Self::between(local_addr, send_back_addr)
+            }
+        }
+    }
+
+    /// Where an incoming connection is from. One over a relay comes in at a local address that names
+    /// the relay, and from none.
+    pub(crate) fn between(local: &Multiaddr, remote: &Multiaddr) -> Self {
+        relay_of(local).map_or_else(|| Self::of(remote), Self::Relay)
+    }
+
     pub(crate) fn of(address: &Multiaddr) -> Self {
+        if let Some(relay) = relay_of(address) {
+            return Self::Relay(relay);
+        }
         for protocol in address {
             let ipv4 = match protocol {
                 Protocol::Ip4(ip) => Some(ip),
@@ -44,9 +67,23 @@ impl Prefix {
             // The loopback address is ::1.
             Self::V6([0, 0, 0]) => true,
             Self::V6([first, ..]) => first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80,
+            Self::Relay(_) => false,
             Self::Other => true,
         }
     }
+}
+
+/// The relay that an address leads over.
+fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let mut relay = None;
+    for protocol in address {
+        match protocol {
+            Protocol::P2p(peer) => relay = Some(peer),
+            Protocol::P2pCircuit => return relay,
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -65,6 +102,18 @@ mod tests {
         assert_ne!(prefix("/ip6/2001:db8:1::1/tcp/1"), prefix("/ip6/2001:db8:2::1/tcp/1"));
         assert_eq!(prefix("/ip6/::ffff:192.0.2.9/tcp/1"), prefix("/ip4/192.0.2.1/tcp/1"));
         assert_eq!(prefix("/memory/7"), Prefix::Other);
+    }
+
+    #[test]
+    fn a_relay_stands_for_those_behind_it_and_not_for_its_own_network() {
+        let relay = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
+        let circuit = format!("/ip4/192.0.2.1/tcp/1/p2p/{relay}/p2p-circuit");
+        let expected = Prefix::Relay(relay.parse().unwrap());
+        assert_eq!(prefix(&circuit), expected);
+        let remote: Multiaddr = format!("/p2p/{relay}").parse().unwrap();
+        assert_eq!(Prefix::between(&circuit.parse().unwrap(), &remote), expected);
+        assert!(!expected.is_local());
+        assert_ne!(prefix(&format!("/ip4/192.0.2.1/tcp/1/p2p/{relay}")), expected);
     }
 
     #[test]

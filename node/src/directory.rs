@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, multiaddr};
+use peer_behaviours::reachability::scope::{ip_of, is_relayed};
 use peer_behaviours::secure;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::SessionId;
@@ -20,6 +21,8 @@ use crate::model::SessionStatus;
 const MAX_PEERS: usize = 4096;
 /// Most addresses of a peer's own account.
 const MAX_HEARSAY: usize = 8;
+/// Most addresses of a peer that were found on the local network.
+const MAX_FOUND: usize = 4;
 /// Most addresses remembered per peer; the oldest goes first.
 const MAX_ADDRESSES: usize = 16;
 
@@ -41,6 +44,8 @@ pub(crate) struct Peer {
     pub(crate) listed: Vec<Multiaddr>,
     /// Where it says itself that it listens.
     pub(crate) hearsay: Vec<Multiaddr>,
+    /// Where somebody on the local network says that it listens.
+    pub(crate) found: Vec<Multiaddr>,
     /// The best version it speaks, as it last said.
     pub(crate) protocol: Option<&'static str>,
     /// Whether it has said so since it connected.
@@ -67,6 +72,7 @@ impl Peer {
             addresses: Vec::new(),
             listed: Vec::new(),
             hearsay: Vec::new(),
+            found: Vec::new(),
             protocol: None,
             identified: false,
             phase: None,
@@ -89,20 +95,18 @@ impl Peer {
         wanted && !self.is_connected()
     }
 
-    /// Where to dial it, the best first.
-    pub(crate) fn dialable(&self) -> Vec<Multiaddr> {
-        let mut all: Vec<Multiaddr> = Vec::new();
-        for address in self.addresses.iter().rev().chain(&self.listed).chain(&self.hearsay) {
-            if !all.contains(address) {
-                all.push(address.clone());
-            }
-        }
-        all
-    }
-
-    /// Whether anything is known about where it is.
-    pub(crate) fn has_address(&self) -> bool {
-        !(self.addresses.is_empty() && self.listed.is_empty() && self.hearsay.is_empty())
+    /// Where to dial it, the best first, in two turns: at once, and if that has led nowhere soon. The
+    /// second turn is for relays, which another way makes unnecessary, and for what must be looked up
+    /// first.
+    pub(crate) fn dialable(&self) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
+        let mut all: Vec<&Multiaddr> = self.addresses.iter().rev().collect();
+        all.extend(self.listed.iter().chain(&self.hearsay).chain(&self.found));
+        let mut known = HashSet::new();
+        all.retain(|address| known.insert(*address));
+        let later = |address: &Multiaddr| is_relayed(address) || is_dnsaddr(address);
+        let (second, first): (Vec<_>, Vec<_>) =
+            all.into_iter().cloned().partition(|address| later(address));
+        if first.is_empty() { (second, first) } else { (first, second) }
     }
 
     /// Whether it was connected in the life of this process.
@@ -110,17 +114,50 @@ impl Peer {
         self.is_connected() || self.seen > Instant::default()
     }
 
-    /// Takes down where the peer says that it listens. Only addresses at which it was seen count: a
-    /// stranger must not make this node dial whomever he names.
-    pub(crate) fn hear(&mut self, id: PeerId, announced: Vec<Multiaddr>) {
-        let seen: HashSet<IpAddr> = self.connections.values().filter_map(ip_of).collect();
+    /// Whether there is no address to dial.
+    pub(crate) const fn is_nowhere(&self) -> bool {
+        self.addresses.is_empty()
+            && self.listed.is_empty()
+            && self.hearsay.is_empty()
+            && self.found.is_empty()
+    }
+
+    /// Takes down where the peer says that it listens. Only addresses at which it was seen count, and
+    /// those over a relay that this node `knows`: a stranger must not make this node dial whomever he
+    /// names.
+    pub(crate) fn hear(
+        &mut self,
+        id: PeerId,
+        announced: Vec<Multiaddr>,
+        knows: impl Fn(&PeerId) -> bool,
+    ) {
+        let seen: HashSet<IpAddr> = self
+            .connections
+            .values()
+            .filter(|address| !is_relayed(address))
+            .filter_map(ip_of)
+            .collect();
+        let is_there = |address: &Multiaddr| match relay_of(address) {
+            Some(relay) => knows(&relay),
+            None => ip_of(address).is_some_and(|ip| seen.contains(&ip)),
+        };
         self.hearsay = announced
             .into_iter()
-            .filter(|address| ip_of(address).is_some_and(|ip| seen.contains(&ip)))
+            .filter(is_there)
             .take(MAX_HEARSAY)
             .map(|address| address.with_p2p(id).unwrap_or_else(|address| address))
             .filter(|address| !self.addresses.contains(address))
             .collect();
+    }
+
+    /// Takes down where it was found on the local network.
+    pub(crate) fn add_found(&mut self, address: Multiaddr) {
+        if !self.found.contains(&address) {
+            self.found.push(address);
+            if self.found.len() > MAX_FOUND {
+                self.found.remove(0);
+            }
+        }
     }
 
     pub(crate) fn add_address(&mut self, address: Multiaddr) {
@@ -245,13 +282,21 @@ pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
     }
 }
 
-/// The IP address in an address.
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address.iter().next()? {
-        multiaddr::Protocol::Ip4(ip) => Some(ip.into()),
-        multiaddr::Protocol::Ip6(ip) => Some(ip.into()),
-        _ => None,
+/// The relay that an address leads over.
+fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let mut relay = None;
+    for part in address {
+        match part {
+            multiaddr::Protocol::P2p(id) => relay = Some(id),
+            multiaddr::Protocol::P2pCircuit => return relay,
+            _ => {}
+        }
     }
+    None
+}
+
+fn is_dnsaddr(address: &Multiaddr) -> bool {
+    matches!(address.iter().next(), Some(multiaddr::Protocol::Dnsaddr(_)))
 }
 
 #[cfg(test)]
@@ -297,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_dialled_only_where_it_was_seen() {
-        let id = peer(1);
+        let (id, relay, stranger) = (peer(1), peer(2), peer(3));
         let mut directory = Directory::default();
         let known = directory.entry(id).unwrap();
         known
@@ -310,10 +355,46 @@ mod tests {
                 address("/ip4/198.51.100.1/tcp/22"),
                 address("/ip4/127.0.0.1/tcp/4711"),
                 address("/dns/victim.example/tcp/80"),
+                address(&format!("/ip4/198.51.100.1/tcp/22/p2p/{stranger}/p2p-circuit")),
+                address(&format!("/ip4/198.51.100.2/tcp/1/p2p/{relay}/p2p-circuit")),
             ],
+            |id| *id == relay,
         );
         let expected = address("/ip4/192.0.2.7/tcp/4711").with_p2p(id).unwrap();
-        assert_eq!(known.dialable(), [expected]);
+        let circuit = format!("/ip4/198.51.100.2/tcp/1/p2p/{relay}/p2p-circuit/p2p/{id}");
+        assert_eq!(known.dialable(), (vec![expected], vec![address(&circuit)]));
+    }
+
+    /// Behind a relay is not where the relay is.
+    #[test]
+    fn a_relays_ports_are_not_those_of_the_peer_behind_it() {
+        let (id, relay) = (peer(1), peer(2));
+        let mut directory = Directory::default();
+        let known = directory.entry(id).unwrap();
+        let circuit = format!("/ip4/192.0.2.7/tcp/1/p2p/{relay}/p2p-circuit/p2p/{id}");
+        known.connections.insert(ConnectionId::new_unchecked(1), address(&circuit));
+        known.hear(id, vec![address("/ip4/192.0.2.7/tcp/22")], |_| true);
+        assert_eq!(known.dialable(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn relays_and_what_must_be_looked_up_come_second_unless_there_is_nothing_else() {
+        let (id, relay) = (peer(1), peer(2));
+        let mut directory = Directory::default();
+        let known = directory.entry(id).unwrap();
+        let circuit = address(&format!("/ip4/192.0.2.7/tcp/1/p2p/{relay}/p2p-circuit/p2p/{id}"));
+        let looked_up = address(&format!("/dnsaddr/example.org/p2p/{id}"));
+        known.add_address(circuit.clone());
+        known.add_address(looked_up.clone());
+        let slow = vec![looked_up, circuit];
+        assert_eq!(known.dialable(), (slow.clone(), vec![]));
+        let direct = address(&format!("/ip4/192.0.2.9/tcp/1/p2p/{id}"));
+        known.add_address(direct.clone());
+        for port in 1..100 {
+            known.add_found(address(&format!("/ip4/192.168.1.2/tcp/{port}/p2p/{id}")));
+        }
+        let (first, second) = known.dialable();
+        assert_eq!((&first[0], first.len(), second), (&direct, 1 + MAX_FOUND, slow));
     }
 
     #[test]
@@ -327,9 +408,9 @@ mod tests {
             .connections
             .insert(ConnectionId::new_unchecked(1), address("/ip4/192.0.2.7/tcp/50000"));
         for port in 1..100 {
-            known.hear(id, vec![address(&format!("/ip4/192.0.2.7/tcp/{port}"))]);
+            known.hear(id, vec![address(&format!("/ip4/192.0.2.7/tcp/{port}"))], |_| false);
         }
-        assert_eq!(known.dialable()[0], good);
-        assert_eq!(known.dialable().len(), 2);
+        let (first, second) = known.dialable();
+        assert_eq!((&first[0], first.len(), second.len()), (&good, 2, 0));
     }
 }

@@ -70,6 +70,11 @@ pub enum NodeEvent {
         /// The session's id.
         session: String,
     },
+    /// What the node tells others of where it is has changed.
+    Announced {
+        /// The addresses, the best first.
+        addresses: Vec<String>,
+    },
     /// This listener was too slow.
     Missed {
         /// Events that it did not get.

@@ -4,6 +4,7 @@
 mod life;
 mod netcheck;
 mod path;
+pub mod reachability;
 mod registry;
 
 use base64::Engine as _;
@@ -14,9 +15,7 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use netcheck::{
-    BootstrapStatus, ClockStatus, ExternalAddress, Nat, Netcheck, PathCounts, Reachable,
-};
+pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts};
 pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,

@@ -1,12 +1,18 @@
-//! Building the swarm: TCP with Noise and Yamux, QUIC, DNS.
+//! Building the swarm: its transport, its behaviours, their limits.
 
+mod parts;
+mod transport;
+
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
-use libp2p::swarm::Swarm;
-use libp2p::{SwarmBuilder, identify, identity, noise, ping, tcp, yamux};
+use libp2p::swarm::{self, Swarm};
+use libp2p::{PeerId, autonat, dcutr, identify, identity, mdns, ping, upnp};
+use peer_behaviours::reachability::guard::Guard;
+use peer_behaviours::reachability::probe;
 use peer_behaviours::{Clock, legacy, limits as prefix_limits, registry, routing, secure};
 use peer_protocol::link::LinkConfig;
 
@@ -17,14 +23,13 @@ use crate::event_loop::LegacyAdmission;
 use crate::room::Room;
 use crate::trust::SharedTrust;
 
-/// What libp2p's identify says the program is.
-const AGENT: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
-/// What libp2p's identify says the protocol is.
-const PROTOCOL_VERSION: &str = "peer/1.1.0";
 /// A connection without a session, a stream or another reason to stay is closed after this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
+/// Most dials at once on behalf of others: tests of their addresses, and hole punching.
+const MAX_TESTS: usize = 8;
+const MAX_PUNCHES: usize = 16;
 
 /// A swarm that listens nowhere yet.
 pub(crate) fn build(
@@ -36,56 +41,62 @@ pub(crate) fn build(
     clock: Arc<dyn Clock>,
     registry: Option<registry::Config>,
 ) -> Result<Swarm<Behaviour>, StartError> {
-    let transport = |reason: String| StartError::Transport { reason };
-    let keypair = identity::Keypair::ed25519_from_bytes(*seed)
-        .map_err(|error| transport(error.to_string()))?;
-    let swarm = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|error| transport(error.to_string()))?
-        .with_quic()
-        .with_dns()
-        .map_err(|error| transport(error.to_string()))?
-        .with_behaviour(|keypair| {
-            let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
-                .with_agent_version(AGENT.to_owned())
-                .with_push_listen_addr_updates(true);
-            let legacy = config.legacy().then(|| {
-                let config = legacy_config(config, &link, room);
-                legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
-            });
-            // The setting "carry" belongs here.
-            let hops = peer_protocol::routing::Config {
-                carry: config.carry(),
-                ..peer_protocol::routing::Config::default()
-            };
-            let own = *link.handshake.identity.public_key();
-            Behaviour {
-                routing: routing::Behaviour::new(own, hops, Arc::clone(&clock)),
-                prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
-                limits: connection_limits::Behaviour::new(limits(config.max_connections())),
-                secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
-                legacy: legacy.into(),
-                registry: registry
-                    .map(|config| registry::Behaviour::new(keypair.public().to_peer_id(), config))
-                    .into(),
-                identify: identify::Behaviour::new(identify),
-                ping: ping::Behaviour::new(ping::Config::new()),
-            }
-        })
-        .map_err(|error| transport(error.to_string()))?
-        .with_swarm_config(|swarm| {
-            swarm
-                // Each of our substreams offers one protocol, so the dialer need not wait for a
-                // confirmation: a request takes one round trip instead of two.
-                .with_substream_upgrade_protocol_override(Version::V1Lazy)
-                .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_notify_handler_buffer_size(
-                    std::num::NonZeroUsize::new(64).unwrap_or(std::num::NonZeroUsize::MIN),
-                )
-        })
-        .build();
-    Ok(swarm)
+    let failed = |reason: String| StartError::Transport { reason };
+    let keypair =
+        identity::Keypair::ed25519_from_bytes(*seed).map_err(|error| failed(error.to_string()))?;
+    let own = keypair.public().to_peer_id();
+    let (connections, relay_client) = transport::build(&keypair, config.private_network())
+        .map_err(|error| failed(error.to_string()))?;
+    let legacy = config.legacy().then(|| {
+        let config = legacy_config(config, &link, room);
+        legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
+    });
+    // What a node on loopback would find with these is not reachable there.
+    let beyond = config.listens_beyond_loopback();
+    let hops = peer_protocol::routing::Config {
+        carry: config.carry(),
+        ..peer_protocol::routing::Config::default()
+    };
+    let own_key = *link.handshake.identity.public_key();
+    let behaviour = Behaviour {
+        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
+        limits: connection_limits::Behaviour::new(limits(config.max_connections())),
+        autonat_server: Guard::new(
+            autonat::v2::server::Behaviour::default(),
+            parts::testable,
+            MAX_TESTS,
+        ),
+        dcutr: Guard::new(
+            dcutr::Behaviour::new(own),
+            if beyond { parts::punchable } else { parts::punchable_here },
+            MAX_PUNCHES,
+        ),
+        routing: routing::Behaviour::new(own_key, hops, Arc::clone(&clock)),
+        secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
+        legacy: legacy.into(),
+        registry: registry.map(|config| registry::Behaviour::new(own, config)).into(),
+        identify: identify::Behaviour::new(parts::identify(&keypair)),
+        ping: ping::Behaviour::new(parts::ping()),
+        probe: probe::Behaviour::new(),
+        relay_client,
+        relay_server: config.relay_server().then(|| parts::relay_server(own)).into(),
+        upnp: (config.upnp() && beyond).then(upnp::tokio::Behaviour::default).into(),
+        mdns: (config.mdns() && beyond).then(|| multicast(own)).flatten().into(),
+    };
+    let swarm = swarm::Config::with_tokio_executor()
+        // Each of our substreams offers one protocol, so the dialer need not wait for a confirmation:
+        // a request takes one round trip instead of two.
+        .with_substream_upgrade_protocol_override(Version::V1Lazy)
+        .with_idle_connection_timeout(IDLE_TIMEOUT)
+        .with_notify_handler_buffer_size(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
+    Ok(Swarm::new(connections, behaviour, own, swarm))
+}
+
+/// A machine that cannot say which networks it is on is still reached by its addresses.
+fn multicast(own: PeerId) -> Option<mdns::tokio::Behaviour> {
+    mdns::tokio::Behaviour::new(parts::mdns(), own)
+        .inspect_err(|error| tracing::warn!(%error, "no peers are looked for by multicast DNS"))
+        .ok()
 }
 
 /// Version 1.0 under the same identity, rates and bounds.

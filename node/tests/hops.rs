@@ -31,7 +31,8 @@ async fn start(name: &str, config: NodeConfig) -> Node {
         let ready = async || {
             let status = handle.status().await.unwrap();
             let registered = handle.dht().await.unwrap().registration;
-            status.sessions >= bootstrap && (bootstrap == 0 || registered.is_some_and(|it| it.stored > 0))
+            status.sessions >= bootstrap
+                && (bootstrap == 0 || registered.is_some_and(|it| it.stored > 0))
         };
         while !ready().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -80,7 +81,8 @@ async fn two_that_nobody_can_dial_talk_over_a_third() {
     while events.next().await.unwrap() != route {}
     // The session is theirs, from end to end.
     let peers = alice.handle().peers().await.unwrap();
-    let peer = peers.iter().find(|peer| peer.entity.as_ref().is_some_and(|it| it.as_str() == "bob"));
+    let peer =
+        peers.iter().find(|peer| peer.entity.as_ref().is_some_and(|it| it.as_str() == "bob"));
     let peer = peer.unwrap();
     assert!(peer.encrypted && !peer.connected);
     assert_eq!(peer.session.as_ref().unwrap().state, "READY");

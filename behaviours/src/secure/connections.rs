@@ -3,8 +3,9 @@
 //! Requests go over any connection of a peer, so one that is dead makes many of them fail. And two
 //! nodes that dial each other at once get two connections, of which one is enough. Which surplus
 //! connection goes is decided by one side alone, that with the smaller peer id: two that decide for
-//! themselves may each close the other's choice. Dead ones are closed by whoever notices. The last
-//! connection to a peer is never closed here.
+//! themselves may each close the other's choice. Dead ones are closed by whoever notices, and so are
+//! those over a relay once there is a direct one, about which there is no doubt. The last connection to
+//! a peer is never closed here.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -20,6 +21,9 @@ use crate::prefix::Prefix;
 const CROSSING: Duration = Duration::from_secs(2);
 /// How long a surplus connection stays, so that what is under way on it can end.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// How long one made long after the others may go unused before it takes their place. One that was made
+/// to test an address is closed long before.
+const UNUSED: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ struct Connection {
     prefix: Prefix,
     /// Whether this side dialled.
     dialed: bool,
+    /// Whether it goes over a relay.
+    relayed: bool,
     since: Instant,
     /// When a request or an answer last came over it.
     heard: Option<Instant>,
@@ -83,7 +89,8 @@ impl ToPeer {
 #[derive(Debug)]
 pub(super) struct Connections {
     peers: HashMap<PeerId, ToPeer>,
-    /// Peers with more than one, and when to choose; only those for which this side chooses.
+    /// Peers with more than one, and when to choose, in order; only those for which this side has a
+    /// choice to make.
     surplus: VecDeque<(Instant, PeerId)>,
     own: Option<PeerId>,
     /// How long a connection may leave requests unanswered before it counts as silent.
@@ -122,6 +129,7 @@ impl Connections {
             id,
             prefix,
             dialed,
+            relayed: matches!(prefix, Prefix::Relay(_)),
             since: now,
             heard: None,
             asked: None,
@@ -217,24 +225,56 @@ impl Connections {
         if to.open().all(|it| it.heard.is_none()) {
             return Some((peer, Vec::new()));
         }
+        let silent = |it: &Connection| it.is_silent(self.patience, now);
+        let mut going = Vec::new();
+        if to.open().any(|it| !it.relayed && !silent(it)) {
+            going = to.close(|it| it.relayed);
+        }
+        if !self.chooses(&peer) {
+            return Some((peer, going));
+        }
+        let Some(to) = self.peers.get_mut(&peer) else { return Some((peer, going)) };
         let newest = to.open().map(|it| it.since).max().unwrap_or(now);
-        let crossing = to.open().filter(|it| newest.since(it.since) < CROSSING);
-        let keep = crossing
-            .max_by_key(|it| (!it.is_silent(self.patience, now), it.dialed, it.since))
-            .map(|it| it.id);
-        Some((peer, to.close(|it| Some(it.id) != keep)))
+        let is_new = |it: &Connection| newest.since(it.since) < CROSSING;
+        let in_use = to.open().any(|it| !is_new(it) && it.heard.is_some() && !silent(it));
+        let new: Vec<_> = to.open().filter(|it| is_new(it)).map(|it| it.heard).collect();
+        if in_use && new == [None] {
+            let judged = newest + UNUSED;
+            if now < judged {
+                to.queued = true;
+                self.schedule(judged, peer);
+                return Some((peer, going));
+            }
+        }
+        let crossing = to.open().filter(|it| is_new(it));
+        let keep = crossing.max_by_key(|it| (!silent(it), it.dialed, it.since)).map(|it| it.id);
+        going.extend(to.close(|it| Some(it.id) != keep));
+        Some((peer, going))
+    }
+
+    /// Whether it is for this side to choose among connections that are equally good.
+    fn chooses(&self, peer: &PeerId) -> bool {
+        self.own.is_some_and(|own| own < *peer)
     }
 
     /// Notes that there may be a choice to make.
     fn queue(&mut self, peer: PeerId, now: Instant) {
-        if self.own.is_none_or(|own| own > peer) {
+        let chooses = self.chooses(&peer);
+        let Some(to) = self.peers.get_mut(&peer) else { return };
+        if to.queued || to.open().count() < 2 {
             return;
         }
-        let Some(to) = self.peers.get_mut(&peer) else { return };
-        if !to.queued && to.open().count() > 1 {
+        let mixed = to.open().any(|it| it.relayed) && to.open().any(|it| !it.relayed);
+        if chooses || mixed {
             to.queued = true;
-            self.surplus.push_back((now + GRACE, peer));
+            self.schedule(now + GRACE, peer);
         }
+    }
+
+    /// Keeps the times in order: one that waits longer must not hold up the others.
+    fn schedule(&mut self, due: Instant, peer: PeerId) {
+        let place = self.surplus.partition_point(|(other, _)| *other <= due);
+        self.surplus.insert(place, (due, peer));
     }
 
     fn get_mut(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
@@ -300,7 +340,53 @@ mod tests {
         opened(&mut connections, large, 1, true, 0);
         connections.heard(large, id(1), at(10));
         opened(&mut connections, large, 2, false, 60_000);
+        connections.heard(large, id(2), at(60_010));
         assert_eq!(connections.surplus(at(61_000)), Some((large, vec![id(1)])));
+    }
+
+    /// It may have been made to test an address, and then goes by itself.
+    #[test]
+    fn one_that_nobody_uses_replaces_the_old_one_only_after_a_while() {
+        let (small, large) = pair();
+        let mut connections = Connections::new(Some(small), PATIENCE);
+        opened(&mut connections, large, 1, true, 0);
+        connections.heard(large, id(1), at(10));
+        opened(&mut connections, large, 2, false, 60_000);
+        assert_eq!(connections.surplus(at(61_000)), Some((large, vec![])));
+        assert_eq!(connections.surplus(at(64_999)), None);
+        connections.heard(large, id(1), at(64_000));
+        assert_eq!(connections.surplus(at(65_000)), Some((large, vec![id(1)])));
+        opened(&mut connections, large, 3, false, 70_000);
+        connections.closed(&large, id(3));
+        assert_eq!(connections.surplus(at(71_000)), Some((large, vec![])));
+    }
+
+    #[test]
+    fn a_direct_connection_replaces_one_over_a_relay_on_both_sides() {
+        let (small, large) = pair();
+        let circuit = Prefix::Relay(PeerId::random());
+        for (own, peer) in [(small, large), (large, small)] {
+            let mut connections = Connections::new(Some(own), PATIENCE);
+            connections.opened(peer, id(1), circuit, true, at(0));
+            connections.heard(peer, id(1), at(100));
+            assert_eq!(connections.next_choice(), None);
+            // The relay's neighbour may well win the race again: what counts is not who came first.
+            opened(&mut connections, peer, 2, false, 5_000);
+            connections.opened(peer, id(3), circuit, true, at(5_500));
+            assert_eq!(connections.surplus(at(5_999)), None, "what is under way may end");
+            assert_eq!(connections.surplus(at(6_000)), Some((peer, vec![id(1), id(3)])));
+        }
+    }
+
+    #[test]
+    fn a_silent_direct_connection_does_not_replace_one_over_a_relay() {
+        let (small, large) = pair();
+        let mut connections = Connections::new(Some(large), PATIENCE);
+        connections.opened(small, id(1), Prefix::Relay(PeerId::random()), true, at(0));
+        connections.heard(small, id(1), at(100));
+        opened(&mut connections, small, 2, false, 5_000);
+        connections.asked(&small, id(2), at(3_000));
+        assert_eq!(connections.surplus(at(6_000)), Some((small, vec![])));
     }
 
     #[test]

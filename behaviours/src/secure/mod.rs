@@ -334,7 +334,7 @@ impl Behaviour {
     fn on_established(&mut self, event: ConnectionEstablished<'_>) {
         let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
         let now = self.clock.now().instant;
-        let prefix = Prefix::of(endpoint.get_remote_address());
+        let prefix = Prefix::at(endpoint);
         let dialed = endpoint.is_dialer();
         let silent = self.connections.opened(peer_id, connection_id, prefix, dialed, now);
         self.close_connections(peer_id, silent);

@@ -5,7 +5,8 @@ use super::exit::Exit;
 use super::output::Output;
 use super::text::{pairs, printable, span};
 use crate::api::Client;
-use crate::model::{Nat, Netcheck, Reachable};
+use crate::model::Netcheck;
+use crate::model::reachability::{Address, Nat, Reachable};
 
 /// Show how this node stands in the network: who can reach it, where, and through what
 ///
@@ -25,15 +26,15 @@ pub(super) async fn execute(
 
 fn describe(it: &Netcheck) -> String {
     let on = |on| if on { "on" } else { "off" }.to_owned();
-    let peers = it.peers;
+    let (peers, reach) = (it.peers, &it.reachability);
     let mut text = pairs(&[
-        ("reachable", reachable(it.reachable).to_owned()),
-        ("NAT", nat(it.nat).to_owned()),
-        ("UPnP", it.upnp.clone()),
-        ("mDNS", on(it.mdns)),
+        ("reachable", reachable(reach.status).to_owned()),
+        ("NAT", nat(reach.nat).to_owned()),
+        ("UPnP", reach.upnp.clone()),
+        ("mDNS", on(reach.mdns)),
         ("relays for others", on(it.relay_server)),
         ("carries for others", on(it.carries)),
-        ("registry", format!("{}; {} peers in its table", it.dht, it.dht_peers)),
+        ("registry", registry(it)),
         (
             "peers",
             format!(
@@ -43,14 +44,16 @@ fn describe(it: &Netcheck) -> String {
         ),
         ("clock", clock(it)),
     ]);
-    list(&mut text, "listens on", it.listen.iter().cloned());
-    list(&mut text, "seen by others at", it.observed.iter().cloned());
-    let external = it.external.iter();
-    let external = external
-        .map(|known| format!("{} ({}, since {})", known.address, known.source, span(known.age_ms)));
-    list(&mut text, "reached at", external);
-    list(&mut text, "has a place at the relays", it.relays.iter().cloned());
-    list(&mut text, "tells the registry", it.announced.iter().cloned());
+    list(&mut text, "listens on", reach.listen.iter().cloned());
+    let seen = reach.observed.iter();
+    let seen = seen.map(|it| format!("{} (from {} networks)", it.address, it.networks));
+    list(&mut text, "seen by others at", seen);
+    list(&mut text, "addresses of its own", reach.addresses.iter().map(address));
+    let relays = reach.relays.iter().map(|relay| {
+        if relay.reserved { relay.address.clone() } else { format!("{} (asked)", relay.peer_id) }
+    });
+    list(&mut text, "relays", relays);
+    list(&mut text, "tells others", reach.announced.iter().cloned());
     let bootstrap = it.bootstrap.iter().map(|known| match (known.connected, &known.last_error) {
         (true, _) => format!("{}: connected", known.address),
         (false, Some(error)) => format!("{}: {error}", known.address),
@@ -71,6 +74,20 @@ fn list(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
         text.push_str(&printable(&line));
         text.push('\n');
     }
+}
+
+fn address(it: &Address) -> String {
+    let Address { address, source, confirmed_ms, refusals, .. } = it;
+    match (confirmed_ms, refusals) {
+        (Some(age), _) => format!("{address} ({source}, confirmed {} ago)", span(*age)),
+        (None, 0) => format!("{address} ({source}, not tested yet)"),
+        (None, refusals) => format!("{address} ({source}, {refusals} tests failed)"),
+    }
+}
+
+pub(super) fn registry(it: &Netcheck) -> String {
+    let part = &it.reachability.dht;
+    format!("{part} ({}); {} peers in its table", it.dht_reason, it.dht_peers)
 }
 
 fn clock(it: &Netcheck) -> String {

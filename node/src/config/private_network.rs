@@ -58,7 +58,6 @@ impl PrivateNetwork {
         std::str::from_utf8(&bytes).map_err(|_| PrivateNetworkError::Malformed)?.parse()
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the transport takes it"))]
     pub(crate) const fn key(self) -> PreSharedKey {
         self.0
     }

@@ -2,6 +2,7 @@
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
+use peer_behaviours::reachability::scope::Scope;
 
 use super::{InvalidSetting, NodeConfig, PrivateNetwork, default_listen};
 
@@ -51,6 +52,11 @@ impl NodeConfig {
     #[must_use]
     pub const fn private_network(&self) -> Option<&PrivateNetwork> {
         self.private_network.as_ref()
+    }
+
+    /// Whether some address to listen on can be reached from another machine.
+    pub(crate) fn listens_beyond_loopback(&self) -> bool {
+        self.listen.iter().any(|address| Scope::of(address) != Scope::Loopback)
     }
 
     /// Turns multicast DNS on or off.

@@ -1,15 +1,23 @@
 //! The peers that the configuration names. An address that does not say who is there is dialled until
 //! somebody is; from then on the peer is kept like any other.
 
-use libp2p::Multiaddr;
+use std::time::Duration;
+
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::{Multiaddr, PeerId};
 use peer_protocol::time::Instant;
 
 use super::EventLoop;
 use super::connecting::explain;
 use super::redial::Redial;
 use crate::directory::peer_of;
+
+/// Nodes that are started together do not dial in step: each waits up to this long first.
+const SPREAD: Duration = Duration::from_millis(500);
+/// What must be looked up is dialled only if the others have not led to a connection by then.
+const LOOKED_UP_AFTER: Duration = Duration::from_secs(3);
 
 /// A bootstrap address of which the peer is not known yet.
 pub(super) struct Anonymous {
@@ -18,18 +26,31 @@ pub(super) struct Anonymous {
     dial: Option<ConnectionId>,
 }
 
+impl Anonymous {
+    /// Whether it stands for a list that is looked up.
+    fn is_list(&self) -> bool {
+        matches!(self.address.iter().next(), Some(Protocol::Dnsaddr(_)))
+    }
+}
+
 impl EventLoop {
     /// From now on the configured peers are kept connected.
     pub(super) fn keep_bootstrap_peers(&mut self) {
+        let now = self.clock.now().instant;
         for address in self.config.bootstrap().to_vec() {
+            let first = now + SPREAD.mul_f64(self.jitter());
             match peer_of(&address).and_then(|id| self.directory.entry(id)) {
                 Some(peer) => {
                     peer.add_address(address);
                     peer.redial.keep();
+                    peer.redial.delay(first);
                 }
                 None => {
                     let redial = Redial::default();
-                    self.bootstrap.push(Anonymous { address, redial, dial: None });
+                    let mut anonymous = Anonymous { address, redial, dial: None };
+                    let wait = if anonymous.is_list() { LOOKED_UP_AFTER } else { Duration::ZERO };
+                    anonymous.redial.delay(first + wait);
+                    self.bootstrap.push(anonymous);
                 }
             }
         }
@@ -38,23 +59,26 @@ impl EventLoop {
     /// Dials the addresses whose time has come.
     pub(super) fn tick_bootstrap(&mut self, now: Instant) {
         let jitter = self.jitter();
-        for anonymous in &mut self.bootstrap {
-            if anonymous.dial.is_some() || !anonymous.redial.is_due(true, now) {
-                continue;
-            }
-            let opts = DialOpts::unknown_peer_id().address(anonymous.address.clone()).build();
-            let dial = opts.connection_id();
-            match self.swarm.dial(opts) {
-                Ok(()) => {
-                    anonymous.redial.dialing();
-                    anonymous.dial = Some(dial);
+        let connected = self.swarm.connected_peers().next().is_some();
+        for mut anonymous in std::mem::take(&mut self.bootstrap) {
+            let waits = anonymous.dial.is_some()
+                || !anonymous.redial.is_due(true, now)
+                || (anonymous.is_list() && connected)
+                || !self.dials.have_room();
+            if !waits {
+                let opts = DialOpts::unknown_peer_id().address(anonymous.address.clone()).build();
+                match self.dial(opts) {
+                    Ok(dial) => {
+                        anonymous.redial.dialing();
+                        anonymous.dial = Some(dial);
+                    }
+                    Err(error) => {
+                        anonymous.redial.failed(jitter, now);
+                        warn(&anonymous.address, &explain(&error), &anonymous.redial);
+                    }
                 }
-                Err(error) => {
-                    let (address, error) = (&anonymous.address, explain(&error));
-                    tracing::warn!(%address, %error, "cannot dial a bootstrap address");
-                    anonymous.redial.failed(jitter, now);
-                }
             }
+            self.bootstrap.push(anonymous);
         }
     }
 
@@ -65,14 +89,38 @@ impl EventLoop {
         self.bootstrap.len() < before
     }
 
-    pub(super) fn bootstrap_failed(&mut self, connection: ConnectionId, reason: &str) {
+    pub(super) fn bootstrap_failed(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        reason: &str,
+    ) {
         let (now, jitter) = (self.clock.now().instant, self.jitter());
         let failed = self.bootstrap.iter_mut().find(|known| known.dial == Some(connection));
         if let Some(anonymous) = failed {
-            let address = &anonymous.address;
-            tracing::warn!(%address, %reason, "nobody at a bootstrap address; trying again");
             anonymous.dial = None;
             anonymous.redial.failed(jitter, now);
+            warn(&anonymous.address, reason, &anonymous.redial);
         }
+        let configured = self.config.bootstrap().iter().find(|it| peer_of(it) == peer);
+        if let (Some(address), Some(peer)) =
+            (configured, peer.and_then(|id| self.directory.get(&id)))
+            && !peer.is_connected()
+        {
+            warn(address, reason, &peer.redial);
+        }
+    }
+}
+
+/// Says which one does not answer: at first each time, later rarely.
+fn warn(address: &Multiaddr, reason: &str, redial: &Redial) {
+    if redial.failures().is_power_of_two() {
+        tracing::warn!(
+            %address,
+            %reason,
+            "a bootstrap peer cannot be reached; it is tried again and again. The node works without it: \
+             `peer connect <multiaddr>` reaches a peer directly, and peers on the same network find each \
+             other"
+        );
     }
 }

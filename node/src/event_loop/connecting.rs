@@ -53,9 +53,8 @@ impl EventLoop {
                 .build(),
             None => DialOpts::unknown_peer_id().address(address).build(),
         };
-        let dial = opts.connection_id();
-        match self.swarm.dial(opts) {
-            Ok(()) => {
+        match self.dial(opts) {
+            Ok(dial) => {
                 if let Some(known) = peer.and_then(|id| self.directory.get_mut(&id)) {
                     known.redial.dialing();
                 }
@@ -80,6 +79,7 @@ impl EventLoop {
         connection: ConnectionId,
         at: &ConnectedPoint,
     ) {
+        self.dials.ended(connection);
         let now = self.clock.now().instant;
         let address = at.get_remote_address().clone();
         let dialed = at.is_dialer();
@@ -96,8 +96,7 @@ impl EventLoop {
             }
         }
         asked |= self.bootstrap_connected(connection);
-        // The registry dials too, and has no use for a session.
-        let mut ours = dialed && asked;
+        let mut wanted = false;
         if let Some(peer) = self.directory.entry(id) {
             peer.connections.insert(connection, address.clone());
             peer.connected_at = Some(now);
@@ -105,17 +104,18 @@ impl EventLoop {
             if dialed {
                 let full = address.with_p2p(id).unwrap_or_else(|address| address);
                 peer.add_address(full);
-                ours |= peer.redial.is_dialing();
+                if asked || peer.redial.is_dialing() {
+                    peer.redial.connected(now);
+                }
             }
             if asked {
                 peer.redial.keep();
             }
-            if ours {
-                peer.redial.connected(now);
-            }
+            wanted = peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key));
         }
-        // Whoever dials opens the session, so that normally only one side does.
-        if ours {
+        // Whoever dials opens the session, so that normally only one side does. The registry dials too,
+        // and strangers on the same network are dialled: a session comes when there is something to say.
+        if dialed && wanted {
             self.open_session(id);
             self.settle_connecting(id);
         }
@@ -141,11 +141,15 @@ impl EventLoop {
         id: Option<PeerId>,
         error: &DialError,
     ) {
+        // Other behaviours dial too, to test an address or to punch a hole; that says little.
+        if !self.dials.ended(connection) {
+            return;
+        }
         let reason = explain(error);
         if let Some(id) = id {
             self.dial_failed(id, &reason);
         }
-        self.bootstrap_failed(connection, &reason);
+        self.bootstrap_failed(connection, id, &reason);
         let (failed, waiting): (Vec<_>, _) = std::mem::take(&mut self.connecting)
             .into_iter()
             .partition(|connecting| connecting.dial == Some(connection));
@@ -156,18 +160,21 @@ impl EventLoop {
         }
     }
 
-    /// Dials every peer whose time has come.
+    /// Dials the peers whose time has come, kept ones first, as far as there is room; the rest gets its
+    /// turn when there is.
     pub(super) fn redial(&mut self, now: Instant) {
-        let due: Vec<PeerId> = self
+        let mut due: Vec<(bool, u32, PeerId)> = self
             .directory
             .iter()
-            .filter(|(_, peer)| peer.has_address())
-            .filter(|(id, peer)| {
-                peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now)
-            })
-            .map(|(id, _)| *id)
+            .filter(|(_, peer)| !peer.is_nowhere())
+            .filter(|(id, peer)| peer.redial.is_due(peer.is_missed() || self.is_over_hops(id), now))
+            .map(|(id, peer)| (!peer.redial.is_kept(), peer.redial.failures(), *id))
             .collect();
-        for id in due {
+        due.sort_unstable();
+        for (_, _, id) in due {
+            if !self.dials.have_room() {
+                return;
+            }
             self.dial_known(id);
         }
     }
@@ -178,7 +185,7 @@ impl EventLoop {
             return;
         }
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if !peer.has_address() {
+        if peer.is_nowhere() {
             peer.last_error = Some("no address is known".to_owned());
             self.find_addresses(id);
             self.try_hops(id);
@@ -186,7 +193,7 @@ impl EventLoop {
         }
         peer.redial.hurry();
         let now = self.clock.now().instant;
-        if peer.redial.is_due(false, now) {
+        if peer.redial.is_due(false, now) && self.dials.have_room() {
             self.dial_known(id);
         }
     }
@@ -195,7 +202,7 @@ impl EventLoop {
     pub(super) fn dial_listed(&mut self, id: PeerId) {
         let now = self.clock.now().instant;
         let Some(peer) = self.directory.get_mut(&id) else { return };
-        if peer.is_connected() || !peer.has_address() {
+        if peer.is_connected() || peer.is_nowhere() {
             return;
         }
         peer.redial.hurry();
@@ -204,18 +211,7 @@ impl EventLoop {
         }
     }
 
-    fn dial_known(&mut self, id: PeerId) {
-        let Some(peer) = self.directory.get_mut(&id) else { return };
-        peer.redial.dialing();
-        let addresses = peer.dialable();
-        let opts =
-            DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::Always).build();
-        if let Err(error) = self.swarm.dial(opts) {
-            self.dial_failed(id, &explain(&error));
-        }
-    }
-
-    fn dial_failed(&mut self, id: PeerId, reason: &str) {
+    pub(super) fn dial_failed(&mut self, id: PeerId, reason: &str) {
         let (now, jitter) = (self.clock.now().instant, self.jitter());
         if let Some(peer) = self.directory.get_mut(&id) {
             tracing::debug!(peer = %peer.name(), %reason, "cannot connect");

@@ -5,11 +5,11 @@
 //! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
 //! so that a busy network does not lock the operator out.
 
-mod announce;
 mod asks;
 mod bootstrap;
 mod commands;
 mod connecting;
+mod dials;
 mod hops;
 mod incoming;
 mod legacy;
@@ -19,8 +19,10 @@ mod netcheck;
 mod outgoing;
 mod parked;
 mod path;
+pub(crate) mod reachability;
 pub(crate) mod redial;
 mod registry;
+mod remembered;
 mod shutdown;
 mod status;
 mod versions;
@@ -47,8 +49,11 @@ pub(crate) use self::registry::RegistryState;
 
 use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
+use self::dials::Dials;
 use self::legacy::ForeignIds;
 use self::parked::Parked;
+use self::reachability::Reachability;
+use self::remembered::Remembered;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
@@ -93,6 +98,11 @@ pub(crate) struct EventLoop {
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
+    /// Dials under way, and second tries that wait.
+    dials: Dials,
+    /// Good peers of earlier runs.
+    remembered: Remembered,
+    reach: Reachability,
     listeners: Vec<ListenerId>,
     /// Whether the node is shutting down: nothing new is begun.
     stopping: bool,
@@ -115,6 +125,7 @@ impl EventLoop {
         let Parts { config, identity, swarm, trust, clock, inbox, registry, commands } = parts;
         let started = clock.now().instant;
         Self {
+            reach: Reachability::new(&config),
             config,
             identity,
             swarm,
@@ -129,6 +140,8 @@ impl EventLoop {
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
+            dials: Dials::default(),
+            remembered: Remembered::default(),
             listeners: Vec::new(),
             stopping: false,
             shuttle: Shuttle::default(),
@@ -149,6 +162,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.announce_external();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut burst = 0;
@@ -191,11 +205,17 @@ impl EventLoop {
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);
+            self.dial_again(now);
+            self.dial_remembered(now);
+            self.tick_reachability(now);
             self.open_missing_sessions(now);
         }
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        if self.watch(&event) {
+            return;
+        }
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Secure(event)) => self.on_secure(event),
             SwarmEvent::Behaviour(BehaviourEvent::Routing(event)) => self.on_routing(event),
@@ -223,11 +243,11 @@ impl EventLoop {
                 tracing::info!(%address, "listening");
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener failed"),
-            SwarmEvent::ListenerClosed { addresses, .. } if self.stopping => {
-                tracing::debug!(?addresses, "listener closed");
-            }
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                tracing::warn!(?addresses, ?reason, "listener closed");
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                // Those over relays come and go, and when the node stops all do.
+                if self.listeners.contains(&listener_id) && !self.stopping {
+                    tracing::warn!(?addresses, ?reason, "listener closed");
+                }
             }
             _ => {}
         }
@@ -248,10 +268,11 @@ impl EventLoop {
         } else {
             "none"
         });
-        peer.hear(id, info.listen_addrs);
-        let reached = peer.dialable();
+        let swarm = &self.swarm;
+        peer.hear(id, info.listen_addrs, |relay| swarm.is_connected(relay));
+        let (first, second) = peer.dialable();
         if speaks(registry::PROTOCOL.as_ref()) {
-            self.on_registry_peer(id, reached);
+            self.on_registry_peer(id, first.into_iter().chain(second));
         }
         self.on_version(id, before);
     }

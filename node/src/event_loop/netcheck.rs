@@ -9,21 +9,15 @@ use crate::model::{BootstrapStatus, ClockStatus, Netcheck, PathCounts};
 impl EventLoop {
     pub(super) fn netcheck(&mut self) -> Netcheck {
         let dht = self.dht_status();
-        let text = |addresses: Vec<Multiaddr>| {
-            addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
         Netcheck {
-            listen: self.listen_addresses(),
-            announced: text(self.announced()),
-            mdns: self.config.mdns(),
+            reachability: self.reachability(),
             relay_server: self.config.relay_server(),
             carries: self.config.carry(),
             peers: self.path_counts(),
             bootstrap: self.bootstrap_status(),
             clock: self.clock_status(),
-            dht: format!("{} ({})", dht.mode, dht.reason),
+            dht_reason: dht.reason,
             dht_peers: dht.peers.len(),
-            ..self.reachability_status()
         }
     }
 

@@ -40,6 +40,22 @@ impl Redial {
         self.failures >= HOPELESS
     }
 
+    /// Not to be dialled before `when`, unless somebody needs it.
+    pub(crate) const fn delay(&mut self, when: Instant) {
+        self.not_before = when;
+    }
+
+    /// The network around this node has changed: whatever failed before says nothing any more.
+    pub(crate) fn moved(&mut self) {
+        self.settled();
+        self.not_before = Instant::default();
+    }
+
+    /// How often in a row it has failed.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Somebody waits for a connection: dial without waiting for the pause to end. A peer that
     /// accepts connections and drops them is not called faster for that.
     pub(crate) const fn hurry(&mut self) {
@@ -154,6 +170,26 @@ mod tests {
             now = now + Duration::from_millis(50);
         }
         assert!(dials < 12, "{dials} dials in a minute");
+    }
+
+    #[test]
+    fn after_a_move_whoever_is_missed_is_called_at_once() {
+        let mut redial = Redial::default();
+        redial.keep();
+        for second in 0..10 {
+            redial.dialing();
+            redial.failed(0.0, at(second * 1_000));
+        }
+        assert!(redial.is_hopeless() && !redial.is_due(true, at(10_000)));
+        redial.moved();
+        assert!(!redial.is_hopeless() && redial.is_due(true, at(10_000)));
+        redial.connected(at(10_000));
+        redial.moved();
+        redial.lost(0.0, at(10_100));
+        assert!(
+            redial.is_due(true, at(10_100)),
+            "losing a young connection to a move is no flapping"
+        );
     }
 
     #[test]

@@ -3,47 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Path;
-
-/// Whether others can dial a node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reachable {
-    /// It is not known yet.
-    #[default]
-    Unknown,
-    /// They can, at a public address that was checked.
-    Public,
-    /// They cannot: it is behind a NAT or a firewall.
-    Private,
-    /// Everybody it knows is in its own network, where they can.
-    Local,
-}
-
-/// What the NAT in front of a node does with ports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Nat {
-    /// It is not known.
-    #[default]
-    Unknown,
-    /// There is none.
-    None,
-    /// One port for all destinations: hole punching works.
-    EndpointIndependent,
-    /// Another port for each destination: peers behind such a NAT too are reached over a relay.
-    EndpointDependent,
-}
-
-/// An address at which others may reach a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExternalAddress {
-    /// The address.
-    pub address: String,
-    /// Why it is believed: `configured`, `checked` by other nodes, `mapped` by UPnP, `relayed`.
-    pub source: String,
-    /// Since when, in milliseconds.
-    pub age_ms: u64,
-}
+use super::reachability::Report;
 
 /// A bootstrap address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,24 +29,8 @@ pub struct ClockStatus {
 /// How a node stands in the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Netcheck {
-    /// Whether others can dial it.
-    pub reachable: Reachable,
-    /// The NAT in front of it.
-    pub nat: Nat,
-    /// Where it listens.
-    pub listen: Vec<String>,
-    /// Where peers see it come from.
-    pub observed: Vec<String>,
-    /// Where others reach it.
-    pub external: Vec<ExternalAddress>,
-    /// What the registry says about where it is, the best first.
-    pub announced: Vec<String>,
-    /// Relays at which it has a place.
-    pub relays: Vec<String>,
-    /// What the router says to UPnP: `off`, `searching`, `mapped`, `none`, `not routable`.
-    pub upnp: String,
-    /// Whether it looks for peers in its local network.
-    pub mdns: bool,
+    /// Whether and where others can reach it.
+    pub reachability: Report,
     /// Whether it relays for others.
     pub relay_server: bool,
     /// Whether it carries others' messages over hops.
@@ -97,8 +41,8 @@ pub struct Netcheck {
     pub bootstrap: Vec<BootstrapStatus>,
     /// The clocks.
     pub clock: ClockStatus,
-    /// `server`, `client` or `off`, and why.
-    pub dht: String,
+    /// Why the part in the registry is what it is.
+    pub dht_reason: String,
     /// Peers in the registry's routing table.
     pub dht_peers: usize,
 }

@@ -2,7 +2,8 @@
 
 use super::Finding;
 use crate::cli::netcheck;
-use crate::model::{Nat, Netcheck, Reachable, Status};
+use crate::model::reachability::{Nat, Reachable};
+use crate::model::{Netcheck, Status};
 
 /// Clocks further apart than this will be refused soon, in milliseconds: at 60 s they are.
 const SKEW_WARNING: u64 = 10_000;
@@ -30,12 +31,12 @@ pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
 }
 
 fn listening(net: &Netcheck) -> Finding {
-    if net.listen.is_empty() {
+    if net.reachability.listen.is_empty() {
         let fix =
             "give it an address: `peer run --listen <multiaddr>`; without one it can only dial";
         return Finding::warning("listening", "it listens nowhere", fix);
     }
-    Finding::ok("listening", format!("on {} addresses", net.listen.len()))
+    Finding::ok("listening", format!("on {} addresses", net.reachability.listen.len()))
 }
 
 fn peers(status: &Status, net: &Netcheck) -> Finding {
@@ -53,12 +54,14 @@ fn peers(status: &Status, net: &Netcheck) -> Finding {
 }
 
 fn reachability(net: &Netcheck) -> Finding {
-    let detail = netcheck::reachable(net.reachable);
-    match (net.reachable, net.relays.is_empty(), net.nat) {
+    let reach = &net.reachability;
+    let relays = reach.relays.iter().filter(|relay| relay.reserved).count();
+    let detail = netcheck::reachable(reach.status);
+    match (reach.status, relays == 0, reach.nat) {
         (Reachable::Public | Reachable::Local, _, _) => Finding::ok("reachable", detail),
         (Reachable::Unknown, _, _) => Finding::ok("reachable", detail),
         (Reachable::Private, false, _) => {
-            Finding::ok("reachable", format!("{detail}; over {} relays", net.relays.len()))
+            Finding::ok("reachable", format!("{detail}; over {relays} relays"))
         }
         (Reachable::Private, true, Nat::EndpointDependent) => Finding::warning(
             "reachable",
@@ -75,14 +78,14 @@ fn reachability(net: &Netcheck) -> Finding {
 }
 
 fn registry(net: &Netcheck) -> Finding {
-    if net.dht.starts_with("off") {
+    if net.reachability.dht == "off" {
         return Finding::ok("registry", "switched off");
     }
     if net.dht_peers == 0 {
         let fix = "connect to a node that takes part in the registry, such as a bootstrap node";
         return Finding::warning("registry", "no node of the registry is known", fix);
     }
-    Finding::ok("registry", format!("{}; {} peers", net.dht, net.dht_peers))
+    Finding::ok("registry", netcheck::registry(net))
 }
 
 fn clock(net: &Netcheck) -> Finding {
@@ -104,6 +107,7 @@ fn clock(net: &Netcheck) -> Finding {
 mod tests {
     use super::super::Grade;
     use super::*;
+    use crate::model::reachability::Report;
     use crate::model::{BootstrapStatus, ClockStatus};
 
     fn grades(net: &Netcheck, connected: usize) -> Vec<(&'static str, Grade)> {
@@ -114,9 +118,12 @@ mod tests {
     #[test]
     fn a_healthy_node_has_nothing_to_mend() {
         let net = Netcheck {
-            reachable: Reachable::Public,
-            listen: vec!["/ip4/192.0.2.7/tcp/4711".to_owned()],
-            dht: "server".to_owned(),
+            reachability: Report {
+                status: Reachable::Public,
+                listen: vec!["/ip4/192.0.2.7/tcp/4711".to_owned()],
+                dht: "server".to_owned(),
+                ..Report::default()
+            },
             dht_peers: 7,
             clock: ClockStatus { peers: 3, median_ahead_ms: -120 },
             ..Netcheck::default()
@@ -128,8 +135,7 @@ mod tests {
     fn what_is_wrong_is_told_with_its_fix() {
         let error = Some("Connection refused".to_owned());
         let net = Netcheck {
-            reachable: Reachable::Private,
-            dht: "client".to_owned(),
+            reachability: Report { status: Reachable::Private, ..Report::default() },
             clock: ClockStatus { peers: 1, median_ahead_ms: 61_000 },
             bootstrap: vec![BootstrapStatus {
                 address: "/dns/x.example/tcp/1".to_owned(),

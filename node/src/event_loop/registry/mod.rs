@@ -22,6 +22,7 @@ use self::publishing::Publishing;
 use self::remembering::Remembering;
 use self::searching::Searches;
 use super::EventLoop;
+use super::reachability::DhtRole;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::handle::{Registry, Reply};
@@ -98,7 +99,10 @@ impl EventLoop {
     }
 
     pub(super) fn tick_registry(&mut self, now: Instant) {
-        let (mode, _) = self.dht_mode();
+        let mode = match self.dht_role() {
+            DhtRole::Server => registry::Mode::Server,
+            DhtRole::Client | DhtRole::Off => registry::Mode::Client,
+        };
         if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
             registry.set_mode(mode);
         }
@@ -109,7 +113,11 @@ impl EventLoop {
     }
 
     /// A peer that takes part in the registry says where it is.
-    pub(super) fn on_registry_peer(&mut self, id: PeerId, addresses: Vec<Multiaddr>) {
+    pub(super) fn on_registry_peer(
+        &mut self,
+        id: PeerId,
+        addresses: impl Iterator<Item = Multiaddr>,
+    ) {
         let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return };
         for address in addresses {
             registry.add_address(id, address);

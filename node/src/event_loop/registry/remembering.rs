@@ -110,7 +110,7 @@ impl EventLoop {
             None => BTreeSet::new(),
         };
         let now = self.clock.now();
-        let good = |(_, peer): &(&PeerId, &Peer)| peer.has_address() && peer.was_connected();
+        let good = |(_, peer): &(&PeerId, &Peer)| !peer.is_nowhere() && peer.was_connected();
         let mut peers: Vec<_> = self
             .directory
             .iter()
@@ -121,6 +121,7 @@ impl EventLoop {
                 Remembered {
                     addresses: peer
                         .dialable()
+                        .0
                         .iter()
                         .take(MAX_ADDRESSES)
                         .map(ToString::to_string)
@@ -166,6 +167,8 @@ impl EventLoop {
                 }
             }
         }
+        let first = |peer: &Remembered| peer.addresses.first()?.parse().ok();
+        self.remember(peers.iter().filter_map(first).collect());
         self.registry.remembering.peers = peers;
     }
 }

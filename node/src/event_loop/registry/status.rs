@@ -63,7 +63,7 @@ impl EventLoop {
     }
 
     pub(in crate::event_loop) fn dht_status(&mut self) -> DhtStatus {
-        let reason = self.dht_mode().1.to_owned();
+        let reason = self.dht_reason().to_owned();
         let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else {
             return DhtStatus { mode: "off".to_owned(), reason, ..DhtStatus::default() };
         };

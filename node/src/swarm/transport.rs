@@ -1,0 +1,115 @@
+//! How connections are made: TCP, WebSocket and QUIC over IP addresses and names, and circuits over
+//! relays; all but QUIC with Noise and Yamux. In a private network whatever runs over TCP is wrapped
+//! in the network's key first, and QUIC, which the key cannot protect, is left out.
+
+use std::time::Duration;
+
+use futures::future::Either;
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
+use libp2p::core::transport::{Boxed, OrTransport};
+use libp2p::core::upgrade::Version;
+use libp2p::dns::{ResolverConfig, ResolverOpts};
+use libp2p::identity::Keypair;
+use libp2p::pnet::{PnetConfig, PnetError, PreSharedKey};
+use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, websocket, yamux};
+
+use crate::config::PrivateNetwork;
+
+/// Time for a dial, and for the handshakes of the transport.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+type Connections = Boxed<(PeerId, StreamMuxerBox)>;
+
+/// The transport of a node, and the relay client that belongs to it.
+///
+/// # Errors
+/// The key cannot be used.
+pub(super) fn build(
+    keypair: &Keypair,
+    network: Option<&PrivateNetwork>,
+) -> Result<(Connections, relay::client::Behaviour), noise::Error> {
+    let noise = noise::Config::new(keypair)?;
+    let key = network.map(|network| network.key());
+    let (circuits, relay_client) = relay::client::new(keypair.public().to_peer_id());
+    let websocket = websocket::Config::new(resolved(plain));
+    let connections = either(
+        secured(circuits, &noise),
+        // Before TCP, which would take the first half of such an address.
+        either(
+            secured(protected(websocket, key), &noise),
+            secured(protected(resolved(plain), key), &noise),
+        ),
+    );
+    let connections = match network {
+        Some(_) => connections,
+        None => {
+            let config = quic::Config::new(keypair);
+            let quic = resolved(|| quic::tokio::Transport::new(config.clone()));
+            let quic = quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+            either(connections, quic.boxed())
+        }
+    };
+    Ok((TransportTimeout::new(connections, TIMEOUT).boxed(), relay_client))
+}
+
+fn plain() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+}
+
+/// With names. On a machine that does not say how to resolve them, no name is found; addresses work.
+fn resolved<T: Transport>(inner: impl Fn() -> T) -> dns::tokio::Transport<T> {
+    dns::tokio::Transport::system(inner()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "names cannot be resolved: only IP addresses can be dialled");
+        let nobody = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+        dns::tokio::Transport::custom(inner(), nobody, ResolverOpts::default())
+    })
+}
+
+/// Within a private network, if there is one.
+fn protected<T>(
+    transport: T,
+    key: Option<PreSharedKey>,
+) -> impl Transport<
+    Output = impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    Error = impl Send + Sync + 'static,
+    Dial = impl Send + 'static,
+    ListenerUpgrade = impl Send + 'static,
+> + Send
++ Unpin
++ 'static
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    transport.and_then(move |socket, _| async move {
+        Ok::<_, PnetError>(match key {
+            Some(key) => Either::Left(PnetConfig::new(key).handshake(socket).await?),
+            None => Either::Right(socket),
+        })
+    })
+}
+
+fn secured<T>(transport: T, noise: &noise::Config) -> Connections
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    transport
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .boxed()
+}
+
+fn either(first: Connections, second: Connections) -> Connections {
+    OrTransport::new(first, second).map(|either, _| either.into_inner()).boxed()
+}
