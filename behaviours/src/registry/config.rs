@@ -54,7 +54,7 @@ impl Config {
             clock,
             salt,
             query_timeout: Duration::from_secs(20),
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(3),
             search_timeout: Duration::from_secs(60),
             bootstrap_interval: Duration::from_secs(600),
             record_limits: RecordStore::<Source>::LIMITS,

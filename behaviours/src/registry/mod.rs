@@ -212,7 +212,9 @@ impl Behaviour {
             return Err(Busy { waiting });
         }
         let id = SearchId(self.next_id());
-        let search = Search::new(self.own, capability, wanted, self.clock.now().instant);
+        let root = Key::of_providers(&capability, &Shard::root());
+        let able = own_provider_keys(self.kad.store_mut()).any(|key| key == root);
+        let search = Search::new(self.own, able, capability, wanted, self.clock.now().instant);
         self.searches.insert(id, search);
         self.turns.retain(|turn| self.searches.contains_key(turn));
         self.turns.push_back(id);

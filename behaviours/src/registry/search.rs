@@ -13,24 +13,41 @@ use crate::secure::key_of;
 const SHARDS: usize = 3;
 /// Most providers that one search looks up at once.
 const LOOKUPS: usize = 8;
+/// Nodes that have to name a provider before the walk is over that found it.
+const NAMED: usize = 3;
+/// What part of those who answered has to name it when that walk is over. Twenty nodes keep an
+/// announcement; of those that joined since, or went, there may be many, but not this many.
+const NAMED_SHARE: usize = 8;
 
 /// A search under way.
 #[derive(Debug)]
 pub(super) struct Search {
     own: PeerId,
+    /// Whether this node has the capability itself.
+    able: bool,
     capability: Capability,
     wanted: usize,
     walk: CapabilitySearch<PeerId>,
-    /// Providers that wait to be looked up, with the number of nodes that named them. Who is named
-    /// by many comes first: one hostile node can invent twenty, but honest ones do not repeat them.
-    waiting: BTreeMap<PeerId, usize>,
-    shards: usize,
+    /// Providers that wait to be looked up. Who is named by many comes first: a hostile node can
+    /// invent twenty, each of which costs a walk, but honest ones do not repeat them.
+    waiting: BTreeMap<PeerId, Named>,
+    /// Answers for each key that is being asked for.
+    shards: BTreeMap<Key, usize>,
     lookups: usize,
     started: Instant,
     found: usize,
     rejected: usize,
     keys: usize,
     asked: usize,
+}
+
+/// Who named a provider.
+#[derive(Debug)]
+struct Named {
+    /// Nodes that did.
+    by: usize,
+    /// The key under which it was named first.
+    under: Key,
 }
 
 /// A query that a search wants.
@@ -42,17 +59,19 @@ pub(super) enum Job {
 impl Search {
     pub(super) fn new(
         own: PeerId,
+        able: bool,
         capability: Capability,
         wanted: usize,
         started: Instant,
     ) -> Self {
         Self {
             own,
+            able,
             walk: CapabilitySearch::new(capability.clone(), wanted),
             capability,
             wanted,
             waiting: BTreeMap::new(),
-            shards: 0,
+            shards: BTreeMap::new(),
             lookups: 0,
             started,
             found: 0,
@@ -71,15 +90,16 @@ impl Search {
         let missing = self.wanted.saturating_sub(self.found);
         // Half of those looked up may well be wrong.
         if self.lookups < LOOKUPS.min(missing.saturating_mul(2))
-            && let Some((&peer, _)) = self.waiting.iter().max_by_key(|(_, named)| **named)
+            && let Some((&peer, named)) = self.waiting.iter().max_by_key(|(_, named)| named.by)
+            && (named.by >= NAMED || !self.shards.contains_key(&named.under))
         {
             self.waiting.remove(&peer);
             self.lookups += 1;
             return Some(Job::Provider(peer));
         }
-        if missing > 0 && self.shards < SHARDS {
+        if missing > 0 && self.shards.len() < SHARDS {
             let key = self.walk.next_key()?;
-            self.shards += 1;
+            self.shards.insert(key, 0);
             self.keys += 1;
             return Some(Job::Shard(key));
         }
@@ -88,10 +108,15 @@ impl Search {
 
     /// One node's answer for a provider key.
     pub(super) fn feed(&mut self, key: &Key, providers: impl IntoIterator<Item = PeerId>) {
-        let providers: Vec<_> = providers.into_iter().collect();
+        // Nodes leave out who asks.
+        let own = self.able.then_some(self.own);
+        let providers: Vec<_> = providers.into_iter().chain(own).collect();
+        if let Some(answers) = self.shards.get_mut(key) {
+            *answers += 1;
+        }
         for peer in &providers {
             if let Some(named) = self.waiting.get_mut(peer) {
-                *named += 1;
+                named.by += 1;
             }
         }
         for peer in self.walk.feed(key, providers) {
@@ -101,16 +126,21 @@ impl Search {
             } else if key_of(&peer).is_none() {
                 self.reject(peer);
             } else {
-                self.waiting.insert(peer, 1);
+                self.waiting.insert(peer, Named { by: 1, under: *key });
             }
         }
     }
 
-    /// The walk for a provider key is over.
+    /// The walk for a provider key is over: who was named by too few is not looked up.
     pub(super) fn answered(&mut self, key: &Key, asked: usize) {
         self.walk.answered(key);
-        self.shards -= 1;
         self.asked += asked;
+        let enough = self.shards.remove(key).unwrap_or(0).div_ceil(NAMED_SHARE);
+        let unlikely =
+            self.waiting.extract_if(.., |_, named| named.under == *key && named.by < enough);
+        for (peer, _) in unlikely.collect::<Vec<_>>() {
+            self.reject(peer);
+        }
     }
 
     /// A provider was looked up. Only what it signed itself counts.
@@ -139,7 +169,7 @@ impl Search {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let idle = self.waiting.is_empty() && self.shards == 0 && self.lookups == 0;
+        let idle = self.waiting.is_empty() && self.shards.is_empty() && self.lookups == 0;
         self.found >= self.wanted || idle && self.walk.is_done()
     }
 

@@ -85,7 +85,7 @@ async fn one_peer_fills_no_more_than_its_share() {
     assert_eq!((taken, refused(&victim, Reason::SourceFull).await), (3, 3));
     let key = Key::of_entity(other.identity.entity());
     assert!(put(&other.keypair, &victim, key.as_bytes(), other.record(&[], now)).await);
-    for number in 0..40 {
+    for number in 0..12 {
         let author = Entity::new(&format!("many-{number}"), 100 + number);
         let key = Key::of_entity(author.identity.entity());
         put(&author.keypair, &victim, key.as_bytes(), author.record(&[], now)).await;
@@ -175,22 +175,42 @@ async fn who_keeps_lying_leaves_the_routing_table_and_stays_out() {
 }
 
 #[tokio::test]
-async fn invented_providers_are_rejected_and_the_real_one_is_found() {
+async fn who_does_not_say_himself_that_he_can_is_rejected() {
     let net = Net::new();
     let mut nodes = net.servers(8, 0).await;
     let now = net.clock.timestamp();
     nodes[2].publish(&["translate"], now).await;
     nodes[3].publish(&["dance"], now).await;
-    let name = capability("translate");
-    let invented = (0..19).map(|number| Entity::new("x", 300 + number).peer());
-    // One real entity that has another capability, and nineteen that do not exist.
-    let claimed: Vec<_> = invented.chain([nodes[3].entity.peer()]).collect();
-    let root = Key::of_providers(&name, &Shard::root());
-    let lies = Lies { providers: [(root, claimed)].into(), ..Lies::default() };
-    let _liar = Liar::new(&net, &Entity::new("liar", 60).keypair, lies, &nodes).await;
-    let (names, rejected) = nodes[0].search("translate", 10).await;
+    let root = Key::of_providers(&capability("translate"), &Shard::root());
+    // Some that do not exist, and one that can do something else.
+    let claimed: Vec<_> = (0..4).map(|number| Entity::new("x", 300 + number).peer()).collect();
+    let claimed = [claimed, vec![nodes[3].entity.peer()]].concat();
+    let mut liars = Vec::new();
+    for number in 0..4 {
+        let lies = Lies { providers: [(root, claimed.clone())].into(), ..Lies::default() };
+        let keypair = Entity::new("liar", 60 + number).keypair;
+        liars.push(Liar::new(&net, &keypair, lies, &nodes).await);
+    }
+    let (names, searched) = nodes[0].search("translate", 10).await;
     assert_eq!(names, ["node-2"]);
-    assert_eq!(rejected, 20);
+    assert_eq!((searched.rejected, searched.keys), (5, 1));
+    let walks = 1 + 1 + 5;
+    assert!(searched.asked > walks * 8 && searched.asked <= walks * 16, "{searched:?}");
+}
+
+#[tokio::test]
+async fn providers_that_one_node_invents_are_not_even_looked_up() {
+    let net = Net::new();
+    let mut nodes = net.servers(12, 0).await;
+    nodes[2].publish(&["translate"], net.clock.timestamp()).await;
+    let root = Key::of_providers(&capability("translate"), &Shard::root());
+    let invented = (0..20).map(|number| Entity::new("x", 300 + number).peer()).collect();
+    let lies = Lies { providers: [(root, invented)].into(), ..Lies::default() };
+    let _liar = Liar::new(&net, &Entity::new("liar", 60).keypair, lies, &nodes).await;
+    let (names, searched) = nodes[0].search("translate", 10).await;
+    assert_eq!(names, ["node-2"]);
+    assert_eq!((searched.rejected, searched.keys), (20, 1));
+    assert!(searched.asked <= 60, "{searched:?}");
 }
 
 #[tokio::test]

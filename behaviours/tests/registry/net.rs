@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use libp2p_core::transport::MemoryTransport;
 use libp2p_core::upgrade::Version;
 use libp2p_core::{Multiaddr, PeerId, Transport as _};
@@ -127,7 +128,7 @@ impl Net {
             }
             nodes.push(node);
         }
-        settle(&nodes).await;
+        quiet(&nodes).await;
         nodes
     }
 }
@@ -137,11 +138,16 @@ pub(crate) async fn settle(nodes: &[Node]) {
     for node in nodes {
         node.call(Behaviour::bootstrap).await;
     }
+    quiet(nodes).await;
+}
+
+/// Waits until nothing runs.
+async fn quiet(nodes: &[Node]) {
     let mut last = (0, 0);
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let now = done(nodes).await;
-        if now == last && now.0 > 0 {
+        if now == last && (now.0 > 0 || nodes.len() < 2) {
             return;
         }
         last = now;
@@ -235,31 +241,41 @@ impl Node {
         lookup.finish(&Trust::default())
     }
 
-    /// Searches; returns the names of those found, sorted, and how many were rejected.
-    pub(crate) async fn search(&mut self, name: &str, wanted: usize) -> (Vec<String>, usize) {
+    /// Searches; returns the names of those found, sorted, and what it took.
+    pub(crate) async fn search(&mut self, name: &str, wanted: usize) -> (Vec<String>, Searched) {
         let capability = capability(name);
         let id = self.call(move |registry| registry.search(capability, wanted)).await.unwrap();
         self.searched(id).await
     }
 
-    pub(crate) async fn searched(&mut self, id: SearchId) -> (Vec<String>, usize) {
+    pub(crate) async fn searched(&mut self, id: SearchId) -> (Vec<String>, Searched) {
         let mut names = Vec::new();
-        let rejected = self
+        let (count, searched) = self
             .until(|event| match event {
                 Event::Found { id: other, record } if other == id => {
                     names.push(record.record().entity.to_string());
                     None
                 }
-                Event::SearchDone { id: other, found, rejected, .. } if other == id => {
-                    Some((found, rejected))
+                Event::SearchDone { id: other, found, rejected, keys, asked, .. }
+                    if other == id =>
+                {
+                    Some((found, Searched { rejected, keys, asked }))
                 }
                 _ => None,
             })
             .await;
         names.sort();
-        assert_eq!(names.len(), rejected.0);
-        (names, rejected.1)
+        assert_eq!(names.len(), count);
+        (names, searched)
     }
+}
+
+/// What a search took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Searched {
+    pub(crate) rejected: usize,
+    pub(crate) keys: usize,
+    pub(crate) asked: usize,
 }
 
 /// The record that a lookup has to have found.
@@ -330,7 +346,7 @@ async fn run(
                 Some(command) => command(swarm.behaviour_mut()),
                 None => return,
             },
-            event = swarm.next_swarm_event() => match event {
+            event = swarm.select_next_some() => match event {
                 SwarmEvent::Behaviour(event) => drop(told.send(event)),
                 SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                     let address = directory.lock().unwrap().get(&peer_id).cloned();

@@ -200,7 +200,7 @@ impl Node {
     }
 
     fn order(&self, order: Do) {
-        self.orders.send(order).ok().expect("the node runs");
+        self.orders.send(order).expect("the node runs");
     }
 }
 

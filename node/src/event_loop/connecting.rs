@@ -81,7 +81,7 @@ impl EventLoop {
     ) {
         self.dials.ended(connection);
         let now = self.clock.now().instant;
-        let address = at.get_remote_address().clone();
+        let address = remote(at);
         let dialed = at.is_dialer();
         tracing::debug!(peer = %self.directory.name(&id), %address, dialed, "connected");
         let (peer_id, at) = (id.to_string(), address.to_string());
@@ -305,6 +305,16 @@ impl EventLoop {
                 NodeError::Timeout { peer: connecting.address, waited: CONNECT_TIMEOUT, progress };
             let _ = connecting.reply.send(Err(error));
         }
+    }
+}
+
+/// Where the other side is. Who comes over a relay does not say; then it is behind that relay.
+fn remote(at: &ConnectedPoint) -> Multiaddr {
+    match at {
+        ConnectedPoint::Listener { local_addr, send_back_addr } if at.is_relayed() => {
+            local_addr.iter().chain(send_back_addr).collect()
+        }
+        _ => at.get_remote_address().clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the node tells of itself and its peers.
 
 use libp2p::PeerId;
+use peer_behaviours::reachability::scope::is_relayed;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
 use peer_protocol::time::Timestamp;
 
@@ -30,6 +31,7 @@ impl EventLoop {
         let own = *self.swarm.local_peer_id();
         self.swarm
             .listeners()
+            .filter(|address| !is_relayed(address))
             .map(|address| {
                 address.clone().with_p2p(own).unwrap_or_else(|address| address).to_string()
             })
@@ -57,7 +59,8 @@ impl EventLoop {
     fn describe(&self, id: &PeerId, peer: &Peer) -> PeerStatus {
         let entity = peer.entity.clone();
         let named = entity.clone().unwrap_or_else(|| EntityId::derived(&peer.key));
-        let address = peer.connections.values().next().or_else(|| peer.addresses.last());
+        let direct_first = peer.connections.values().min_by_key(|address| is_relayed(address));
+        let address = direct_first.or_else(|| peer.addresses.last());
         let session = peer.sessions.last().map(|(_, session)| session.clone());
         PeerStatus {
             entity,

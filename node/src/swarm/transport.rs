@@ -34,28 +34,26 @@ pub(super) fn build(
     let key = network.map(|network| network.key());
     let (circuits, relay_client) = relay::client::new(keypair.public().to_peer_id());
     let websocket = websocket::Config::new(resolved(plain));
+    // Names are resolved outermost: that transport takes every address for its own.
+    let addressed = resolved(|| {
+        let tcp = secured(protected(plain(), key), &noise);
+        if network.is_some() { tcp } else { either(tcp, quic(keypair)) }
+    });
     let connections = either(
         secured(circuits, &noise),
-        // Before TCP, which would take the first half of such an address.
-        either(
-            secured(protected(websocket, key), &noise),
-            secured(protected(resolved(plain), key), &noise),
-        ),
+        either(secured(protected(websocket, key), &noise), addressed.boxed()),
     );
-    let connections = match network {
-        Some(_) => connections,
-        None => {
-            let config = quic::Config::new(keypair);
-            let quic = resolved(|| quic::tokio::Transport::new(config.clone()));
-            let quic = quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-            either(connections, quic.boxed())
-        }
-    };
     Ok((TransportTimeout::new(connections, TIMEOUT).boxed(), relay_client))
 }
 
 fn plain() -> tcp::tokio::Transport {
     tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+}
+
+fn quic(keypair: &Keypair) -> Connections {
+    quic::tokio::Transport::new(quic::Config::new(keypair))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .boxed()
 }
 
 /// With names. On a machine that does not say how to resolve them, no name is found; addresses work.

@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{Capability, Key, Shard};
 use crate::limits::{MAX_FOUND_PROVIDERS, MAX_PROVIDERS_PER_KEY};
 
+/// What part of those who answer has to name twenty providers of a full shard.
+const MIN_FULL_SHARE: usize = 3;
+
 /// One search. `P` names a provider.
 #[derive(Debug)]
 pub struct CapabilitySearch<P> {
     capability: Capability,
     wanted: usize,
     waiting: VecDeque<Shard>,
-    asked: BTreeMap<Key, Asked<P>>,
+    asked: BTreeMap<Key, Asked>,
     found: BTreeSet<P>,
     /// Those found that did not stand up to a closer look.
     rejected: BTreeSet<P>,
@@ -22,10 +25,12 @@ pub struct CapabilitySearch<P> {
 
 /// A shard that is being asked for.
 #[derive(Debug)]
-struct Asked<P> {
+struct Asked {
     shard: Shard,
-    /// Those found in it, up to the number that makes it full.
-    providers: BTreeSet<P>,
+    /// Nodes that have answered.
+    answers: usize,
+    /// Those of them that named as many as one node keeps.
+    full: usize,
 }
 
 impl<P: Clone + Ord> CapabilitySearch<P> {
@@ -51,7 +56,7 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
         }
         let shard = self.waiting.pop_front()?;
         let key = Key::of_providers(&self.capability, &shard);
-        self.asked.insert(key, Asked { shard, providers: BTreeSet::new() });
+        self.asked.insert(key, Asked { shard, answers: 0, full: 0 });
         Some(key)
     }
 
@@ -61,11 +66,11 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
         let Some(asked) = self.asked.get_mut(key) else {
             return Vec::new();
         };
+        let answer: BTreeSet<_> = providers.into_iter().take(MAX_PROVIDERS_PER_KEY).collect();
+        asked.answers += 1;
+        asked.full += usize::from(answer.len() >= MAX_PROVIDERS_PER_KEY);
         let mut new = Vec::new();
-        for provider in providers.into_iter().take(MAX_PROVIDERS_PER_KEY) {
-            if asked.providers.len() < MAX_PROVIDERS_PER_KEY {
-                asked.providers.insert(provider.clone());
-            }
+        for provider in answer {
             if self.found.len() + self.rejected.len() < MAX_FOUND_PROVIDERS
                 && !self.rejected.contains(&provider)
                 && self.found.insert(provider.clone())
@@ -76,12 +81,15 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
         new
     }
 
-    /// The DHT has no more answers for `key`: if its shard is full, its children come next.
+    /// The DHT has no more answers for `key`: if its shard is full, its children come next. It is if
+    /// a third of those who answered named twenty: where there are so many, every node near the key
+    /// shows as many, and a few that invent providers do not send the seeker through the whole tree.
     pub fn answered(&mut self, key: &Key) {
-        if let Some(asked) = self.asked.remove(key)
-            && asked.providers.len() >= MAX_PROVIDERS_PER_KEY
+        if let Some(Asked { shard, answers, full }) = self.asked.remove(key)
+            && full > 0
+            && full * MIN_FULL_SHARE >= answers
         {
-            self.waiting.extend(asked.shard.children());
+            self.waiting.extend(shard.children());
         }
     }
 

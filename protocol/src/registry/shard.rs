@@ -11,8 +11,8 @@
 //! - A provider's digits are the first three pairs of bits of its fingerprint, from the highest bit
 //!   down, each pair as a number 0–3. It announces itself in four shards: those named by the first
 //!   0, 1, 2 and 3 of its digits. It needs to read nothing first, and never announces elsewhere.
-//! - A seeker asks the root. Where a shard shows twenty different providers or more, it is full and
-//!   may hide others: the seeker goes on to the shard's four children. Where it shows fewer, all
+//! - A seeker asks the root. Where a third of the nodes that answer show twenty providers, the shard
+//!   is full and may hide others: the seeker goes on to the shard's four children. Otherwise all
 //!   providers below it were seen, and none of its children is asked.
 //!
 //! One flat row of N shards would cost every seeker N queries as soon as there are twenty providers;

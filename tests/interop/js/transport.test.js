@@ -8,17 +8,11 @@ import { start } from './js_peer.js'
 import { Node, eventually } from './node.js'
 
 const TCP = '/ip4/127.0.0.1/tcp/0'
-let js, ours, webSocket = true
+let js, ours
 
 before(async () => {
   js = await start(Buffer.alloc(32, 1))
-  try {
-    ours = await Node.start('ours', { listen: [TCP, `${TCP}/ws`] })
-  } catch (error) {
-    if (!/Multiaddr is not supported: .*ws/.test(error.message)) throw error
-    webSocket = false
-    ours = await Node.start('ours', { listen: [TCP] })
-  }
+  ours = await Node.start('ours', { listen: [TCP, `${TCP}/ws`] })
 })
 
 after(async () => {
@@ -49,8 +43,7 @@ test('identify says who we are and what we speak', async () => {
   }
 })
 
-test('js dials ours over WebSocket', async (test) => {
-  if (!webSocket) return test.skip('this build has no WebSocket')
+test('js dials ours over WebSocket', async () => {
   await js.hangUp(peerIdFromString(ours.peerId))
   const connection = await dialAndPing(ours.address('/ws'))
   assert.match(connection.remoteAddr.toString(), /\/ws/)

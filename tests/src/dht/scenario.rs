@@ -87,8 +87,6 @@ pub struct Outcome {
     pub searches: Tally,
     /// Peers in a routing table, on average.
     pub peers: f64,
-    /// Memory for each node, in KiB.
-    pub memory_kib: f64,
     /// How long the network took to come up.
     pub growing: Duration,
     /// How long publishing took.
@@ -101,7 +99,6 @@ pub struct Outcome {
 
 /// Runs a scenario.
 pub async fn run(scenario: &Scenario) -> Outcome {
-    let before = resident_kib();
     let mut world = World::new(scenario.seed);
     let hostile = scenario.nodes * scenario.hostile_percent / 100;
     let start = Instant::now();
@@ -117,14 +114,13 @@ pub async fn run(scenario: &Scenario) -> Outcome {
     let start = Instant::now();
     let unpublished = publish(&world, publishers).await;
     let publishing = start.elapsed();
-    let memory_kib = (resident_kib() - before) / scenario.nodes as f64;
     let peers = mean_peers(&world).await;
 
     let mut asking =
         Asking { entities: Tally::default(), searches: Tally::default(), wrongs: Vec::new() };
     asking.ask(&mut world, scenario).await;
     let Asking { entities, searches, wrongs } = asking;
-    Outcome { entities, searches, peers, memory_kib, growing, publishing, unpublished, wrongs }
+    Outcome { entities, searches, peers, growing, publishing, unpublished, wrongs }
 }
 
 async fn publish(world: &World, publishers: &[super::book::Entity]) -> usize {
@@ -286,12 +282,4 @@ async fn mean_peers(world: &World) -> f64 {
 
 fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
-}
-
-/// Memory that this process holds.
-fn resident_kib() -> f64 {
-    const PAGE_KIB: f64 = 4.0;
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0.0) * PAGE_KIB
 }

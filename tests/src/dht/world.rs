@@ -13,7 +13,9 @@ use crate::simulation::Chance;
 /// Nodes that new ones learn the network from.
 const BOOTSTRAP: usize = 4;
 /// Nodes that join at once.
-const AT_ONCE: usize = 16;
+const JOINING: usize = 32;
+/// Nodes that refresh their tables at once.
+const REFRESHING: usize = 250;
 /// Most nodes that a hostile node connects to by itself.
 const VICTIMS: usize = 60;
 
@@ -47,7 +49,7 @@ impl World {
     /// Adds honest nodes that join through the first ones; returns whose they are.
     pub(super) async fn grow(&mut self, count: usize) -> Vec<Entity> {
         let entities: Vec<_> = (0..count).map(|_| self.entity()).collect();
-        for some in entities.chunks(AT_ONCE) {
+        for some in entities.chunks(JOINING) {
             let mut joining = FuturesUnordered::new();
             for entity in some {
                 let node = Node::start(entity, &self.book).await;
@@ -72,7 +74,7 @@ impl World {
 
     /// Lets all honest nodes refresh their tables once.
     pub(super) async fn refresh(&self) {
-        for some in self.honest.chunks(AT_ONCE) {
+        for some in self.honest.chunks(REFRESHING) {
             futures::future::join_all(some.iter().map(|node| node.join(Vec::new()))).await;
         }
     }

@@ -279,12 +279,12 @@ impl EventLoop {
             let addresses: Vec<String> = announced.iter().map(ToString::to_string).collect();
             tracing::info!(?addresses, "announcing");
             self.events.tell(NodeEvent::Announced { addresses });
-            self.on_announced();
+            self.identify_anew();
         }
     }
 
-    /// What the node announces has changed: whatever says so elsewhere is to be said anew.
-    fn on_announced(&mut self) {
+    /// Tells all connected peers what this node is and where.
+    fn identify_anew(&mut self) {
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         self.swarm.behaviour_mut().identify.push(connected);
     }

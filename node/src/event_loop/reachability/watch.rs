@@ -61,6 +61,8 @@ impl EventLoop {
                     tracing::info!(relay = %relay_peer_id, "reachable over a relay");
                 }
             }
+            // Peers that are connected already learn only so that this node is a relay now, or no more.
+            BehaviourEvent::RelayServer(relay::Event::StatusChanged { .. }) => self.identify_anew(),
             BehaviourEvent::Dcutr(event) => {
                 let peer = self.directory.name(&event.remote_peer_id);
                 match &event.result {

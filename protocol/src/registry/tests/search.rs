@@ -92,6 +92,25 @@ fn lies_cost_a_search_at_most_85_queries_and_bounded_memory() {
 }
 
 #[test]
+fn a_few_that_invent_providers_do_not_make_a_shard_full() {
+    for (liars, queries) in [(0, 1), (6, 1), (7, 5), (20, 5)] {
+        let mut search = CapabilitySearch::new(can("x"), usize::MAX);
+        let root = search.next_key().unwrap();
+        for answer in 0..20 {
+            let names = if answer < liars { 100 * answer..100 * answer + 99 } else { 0..19 };
+            search.feed(&root, names);
+        }
+        search.answered(&root);
+        let mut asked = 1;
+        while let Some(key) = search.next_key() {
+            search.answered(&key);
+            asked += 1;
+        }
+        assert_eq!(asked, queries, "{liars}");
+    }
+}
+
+#[test]
 fn providers_are_bounded_per_key_per_source_and_in_all() {
     let limits = Limits { total: 50, per_source: 5, per_key: 20 };
     let mut store = store(limits);

@@ -74,7 +74,7 @@ fn each_try_costs_whoever_brought_the_packet_a_token() {
     assert_eq!(rig.refusal().unwrap().reason, Reason::NoRoute);
     // One token is left: the next packet gets one try.
     let packet = rig.packet(501, 10);
-    rig.bring(1, packet.clone());
+    rig.bring(1, packet);
     let (id, _, _) = rig.handed();
     rig.refuse(id, Reason::NoRoute);
     assert_eq!(rig.refusal().unwrap().reason, Reason::NoRoute);

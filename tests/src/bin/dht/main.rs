@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use comfy_table::Table;
+use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
 use peer_tests::dht::{Outcome, Scenario, run};
 
 /// Networks that grow, publish, lose nodes and harbour hostile ones; what lookups find in them, and
@@ -31,18 +32,18 @@ struct Args {
     only: Option<String>,
 }
 
+/// Name, hostile nodes and nodes that are replaced, of a hundred.
 const KINDS: [(&str, usize, usize); 3] =
     [("calm", 0, 0), ("churn 30 %", 0, 30), ("hostile 20 %", 20, 0)];
+
+#[global_allocator]
+static MEMORY: &PeakMemAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        eprintln!("error: no runtime");
-        return ExitCode::FAILURE;
-    };
     println!(
-        "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them"
+        "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them; memory: peak, connections included"
     );
     let mut table = Table::new();
     table.set_header([
@@ -71,20 +72,29 @@ fn main() -> ExitCode {
             let (lookups, searches) = (args.lookups, args.searches);
             let scenario =
                 Scenario { nodes, hostile_percent, churn_percent, lookups, searches, seed };
+            // One for each run: what is left of it goes with it.
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            else {
+                eprintln!("error: no runtime");
+                return ExitCode::FAILURE;
+            };
+            MEMORY.reset_peak_memory();
             let outcome = runtime.block_on(run(&scenario));
+            let memory = MEMORY.get_peak_memory() / nodes >> 10;
             for wrong in &outcome.wrongs {
                 eprintln!("{nodes} nodes, {name}: {wrong}");
             }
             fine &= outcome.entities.percent() >= 99.0 && outcome.searches.percent() >= 99.0;
-            eprintln!("{nodes} nodes, {name}: {}", row(nodes, name, &outcome).join(" | "));
-            table.add_row(row(nodes, name, &outcome));
+            let row = row(nodes, name, &outcome, memory);
+            eprintln!("{}", row.join(" | "));
+            table.add_row(row);
         }
     }
     println!("{table}");
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn row(nodes: usize, name: &str, outcome: &Outcome) -> Vec<String> {
+fn row(nodes: usize, name: &str, outcome: &Outcome, memory: usize) -> Vec<String> {
     let (entities, searches) = (&outcome.entities, &outcome.searches);
     vec![
         nodes.to_string(),
@@ -99,7 +109,7 @@ fn row(nodes: usize, name: &str, outcome: &Outcome) -> Vec<String> {
         format!("{:.0?}", searches.time(50)),
         format!("{:.0?}", searches.time(95)),
         format!("{:.0}", outcome.peers),
-        format!("{:.0}", outcome.memory_kib),
+        memory.to_string(),
         format!("{:.1?}", outcome.growing),
         format!("{:.1?}", outcome.publishing),
     ]

@@ -12,6 +12,8 @@ use crate::scenarios::Scenario;
 
 /// Lines of each node's log that a failure shows.
 const TAIL: usize = 25;
+/// Characters of a note that the table shows.
+const WIDTH: usize = 100;
 
 /// How a scenario ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,7 +76,8 @@ pub(crate) fn results(rows: &[Row], json: bool) {
             Outcome::Skipped => "skipped",
         };
         let time = format!("{:.1} s", row.seconds);
-        table.add_row([row.scenario, result, &time, &row.notes.join("\n")]);
+        let notes: Vec<_> = row.notes.iter().map(|note| short(note)).collect();
+        table.add_row([row.scenario, result, &time, &notes.join("\n")]);
     }
     print(&table.to_string());
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
@@ -85,6 +88,13 @@ pub(crate) fn results(rows: &[Row], json: bool) {
         count(Outcome::Skipped),
         rows.iter().map(|row| row.seconds).sum::<f64>()
     ));
+}
+
+/// The beginning of a note; a failure has been printed in full already.
+fn short(note: &str) -> String {
+    let line = note.lines().next().unwrap_or_default();
+    let kept: String = line.chars().take(WIDTH).collect();
+    if kept.len() < note.len() { format!("{kept} …") } else { kept }
 }
 
 /// Prints the end of every log below `root`.
