@@ -24,11 +24,12 @@ impl EventLoop {
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
                 // A version 1.0 peer has said what it speaks instead.
-                if let Some(peer) = self.directory.entry(peer)
-                    && peer.protocol != Some("1.0")
+                if let Some(known) = self.directory.entry(peer)
+                    && known.protocol != Some("1.0")
                 {
-                    peer.protocol = Some("none");
+                    known.protocol = Some("none");
                 }
+                self.give_up_on_stranger(peer);
             }
         }
     }

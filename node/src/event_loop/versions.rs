@@ -29,6 +29,7 @@ pub(super) enum Version {
 const SWITCHED_OFF: &str = "it speaks only version 1.0, which does not encrypt and is switched off";
 const REQUIRED: &str =
     "it speaks only version 1.0, which does not encrypt, and encryption is required";
+const NO_VERSION: &str = "it speaks neither /peer/1.1.0 nor /peer/1.0.0";
 const DOWNGRADE: &str = "it spoke version 1.1 before and now claims to speak only 1.0";
 
 impl EventLoop {
@@ -68,6 +69,8 @@ impl EventLoop {
                 let speaks = self.directory.get(&id).is_some_and(|p| p.protocol == Some("1.1"));
                 if speaks {
                     self.on_secure_peer(id);
+                } else {
+                    self.give_up_on_stranger(id);
                 }
                 // Its connection came while it still counted as a version 1.0 peer.
                 if speaks && before == Some("1.0") {
@@ -94,6 +97,18 @@ impl EventLoop {
             Version::Undecided => {}
         }
         self.release_parked(id);
+    }
+
+    /// Whoever waits for a session with a peer that has said what it speaks, and speaks no version of
+    /// this protocol, waits in vain.
+    pub(super) fn give_up_on_stranger(&mut self, id: PeerId) {
+        let known = self.directory.get(&id);
+        if known.is_some_and(|peer| peer.identified && matches!(peer.protocol, None | Some("none")))
+        {
+            let peer = self.directory.name(&id);
+            let error = NodeError::Unreachable { peer, reason: NO_VERSION.to_owned() };
+            self.finish_connecting(id, Some(&error));
+        }
     }
 
     /// `id` speaks version 1.1, and from now on nothing else.

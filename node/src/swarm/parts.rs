@@ -29,8 +29,10 @@ const MAX_CIRCUITS_PER_PEER: usize = 8;
 /// Most addresses that hole punching tries at once.
 const MAX_PUNCHED: usize = 24;
 
+/// Without a signed peer record: rust-libp2p signs it in a form of its own, and js-libp2p throws away
+/// all of identify for that.
 pub(super) fn identify(keypair: &Keypair) -> identify::Config {
-    identify::Config::new_with_signed_peer_record(PROTOCOL_VERSION.to_owned(), keypair)
+    identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
         .with_agent_version(AGENT.to_owned())
         .with_push_listen_addr_updates(true)
         // Where a peer says it listens is for the directory to judge, which dials a peer only where

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Node, eventually, program};
+use super::{Node, eventually, peer};
 
 /// A listening agent; stopped when dropped.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Agent {
         let file = |path: &Path| {
             File::options().create(true).append(true).open(path).map_err(|error| error.to_string())
         };
-        let child = Command::new(program())
+        let child = peer(node.namespace())
             .args(["--json", "--data-dir"])
             .arg(node.dir())
             .args(["listen", "--parallel", "16", "--exec", command])

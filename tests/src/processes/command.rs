@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -30,8 +30,12 @@ impl fmt::Display for CommandFailed {
 }
 
 /// Runs `peer --data-dir DIR --json ARGS` and reads its JSON.
-pub(super) fn run(dir: &Path, args: &[&str]) -> Result<Value, CommandFailed> {
-    let mut child = Command::new(super::program())
+pub(super) fn run(
+    namespace: Option<&str>,
+    dir: &Path,
+    args: &[&str],
+) -> Result<Value, CommandFailed> {
+    let mut child = super::peer(namespace)
         .args(["--json", "--data-dir"])
         .arg(dir)
         .args(args)

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::command::{self, CommandFailed};
-use super::{eventually, program};
+use super::{eventually, peer};
 
 /// How a node is started.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub listen: Vec<String>,
     /// More arguments of `peer run`.
     pub args: Vec<String>,
+    /// The network namespace it runs in, or none for the machine's own.
+    pub namespace: Option<String>,
 }
 
 impl Options {
@@ -32,6 +34,7 @@ impl Options {
             dir: root.join(entity),
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             args: Vec::new(),
+            namespace: None,
         }
     }
 
@@ -45,6 +48,13 @@ impl Options {
     #[must_use]
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Inside a network namespace that exists.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
         self
     }
 }
@@ -105,7 +115,7 @@ impl Node {
     /// # Errors
     /// [`CommandFailed`] with exit code and output.
     pub fn run(&self, args: &[&str]) -> Result<Value, CommandFailed> {
-        command::run(&self.options.dir, args)
+        command::run(self.namespace(), &self.options.dir, args)
     }
 
     /// `peer status`.
@@ -126,6 +136,17 @@ impl Node {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.options.dir
+    }
+
+    /// The network namespace it runs in, if not the machine's own.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.options.namespace.as_deref()
+    }
+
+    /// How it is started; changes count from the next restart on.
+    pub const fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
     }
 
     /// Its process id.
@@ -169,6 +190,10 @@ impl Node {
 
     /// From now on the ports are those that the system chose, so that a restart finds them again.
     fn settle_ports(&mut self) {
+        let open = |address: &String| address.contains("/tcp/0") || address.contains("/udp/0");
+        if !self.options.listen.iter().any(open) {
+            return;
+        }
         let status = self.status().unwrap_or_default();
         let listen = status["listen"].as_array().cloned().unwrap_or_default();
         let bare = |address: &Value| {
@@ -192,8 +217,8 @@ fn spawn(options: &Options) -> Result<Child, String> {
         .open(options.dir.join("node.log"))
         .map_err(|error| error.to_string())?;
     let errors = log.try_clone().map_err(|error| error.to_string())?;
-    let mut command = Command::new(program());
-    // Tests never multicast on the machine's interfaces.
+    let mut command = peer(options.namespace.as_deref());
+    // Tests never multicast on the machine's interfaces; arguments may turn it on inside a namespace.
     command.env("PEER_MDNS", "off").env("PEER_UPNP", "off");
     command.args(["-v", "--data-dir"]).arg(&options.dir);
     command.args(["run", "--entity", &options.entity]);
