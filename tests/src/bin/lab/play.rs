@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// The short ones
     #[arg(long, group = "which")]
     short: bool,
+    /// Keep the logs of what passed too, and say where they are
+    #[arg(long)]
+    keep: bool,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
@@ -58,7 +61,7 @@ pub(crate) fn all(chosen: &[&'static Scenario], args: &Args, require: bool) -> E
     let mut rows = Vec::new();
     for (index, scenario) in chosen.iter().enumerate() {
         report::note(&format!("[{}/{}] {} …", index + 1, chosen.len(), scenario.name));
-        rows.push(one(scenario, &build, index));
+        rows.push(one(scenario, &build, index, args.keep));
     }
     report::results(&rows, args.json);
     let ended = |outcome| rows.iter().any(|row| row.outcome == outcome);
@@ -71,7 +74,7 @@ pub(crate) fn all(chosen: &[&'static Scenario], args: &Args, require: bool) -> E
     }
 }
 
-fn one(scenario: &'static Scenario, build: &Build, index: usize) -> Row {
+fn one(scenario: &'static Scenario, build: &Build, index: usize, keep: bool) -> Row {
     let begun = Instant::now();
     if let Some(missing) = scenario.needs.iter().find(|need| !build.has(need)) {
         let why = Finding::Missing(missing).to_string();
@@ -86,7 +89,7 @@ fn one(scenario: &'static Scenario, build: &Build, index: usize) -> Row {
         Err(finding) => (Vec::new(), Err(finding)),
     };
     interrupt::pass();
-    let (outcome, notes) = concluded(scenario, &root, notes, result);
+    let (outcome, notes) = concluded(scenario, &root, notes, result, keep);
     Row::new(scenario, outcome, begun.elapsed(), notes)
 }
 
@@ -110,10 +113,15 @@ fn concluded(
     root: &std::path::Path,
     mut notes: Vec<String>,
     result: Result<(), Finding>,
+    keep: bool,
 ) -> (Outcome, Vec<String>) {
     match result {
         Ok(()) => {
-            let _ = std::fs::remove_dir_all(root);
+            if keep {
+                notes.push(format!("logs: {}", root.display()));
+            } else {
+                let _ = std::fs::remove_dir_all(root);
+            }
             (Outcome::Passed, notes)
         }
         Err(finding) => {

@@ -63,12 +63,9 @@ impl Homes {
     pub(super) fn relayed(&self, relay: &Actor) -> Result<String, Finding> {
         let within = Duration::from_secs(40);
         let relayed = || {
-            let status = self.bob.try_run(&["status"]).unwrap_or_default();
-            let listen = status["listen"].as_array().cloned().unwrap_or_default();
-            let known = |address: &serde_json::Value| {
-                address.as_str().is_some_and(|address| address.contains("/p2p-circuit"))
-            };
-            listen.iter().any(known)
+            let stand = self.bob.try_run(&["netcheck"]).unwrap_or_default();
+            let relays = &stand["reachability"]["relays"];
+            relays.as_array().is_some_and(|relays| relays.iter().any(|it| it["reserved"] == true))
         };
         if !eventually(within, relayed) {
             let what = "bob has a reservation at the relay".to_owned();
