@@ -31,7 +31,9 @@ impl Telemetry {
         };
         let own = ["peer", "peer_node", "peer_behaviours", "peer_protocol"]
             .map(|target| format!(",{target}={own}"));
-        format!("{others}{}", own.concat())
+        // It warns of a table without peers, which is how every node begins.
+        let kad = if self.verbosity < 2 { ",libp2p_kad=error" } else { "" };
+        format!("{others}{kad}{}", own.concat())
     }
 
     /// Starts logging for the whole process. Does nothing if something else logs already, as it may
