@@ -3,10 +3,15 @@
 //! Sessions belong to identities and live on. The side that moved knows it first and knows where the
 //! others are, so it drops what is dead and dials at once; libp2p tells the others where it listens now.
 
+use std::time::Duration;
+
 use libp2p::{Multiaddr, PeerId};
 use peer_behaviours::reachability::scope::{Scope, ip_of, is_relayed};
 
 use crate::event_loop::EventLoop;
+
+/// The first addresses all come within this time.
+const STARTING: Duration = Duration::from_secs(3);
 
 impl EventLoop {
     /// There is a new address. Whoever is missed may be within reach again.
@@ -15,8 +20,11 @@ impl EventLoop {
             return;
         }
         let now = self.clock.now().instant;
-        self.reach.book.doubt(now);
-        self.call_missed();
+        // A node that has just started is not somewhere else.
+        if now.since(self.started) >= STARTING {
+            self.reach.book.doubt(now);
+            self.call_missed();
+        }
     }
 
     /// An address is gone, and with it every connection that used it.
