@@ -3,7 +3,7 @@
 //! Kademlia carries; what is believed, kept and counted follows `peer_protocol::registry`.
 //!
 //! - `store`, `source`, `saved`: what this node keeps, from whom, and on disk.
-//! - `publisher`, `search`, `queries`: what this node asks of others.
+//! - `publisher`, `lookup`, `search`, `queries`: what this node asks of others.
 //! - `table`, `addresses`, `conduct`: whom it asks.
 //!
 //! Inbound streams have no timeout in libp2p (rust-libp2p #5981). What bounds them: 32 to a
@@ -14,6 +14,7 @@ mod addresses;
 mod conduct;
 mod config;
 mod event;
+mod lookup;
 mod publisher;
 mod queries;
 mod saved;
@@ -166,7 +167,7 @@ impl Behaviour {
         let own = self.own_key.filter(|own| *own == signed.record().public_key);
         let own = own.ok_or(PublishError::Foreign)?;
         let said = signed.record();
-        let keys = said.keys();
+        let keys: Vec<_> = said.keys().into_iter().chain(said.mirrors()).collect();
         let shards = if said.is_withdrawal() { Vec::new() } else { shards(&own, said) };
         self.publisher.check_room(keys.len() + shards.len())?;
         let store = self.kad.store_mut();

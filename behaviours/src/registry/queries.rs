@@ -7,16 +7,17 @@
 use std::collections::{HashMap, VecDeque};
 
 use libp2p_kad::{
-    GetProvidersOk, GetRecordOk, ProgressStep, PutRecordError, QueryId, QueryResult, QueryStats,
-    Quorum, Record, RecordKey,
+    GetProvidersOk, GetRecordOk, KBucketKey, ProgressStep, PutRecordError, QueryId, QueryResult,
+    QueryStats, Quorum, Record, RecordKey,
 };
-use peer_protocol::registry::{Key, Lookup, Origin, Reason};
+use peer_protocol::registry::{Key, Lookup, Origin, Place, Reason};
 use peer_protocol::time::Instant;
 
 use libp2p_core::PeerId;
 
 use super::Behaviour;
 use super::event::{Event, LookupId, NotStored, SearchId};
+use super::lookup::{RANK, Walks, distance};
 use super::publisher::{Task, What};
 use super::search::Job;
 
@@ -24,6 +25,10 @@ use super::search::Job;
 const FOREGROUND: usize = 12;
 /// Most of them for searches.
 const SEARCHING: usize = 10;
+/// Most further walks of a lookup.
+const MIRRORS: usize = 2;
+/// Most further walks for a provider: of those named, many may be invented.
+const PROVIDER_MIRRORS: usize = 1;
 /// Most queries for publishing at once.
 const BACKGROUND: usize = 4;
 
@@ -38,9 +43,9 @@ pub(super) struct WaitingLookup {
 /// What a query is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    Lookup { id: LookupId, lookup: Lookup, since: Instant },
+    Lookup { id: LookupId, walks: Walks, since: Instant },
     Shard { search: SearchId, key: Key },
-    Provider { search: SearchId, peer: PeerId, lookup: Lookup },
+    Provider { search: SearchId, peer: PeerId, walks: Walks },
     Publish(Task),
 }
 
@@ -100,7 +105,11 @@ impl Behaviour {
         let Some(purpose) = self.queries.running.remove(&id) else { return };
         let asked = stats.num_requests() as usize;
         match purpose {
-            Purpose::Lookup { id, lookup, since } => {
+            Purpose::Lookup { id, mut walks, since } => {
+                if let Some(mirror) = walks.next(asked, self.density()) {
+                    return self.walk(&mirror, Purpose::Lookup { id, walks, since });
+                }
+                let (lookup, asked) = walks.finish();
                 let took = self.clock.now().instant.since(since);
                 self.pending.push_back(Event::LookedUp { id, lookup, asked, took });
             }
@@ -110,7 +119,12 @@ impl Behaviour {
                 }
                 self.end_search_if_done(search);
             }
-            Purpose::Provider { search: id, peer, lookup } => {
+            Purpose::Provider { search: id, peer, mut walks } => {
+                // There is no doubt about a record that is there: whoever it names is asked anyway.
+                if let Some(mirror) = walks.next(asked, None) {
+                    return self.walk(&mirror, Purpose::Provider { search: id, peer, walks });
+                }
+                let (lookup, asked) = walks.finish();
                 if let Some(search) = self.searches.get_mut(&id)
                     && let Some(record) = search.looked_up(peer, &lookup, asked)
                 {
@@ -155,9 +169,8 @@ impl Behaviour {
         let Some(WaitingLookup { id, key, since }) = self.queries.lookups.pop_front() else {
             return false;
         };
-        let lookup = self.lookup_with_own(key);
-        let query = self.kad.get_record(record_key(&key));
-        self.queries.running.insert(query, Purpose::Lookup { id, lookup, since });
+        let walks = Walks::new(self.lookup_with_own(key), MIRRORS);
+        self.walk(&key, Purpose::Lookup { id, walks, since });
         true
     }
 
@@ -179,16 +192,31 @@ impl Behaviour {
                 }
                 Some(Job::Provider(peer)) => {
                     let Some(key) = super::own_key_of(&peer) else { continue };
-                    let lookup = self.lookup_with_own(key);
-                    let query = self.kad.get_record(record_key(&key));
-                    let purpose = Purpose::Provider { search: id, peer, lookup };
-                    self.queries.running.insert(query, purpose);
+                    let walks = Walks::new(self.lookup_with_own(key), PROVIDER_MIRRORS);
+                    self.walk(&key, Purpose::Provider { search: id, peer, walks });
                     return true;
                 }
                 None => {}
             }
         }
         false
+    }
+
+    fn walk(&mut self, key: &Key, purpose: Purpose) {
+        let query = self.kad.get_record(record_key(key));
+        self.queries.running.insert(query, purpose);
+    }
+
+    /// How far the tenth nearest peer is from this node. A node that knows fewer than twenty is in a
+    /// network in which everybody is near to everything.
+    fn density(&mut self) -> Option<u128> {
+        let own = Place::of(&self.own.to_bytes());
+        let key = KBucketKey::from(self.own);
+        let nearest: Vec<_> = self.kad.get_closest_local_peers(&key).take(2 * RANK).collect();
+        if nearest.len() < 2 * RANK {
+            return None;
+        }
+        nearest.get(RANK - 1).map(|tenth| distance(&own, tenth.preimage()))
     }
 
     fn start_task(&mut self, task: Task) {
@@ -224,11 +252,11 @@ impl Behaviour {
         match (result, self.queries.running.get_mut(id)) {
             (
                 QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(answer))),
-                Some(Purpose::Lookup { lookup, .. } | Purpose::Provider { lookup, .. }),
+                Some(Purpose::Lookup { walks, .. } | Purpose::Provider { walks, .. }),
             ) => {
                 // Without a peer it is from the own store, which has been looked at.
                 if let Some(peer) = answer.peer
-                    && let Err(error) = lookup.feed(&answer.record.value, now.timestamp)
+                    && let Err(error) = walks.feed(&peer, &answer.record.value, now.timestamp)
                 {
                     tracing::debug!(%peer, %error, "a bad answer");
                     self.strike(peer, Reason::from(&error));

@@ -18,7 +18,7 @@ async fn clients_ask_and_publish_and_are_not_asked() {
     client.join(&nodes[0]).await;
     settle(&nodes).await;
     let now = net.clock.timestamp();
-    assert_eq!(client.publish(&["translate"], now).await, (3, 3, 4));
+    assert_eq!(client.publish(&["translate"], now).await, (7, 7, 4));
     let key = Key::of_entity(client.entity.identity.entity());
     found(nodes[4].resolve(key).await);
     nodes[1].publish(&[], now).await;
@@ -31,7 +31,7 @@ async fn clients_ask_and_publish_and_are_not_asked() {
     }
     let table = client.call(Behaviour::table).await;
     assert_eq!((table.mode, table.foreign_records, table.providers), (Mode::Client, 0, 4));
-    assert_eq!(table.own_records, 3);
+    assert_eq!(table.own_records, 7);
     // It becomes a server: who tries now is answered.
     client.call(|registry| registry.set_mode(Mode::Server)).await;
     let author = Entity::new("author", 101);
@@ -51,12 +51,12 @@ async fn who_withdraws_is_not_found_and_old_records_do_not_come_back() {
     let now = net.clock.timestamp();
     let withdrawal = nodes[1].entity.withdrawal(&["translate"], now);
     let id = nodes[1].call(move |registry| registry.publish(withdrawal)).await.unwrap();
-    assert_eq!(nodes[1].published(id).await, (3, 3, 0));
+    assert_eq!(nodes[1].published(id).await, (7, 7, 0));
     assert_eq!(nodes[4].resolve(key).await, Ok(Resolution::Withdrawn { since: now }));
     // Others keep the entry that it can translate for a day, but it leads nowhere.
     let (names, searched) = nodes[4].search("translate", 9).await;
     assert_eq!((names, searched.rejected), (Vec::new(), 1));
-    assert_eq!(nodes[1].call(Behaviour::table).await.own_records, 3);
+    assert_eq!(nodes[1].call(Behaviour::table).await.own_records, 7);
     let old = nodes[1].entity.record(&["translate"], then);
     assert!(
         !crate::hostile::put(&Entity::new("x", 99).keypair, &nodes[2], key.as_bytes(), old).await
@@ -75,18 +75,18 @@ async fn only_the_own_record_is_published_and_only_a_newer_one() {
     let older = nodes[0].entity.record(&["a"], now - Duration::from_secs(1));
     let refused = nodes[0].call(move |registry| registry.publish(older)).await;
     assert!(matches!(refused, Err(PublishError::Refused(_))), "{refused:?}");
-    assert_eq!(nodes[0].call(Behaviour::table).await.own_records, 4);
+    assert_eq!(nodes[0].call(Behaviour::table).await.own_records, 8);
     // What the newer one does not say any more is not refreshed any more.
     nodes[0].publish(&["a"], now + Duration::from_secs(1)).await;
     let table = nodes[0].call(Behaviour::table).await;
-    assert_eq!((table.own_records, table.providers), (3, 4));
+    assert_eq!((table.own_records, table.providers), (7, 4));
 }
 
 #[tokio::test]
 async fn alone_nobody_takes_it() {
     let net = Net::new();
     let mut node = net.server(Entity::new("alone", 0)).await;
-    assert_eq!(node.publish(&["a"], net.clock.timestamp()).await, (3, 0, 4));
+    assert_eq!(node.publish(&["a"], net.clock.timestamp()).await, (7, 0, 4));
     assert!(!node.call(Behaviour::bootstrap).await);
     // Its own store is asked too.
     found(node.resolve(Key::of_entity(&"alone".parse().unwrap())).await);
@@ -104,7 +104,7 @@ async fn records_reach_nodes_that_come_later_within_the_hour() {
     assert_eq!(nodes[3].call(Behaviour::table).await.foreign_records, 0);
     net.clock.advance(RECORD_REFRESH);
     nodes[0].call(Behaviour::bootstrap).await;
-    until(&nodes[3], |table| table.foreign_records == 3 && table.providers == 4).await;
+    until(&nodes[3], |table| table.foreign_records == 7 && table.providers == 4).await;
 }
 
 async fn until(node: &Node, done: impl Fn(&peer_behaviours::registry::TableStatus) -> bool) {
@@ -177,12 +177,12 @@ async fn expired_entries_are_told_as_gone() {
     let net = Net::new();
     let mut nodes = net.servers(2, 0).await;
     nodes[0].publish(&["translate"], net.clock.timestamp()).await;
-    assert_eq!(nodes[1].call(Behaviour::take_changes).await.len(), 7);
+    assert_eq!(nodes[1].call(Behaviour::take_changes).await.len(), 11);
     net.clock.advance(Duration::from_secs(86_401));
     nodes[1].call(Behaviour::bootstrap).await;
     until(&nodes[1], |table| table.foreign_records == 0 && table.providers == 0).await;
     let changes = nodes[1].call(Behaviour::take_changes).await;
-    assert_eq!(changes.len(), 7);
+    assert_eq!(changes.len(), 11);
     assert!(changes.iter().all(|change| change.entries.is_empty()));
 }
 

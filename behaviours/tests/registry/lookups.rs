@@ -12,7 +12,7 @@ async fn thirty_nodes_find_what_one_has_published() {
     let mut nodes = net.servers(30, 0).await;
     let now = net.clock.timestamp();
     let (keys, stored, announced) = nodes[3].publish(&["translate", "search"], now).await;
-    assert_eq!((keys, stored, announced), (4, 4, 8));
+    assert_eq!((keys, stored, announced), (8, 8, 8));
     let key = *nodes[3].entity.identity.public_key();
     let id = nodes[3].entity.identity.entity().clone();
     let keys = [

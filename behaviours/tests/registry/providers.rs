@@ -21,7 +21,7 @@ async fn sixty_providers_of_one_capability_are_all_found() {
     let now = net.clock.timestamp();
     for node in &mut nodes {
         let (keys, stored, announced) = node.publish(&["translate"], now).await;
-        assert_eq!((keys, stored, announced), (3, 3, 4));
+        assert_eq!((keys, stored, announced), (7, 7, 4));
     }
     let mut seeker = net.server(Entity::new("seeker", 500)).await;
     seeker.join(&nodes[1]).await;

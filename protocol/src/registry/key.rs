@@ -113,6 +113,20 @@ impl Key {
         Self(hash.finish())
     }
 
+    /// Where a record of an entity stands besides this key, its entity's own or that of the derived
+    /// id: SHA-256(`"mirror:"` ‖ key ‖ digit), the digits being `1` and `2`. Whoever surrounds one
+    /// place with ids of his own has to do the same at two others.
+    pub fn mirrors(&self) -> impl Iterator<Item = Self> + use<> {
+        let key = self.0;
+        (b'1'..=b'2').map(move |digit| {
+            let mut hash = Sha256::new();
+            hash.update(b"mirror:");
+            hash.update(&key);
+            hash.update(&[digit]);
+            Self(hash.finish())
+        })
+    }
+
     /// The key of these bytes.
     ///
     /// # Errors

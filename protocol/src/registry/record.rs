@@ -75,7 +75,7 @@ impl Record {
         self.ttl.is_zero()
     }
 
-    /// Every key that the record stands under: by entity id, by derived id, by each capability.
+    /// The keys that the record is looked up by: by entity id, by derived id, by each capability.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = vec![Key::of_entity(&self.entity)];
@@ -87,12 +87,21 @@ impl Record {
         keys
     }
 
+    /// The mirrors of the keys of the entity, under which the record stands too.
+    pub fn mirrors(&self) -> impl Iterator<Item = Key> + use<> {
+        let entity = Key::of_entity(&self.entity);
+        let derived = Key::of_entity(&EntityId::derived(&self.public_key));
+        let derived = Some(derived).filter(|derived| *derived != entity);
+        entity.mirrors().chain(derived.into_iter().flat_map(|derived| derived.mirrors()))
+    }
+
     /// Whether the record may stand under `key`.
     #[must_use]
     pub fn stands_under(&self, key: &Key) -> bool {
         *key == Key::of_entity(&self.entity)
             || *key == Key::of_entity(&EntityId::derived(&self.public_key))
             || self.capabilities.iter().any(|name| *key == Key::of_capability(&self.entity, name))
+            || self.mirrors().any(|mirror| *key == mirror)
     }
 
     /// Checks everything that neither key, clock nor signature decide.

@@ -65,6 +65,12 @@ impl Lookup {
         fed
     }
 
+    /// Whether no answer so far was a valid record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.newest.is_empty()
+    }
+
     /// The newest valid record under `public_key`, among the answers so far.
     #[must_use]
     pub fn newest_of(&self, public_key: &PublicKey) -> Option<&Verified> {

@@ -17,6 +17,8 @@ pub struct CapabilitySearch<P> {
     capability: Capability,
     wanted: usize,
     waiting: VecDeque<Shard>,
+    /// Whether the root's children have been asked, or will be.
+    below_root: bool,
     asked: BTreeMap<Key, Asked>,
     found: BTreeSet<P>,
     /// Those found that did not stand up to a closer look.
@@ -42,6 +44,7 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
             capability,
             wanted: wanted.min(MAX_FOUND_PROVIDERS),
             waiting: VecDeque::from([Shard::root()]),
+            below_root: false,
             asked: BTreeMap::new(),
             found: BTreeSet::new(),
             rejected: BTreeSet::new(),
@@ -53,6 +56,9 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
     pub fn next_key(&mut self) -> Option<Key> {
         if self.has_enough() {
             return None;
+        }
+        if self.is_idle() && self.has_to_descend() {
+            self.descend(&Shard::root());
         }
         let shard = self.waiting.pop_front()?;
         let key = Key::of_providers(&self.capability, &shard);
@@ -89,14 +95,14 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
             && full > 0
             && full * MIN_FULL_SHARE >= answers
         {
-            self.waiting.extend(shard.children());
+            self.descend(&shard);
         }
     }
 
     /// Whether the search is over: enough found, or nothing left to ask or to wait for.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.has_enough() || self.waiting.is_empty() && self.asked.is_empty()
+        self.has_enough() || self.is_idle() && !self.has_to_descend()
     }
 
     /// The providers found so far, without those rejected.
@@ -113,6 +119,21 @@ impl<P: Clone + Ord> CapabilitySearch<P> {
             self.rejected.insert(provider);
         }
         was_found
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.asked.is_empty()
+    }
+
+    /// Every provider is announced below the root too. That nobody is found there may be the doing
+    /// of nodes that surround it.
+    fn has_to_descend(&self) -> bool {
+        self.found.is_empty() && !self.below_root
+    }
+
+    fn descend(&mut self, shard: &Shard) {
+        self.below_root = true;
+        self.waiting.extend(shard.children());
     }
 
     fn has_enough(&self) -> bool {

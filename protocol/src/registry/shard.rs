@@ -13,7 +13,8 @@
 //!   0, 1, 2 and 3 of its digits. It needs to read nothing first, and never announces elsewhere.
 //! - A seeker asks the root. Where a third of the nodes that answer show twenty providers, the shard
 //!   is full and may hide others: the seeker goes on to the shard's four children. Otherwise all
-//!   providers below it were seen, and none of its children is asked.
+//!   providers below it were seen, and none of its children is asked. If in the end nobody was found
+//!   in the root, its children are asked nevertheless: hostile nodes may surround one key.
 //!
 //! One flat row of N shards would cost every seeker N queries as soon as there are twenty providers;
 //! the tree costs five for up to about forty, and 85 only for hundreds, while a provider announces

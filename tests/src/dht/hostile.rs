@@ -37,7 +37,7 @@ pub enum Vice {
     Forger,
     /// Serves twice as much as a record may have.
     Oversized,
-    /// Has an id near a key, denies everything, and names only others like itself.
+    /// Has an id near a key, serves what was there an hour ago, and names only others like itself.
     Eclipse,
 }
 
@@ -123,9 +123,9 @@ impl RecordStore for Lies {
     fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
         let id = Key::from_bytes(key.as_ref()).ok()?;
         let value = match self.vice {
-            Vice::Silent | Vice::Eclipse => None,
+            Vice::Silent => None,
             Vice::Liar => self.book.other(&id).map(Vec::from),
-            Vice::Stale => self.book.stale(&id).map(Vec::from),
+            Vice::Stale | Vice::Eclipse => self.book.stale(&id).map(Vec::from),
             Vice::Forger => self.book.newest(&id).map(|record| {
                 let mut record = Vec::from(record);
                 let middle = record.len() / 2;

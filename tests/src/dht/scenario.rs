@@ -81,6 +81,8 @@ impl Tally {
 pub struct Outcome {
     /// Lookups of entities.
     pub entities: Tally,
+    /// Further lookups by name of the entity that hostile nodes eclipse, if there are any.
+    pub eclipsed: Tally,
     /// Searches for capabilities: right if all who have it were found, and nobody else.
     pub searches: Tally,
     /// Whatever was wrong, in words: the first few.
@@ -142,8 +144,12 @@ impl Network {
                 .iter()
                 .map(|question| answer(&honest[chance.below(honest.len())], question))
                 .collect();
-            while let Some((search, wrong, asked, took)) = asked.next().await {
-                let tally = if search { &mut outcome.searches } else { &mut outcome.entities };
+            while let Some((about, wrong, asked, took)) = asked.next().await {
+                let tally = match about {
+                    About::Entity => &mut outcome.entities,
+                    About::Eclipsed => &mut outcome.eclipsed,
+                    About::Capability => &mut outcome.searches,
+                };
                 tally.count(wrong.is_none(), asked, took);
                 outcome.wrongs.extend(wrong);
             }
@@ -172,10 +178,18 @@ async fn publish(world: &World, publishers: &[Entity]) -> usize {
     unpublished
 }
 
+/// What a question is about.
+#[derive(Clone, Copy)]
+enum About {
+    Entity,
+    Eclipsed,
+    Capability,
+}
+
 /// A question, and its answer.
 #[derive(Clone)]
 enum Question {
-    ByName(Published),
+    ByName(Published, About),
     ByKey(Published),
     Search(Capability, Vec<EntityId>),
 }
@@ -186,7 +200,15 @@ fn questions(world: &mut World, scenario: &Scenario) -> Vec<Question> {
     for number in 0..scenario.lookups {
         let one = published[number % published.len()].clone();
         let by_name = world.chance().flip();
-        questions.push(if by_name { Question::ByName(one) } else { Question::ByKey(one) });
+        questions.push(if by_name {
+            Question::ByName(one, About::Entity)
+        } else {
+            Question::ByKey(one)
+        });
+    }
+    if scenario.hostile_percent > 0 {
+        let eclipsed = Question::ByName(published[0].clone(), About::Eclipsed);
+        questions.extend(std::iter::repeat_n(eclipsed, scenario.lookups / 10));
     }
     for number in 0..scenario.searches {
         let capability = published[(number * PROVIDERS) % published.len()].capability.clone();
@@ -198,18 +220,18 @@ fn questions(world: &mut World, scenario: &Scenario) -> Vec<Question> {
     questions
 }
 
-/// Asks; returns whether it was a search, what was wrong, requests and time.
-async fn answer(node: &Node, question: &Question) -> (bool, Option<String>, usize, Duration) {
+/// Asks; returns what it was about, what was wrong, requests and time.
+async fn answer(node: &Node, question: &Question) -> (About, Option<String>, usize, Duration) {
     match question {
-        Question::ByName(published) => {
+        Question::ByName(published, about) => {
             let key = Key::of_entity(&published.id);
             let (wrong, asked, took) = look_up(node, key, published).await;
-            (false, wrong, asked, took)
+            (*about, wrong, asked, took)
         }
         Question::ByKey(published) => {
             let key = Key::of_entity(&EntityId::derived(&published.key));
             let (wrong, asked, took) = look_up(node, key, published).await;
-            (false, wrong, asked, took)
+            (About::Entity, wrong, asked, took)
         }
         Question::Search(capability, able) => {
             let searched = node.search(capability.clone(), 100).await;
@@ -232,7 +254,7 @@ async fn answer(node: &Node, question: &Question) -> (bool, Option<String>, usiz
                     searched.took
                 )
             });
-            (true, wrong, searched.asked, searched.took)
+            (About::Capability, wrong, searched.asked, searched.took)
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::simulation::Chance;
 const BOOTSTRAP: usize = 4;
 /// Nodes that join at once.
 const JOINING: usize = 32;
+/// Nodes that take all places near a key, with a few more in case.
+const ENOUGH: usize = 24;
 /// Most nodes that a hostile node connects to by itself.
 const VICTIMS: usize = 60;
 
@@ -106,24 +108,24 @@ impl World {
         self.hostile.iter().any(|hostile| hostile.peer == *peer)
     }
 
-    /// Adds `count` hostile nodes of all kinds; those that eclipse do so to `target`.
+    /// Adds `count` hostile nodes of all kinds. Those that eclipse do so to `target`: in large
+    /// networks there are enough of them to take every place near it.
     pub(super) async fn infest(&mut self, count: usize, target: &Key) {
-        for number in 0..count {
-            let vice = Vice::ALL[number % Vice::ALL.len()];
-            if vice == Vice::Eclipse {
-                continue;
-            }
+        let eclipsing = (count / Vice::ALL.len()).max(ENOUGH.min(count / 2));
+        let others: Vec<_> = Vice::ALL.into_iter().filter(|vice| *vice != Vice::Eclipse).collect();
+        for number in 0..count - eclipsing {
             let entity = self.entity();
             let known = self.some(VICTIMS);
+            let vice = others[number % others.len()];
             let hostile = Hostile::start(&entity, vice, &self.book, &known, &known).await;
             self.hostile.push(hostile);
         }
-        self.eclipse(count / Vice::ALL.len(), target).await;
+        self.eclipse(eclipsing, target).await;
         tokio::time::sleep(SPREADING).await;
     }
 
     /// Adds `count` nodes with ids nearer to `target` than those of others.
-    pub(super) async fn eclipse(&mut self, count: usize, target: &Key) {
+    async fn eclipse(&mut self, count: usize, target: &Key) {
         let place = target.place();
         let nearest = (self.honest.iter().map(|node| distance(&place, &node.peer))).min();
         let mut fellows: Vec<(PeerId, Multiaddr)> = Vec::new();

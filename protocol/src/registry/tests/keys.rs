@@ -73,3 +73,23 @@ fn places_are_hashed_keys_and_their_distance_is_xor() {
     assert_eq!(one.place().distance(&other.place()).to_vec(), expected);
     assert_eq!(one.place().distance(&one.place()), [0; 32]);
 }
+
+#[test]
+fn mirrors_are_keys_of_their_own_and_the_entitys_record_stands_there() {
+    let record = record_of(&identity("a", 1), NOW);
+    let mirrors: Vec<_> = record.mirrors().collect();
+    assert_eq!(mirrors.len(), 4);
+    assert!(mirrors.iter().all(|mirror| record.stands_under(mirror)));
+    assert!(mirrors[..2].iter().copied().eq(key_of("a").mirrors()));
+    let known = [b"mirror:".as_slice(), key_of("a").as_bytes(), b"2"].concat();
+    assert_eq!(mirrors[1].as_bytes(), &sha256(&known));
+    let mut all = [record.keys(), mirrors].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 8);
+    let capability = Key::of_capability(&name("a"), &can("read"));
+    assert!(capability.mirrors().all(|mirror| !record.stands_under(&mirror)));
+    assert!(key_of("b").mirrors().all(|mirror| !record.stands_under(&mirror)));
+    let nested = key_of("a").mirrors().flat_map(|mirror| mirror.mirrors());
+    assert!(nested.into_iter().all(|mirror| !record.stands_under(&mirror)));
+}

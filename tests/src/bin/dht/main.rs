@@ -40,10 +40,11 @@ static MEMORY: &PeakMemAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 const KINDS: [(usize, &[(&str, usize)]); 2] =
     [(0, &[("calm", 0), ("churn 30 %", 30)]), (20, &[("hostile 20 %", 0)])];
 
-const HEADER: [&str; 15] = [
+const HEADER: [&str; 16] = [
     "nodes",
     "run",
     "entities right",
+    "eclipsed",
     "requests",
     "/ log2 n",
     "50 %",
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!(
         "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them;\n\
+         eclipsed: the entity whose key hostile ids surround;\n\
          peers: in a routing table, and how many of them are hostile; memory: peak, with connections"
     );
     let mut table = Table::new();
@@ -106,6 +108,11 @@ fn row(nodes: usize, name: &str, outcome: &Outcome, network: &Network) -> Vec<St
         nodes.to_string(),
         name.to_owned(),
         format!("{:.1} %", entities.percent()),
+        if outcome.eclipsed.all > 0 {
+            format!("{:.1} %", outcome.eclipsed.percent())
+        } else {
+            "–".to_owned()
+        },
         format!("{:.1}", entities.requests()),
         format!("{:.1}", entities.requests() / (nodes as f64).log2()),
         format!("{:.0?}", entities.time(50)),
