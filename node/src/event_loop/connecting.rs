@@ -178,6 +178,9 @@ impl EventLoop {
         let now = self.clock.now().instant;
         if peer.redial.is_due(false, now) {
             self.dial_known(id);
+        } else {
+            // A dial that takes its time need not hold up what neighbours could carry.
+            self.try_hops(id);
         }
     }
 
