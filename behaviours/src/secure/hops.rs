@@ -56,8 +56,8 @@ pub enum HopRefusal {
     /// It is no envelope, or its origin's key is none that can be used.
     #[error("not an envelope of anybody")]
     Garbage,
-    /// The neighbour brings too many handshakes.
-    #[error("too many handshakes; try again in {} ms", retry_after.as_millis())]
+    /// The neighbour brings too many handshakes, or too many new origins.
+    #[error("too many new origins; try again in {} ms", retry_after.as_millis())]
     RateLimited {
         /// When there will be a token.
         retry_after: Duration,
@@ -116,7 +116,8 @@ impl Behaviour {
     ) -> Result<(), HopRefusal> {
         let key = key_of(&origin).ok_or(HopRefusal::Garbage)?;
         let envelope = Envelope::decode(envelope).map_err(|_| HopRefusal::Garbage)?;
-        if envelope.header().kind.starts_handshake() {
+        // Keys are free as well: a link for a new one costs as much as a handshake.
+        if envelope.header().kind.starts_handshake() || self.peers.get(&origin).is_none() {
             let now = self.clock.now().instant;
             self.gate
                 .admit_routed(neighbour, now)

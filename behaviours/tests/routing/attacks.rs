@@ -1,6 +1,7 @@
 //! Attacks by a neighbour: what it can make a node do, and what not.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,10 @@ use libp2p_identity::Keypair;
 use libp2p_request_response::{Event, Message, OutboundRequestId};
 use libp2p_swarm::{Swarm, SwarmEvent};
 use peer_behaviours::secure::key_of;
+use peer_protocol::crypto::Ed25519Authenticator;
+use peer_protocol::envelope::{self, EnvelopeKind};
+use peer_protocol::id::Nonce;
+use peer_protocol::identity::Identity;
 use peer_protocol::link;
 use peer_protocol::rate_limit::Quota;
 use peer_protocol::routing::{Header, Outcome, Packet, PacketId, Reason};
@@ -253,6 +258,39 @@ async fn a_flood_stops_at_the_rate_and_costs_nobody_else() {
     let id = honest.send(far.id, "through the flood");
     honest.receipt(id).await;
     drop(far.rest());
+}
+
+/// What `keypair` signs, of a kind that begins nothing.
+fn signed(keypair: &Keypair, to: &str) -> Vec<u8> {
+    let seed = keypair.clone().try_into_ed25519().unwrap().secret();
+    let key = Ed25519Authenticator::from_seed(seed.as_ref().try_into().unwrap());
+    let identity = Identity::new(None, Arc::new(key)).unwrap();
+    let header = envelope::Header {
+        kind: EnvelopeKind::Error,
+        sender: identity.entity().clone(),
+        recipient: to.parse().unwrap(),
+        session: None,
+        sequence: 0,
+        timestamp: Timestamp::from_millis(now()),
+        nonce: Nonce::random(&mut rand::rng()),
+    };
+    envelope::plain(&header, b"\xa0", &identity)
+}
+
+/// Keys are free: whoever makes up many gets no more links than handshakes.
+#[tokio::test]
+async fn new_origins_over_hops_are_charged_to_who_brings_them() {
+    let victim = Node::new("entity_v").await;
+    let mut attacker = Attacker::new(&victim).await;
+    let made_up: Vec<_> = (0..60).map(|_| Keypair::generate_ed25519()).collect();
+    let flood =
+        |keypair: &Keypair| packet(keypair, victim.id, &signed(keypair, "entity_v")).encode();
+    let outcomes = attacker.outcomes(made_up.iter().map(flood).collect()).await;
+    let limited = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Refused(it)) if it.reason == Reason::RateLimited);
+    assert_eq!(outcomes.iter().filter(limited).count(), 20);
+    // Those that got in may go on.
+    let again = attacker.outcomes(made_up[..40].iter().map(flood).collect()).await;
+    assert_eq!(again.iter().filter(limited).count(), 0);
 }
 
 /// Only so many handshakes come in over one neighbour, whoever is said to begin them; direct ones are

@@ -99,8 +99,13 @@ impl Node {
 
     /// Connects to whoever listens there; returns once there is a connection.
     pub(crate) async fn connect(&mut self, address: &Multiaddr) {
-        self.order(Do::Dial(address.clone()));
+        self.dial(address);
         self.until(|saw| matches!(saw, Saw::Connected).then_some(())).await;
+    }
+
+    /// Dials, and does not wait.
+    pub(crate) fn dial(&self, address: &Multiaddr) {
+        self.order(Do::Dial(address.clone()));
     }
 
     pub(crate) async fn disconnect(&mut self, peer: PeerId) {

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
+use libp2p_core::upgrade::Version;
 use peer_protocol::link::Event;
 
+use crate::common::{custom, listen};
 use crate::node::{Node, Saw, deliveries, line};
 
 #[tokio::test]
@@ -60,7 +63,7 @@ async fn when_a_carrier_dies_in_a_ring_the_other_way_is_found_within_three_secon
         let started = Instant::now();
         let third = ring[0].send(target, "again");
         ring[0].receipt(third).await;
-        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
         let at = ring.iter().position(|node| node.id == target).unwrap();
         let saw = ring[at].rest();
         for message in [first, second, third] {
@@ -133,6 +136,29 @@ async fn without_a_route_a_message_waits_and_goes_once_there_is_one() {
             _ => None,
         })
         .await;
+}
+
+/// A neighbour that does not speak the protocol is none.
+#[tokio::test]
+async fn who_does_not_speak_of_hops_is_not_asked_twice() {
+    let mut a = Node::new("entity_a").await;
+    let keypair = libp2p_identity::Keypair::generate_ed25519();
+    let mut deaf = custom(&keypair, Version::V1Lazy, libp2p_swarm::dummy::Behaviour);
+    let address = listen(&mut deaf).await;
+    tokio::spawn(async move {
+        loop {
+            deaf.select_next_some().await;
+        }
+    });
+    a.connect(&address).await;
+    assert_eq!(a.stats().await.neighbours, 1, "nobody has said anything yet");
+    let b = Node::new("entity_b").await;
+    let id = a.send(b.id, "not that way");
+    let carrier = Node::new("entity_c").await;
+    b.dial(&carrier.address);
+    a.connect(&carrier.address).await;
+    a.receipt(id).await;
+    assert_eq!(a.stats().await.neighbours, 1);
 }
 
 /// A node that carries nothing for others still sends and receives over hops.

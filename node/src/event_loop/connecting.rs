@@ -208,6 +208,9 @@ impl EventLoop {
         peer.redial.hurry();
         if peer.redial.is_due(false, now) {
             self.dial_known(id);
+        } else {
+            // A dial that takes its time need not hold up what neighbours could carry.
+            self.try_hops(id);
         }
     }
 

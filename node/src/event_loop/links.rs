@@ -145,7 +145,13 @@ impl EventLoop {
         fatal: bool,
     ) {
         let name = self.directory.name(&id);
-        tracing::warn!(peer = %name, ?role, state = %phase, %code, detail, "handshake failed");
+        // Over hops that is how a peer looks that is simply not there: what dialling said tells more.
+        let away = self.is_over_hops(&id) && code == ErrorCode::InvalidState && !fatal;
+        if away {
+            tracing::debug!(peer = %name, ?role, state = %phase, detail, "no handshake over hops");
+        } else {
+            tracing::warn!(peer = %name, ?role, state = %phase, %code, detail, "handshake failed");
+        }
         self.events.tell(NodeEvent::HandshakeFailed {
             peer_id: id.to_string(),
             state: phase.to_string(),
@@ -154,7 +160,9 @@ impl EventLoop {
         });
         if let Some(peer) = self.directory.entry(id) {
             peer.phase = Some(phase.as_str());
-            peer.last_error = Some(format!("{code}: {detail}"));
+            if !away || peer.last_error.is_none() {
+                peer.last_error = Some(format!("{code}: {detail}"));
+            }
         }
         if fatal {
             let error = NodeError::Refused { peer: name, code, detail: detail.to_owned() };
