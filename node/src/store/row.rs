@@ -5,16 +5,15 @@ use std::collections::TryReserveError;
 use cbor4ii::serde::{DecodeError, EncodeError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 /// An entry of the registry's stores, as `peer_behaviours::registry` exports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// Who brought it: a peer id; none for this node's own.
-    #[serde(with = "serde_bytes")]
-    pub(crate) source: Option<Vec<u8>>,
+    pub(crate) source: Option<ByteBuf>,
     /// The entry's bytes.
-    #[serde(with = "serde_bytes")]
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: ByteBuf,
     /// When it leaves the store, in ms since the Unix epoch.
     pub(crate) expires: u64,
 }

@@ -8,8 +8,8 @@ use peer_protocol::time::Timestamp;
 
 fn entry(n: u8) -> Entry {
     Entry {
-        source: (n > 1).then(|| vec![n; 38]),
-        value: vec![n; 300],
+        source: (n > 1).then(|| vec![n; 38].into()),
+        value: vec![n; 300].into(),
         expires: u64::from(n) * 1000,
     }
 }

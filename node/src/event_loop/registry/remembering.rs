@@ -175,8 +175,8 @@ impl EventLoop {
 
 fn row(change: KeyChange) -> Change {
     let entries = change.entries.into_iter().map(|entry| Entry {
-        source: entry.source.map(PeerId::to_bytes),
-        value: entry.value.to_vec(),
+        source: entry.source.map(|source| source.to_bytes().into()),
+        value: entry.value.to_vec().into(),
         expires: entry.expires.as_millis(),
     });
     match change.space {
@@ -191,5 +191,5 @@ fn stored(space: Space, key: [u8; 32], entry: Entry) -> Option<StoredEntry> {
         None => None,
     };
     let expires = Timestamp::from_millis(entry.expires);
-    Some(StoredEntry { space, key, source, value: entry.value.into(), expires })
+    Some(StoredEntry { space, key, source, value: entry.value.into_vec().into(), expires })
 }
