@@ -182,7 +182,7 @@ impl Behaviour {
         self.wake();
     }
 
-    /// Whether any neighbour other than `peer` may carry.
+    /// Whether there is any neighbour that may carry.
     #[must_use]
     pub fn has_neighbours(&self) -> bool {
         self.router.has_neighbours()
