@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: nothing stays behind then either.
+//! Ctrl-C, SIGTERM, a terminal that closes: nothing stays behind then either.
 
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,9 +28,11 @@ pub(crate) fn watch() {
         let caught = runtime.block_on(async {
             let mut interrupt = signal(SignalKind::interrupt()).ok()?;
             let mut terminate = signal(SignalKind::terminate()).ok()?;
+            let mut hangup = signal(SignalKind::hangup()).ok()?;
             tokio::select! {
                 caught = interrupt.recv() => caught,
                 caught = terminate.recv() => caught,
+                caught = hangup.recv() => caught,
             }
         });
         if caught.is_some() {

@@ -90,6 +90,7 @@ fn main() -> ExitCode {
             if let Some(missing) = requirements::missing() {
                 return skip(&missing, cli.require);
             }
+            interrupt::watch();
             return shell::open(scenario);
         }
     }

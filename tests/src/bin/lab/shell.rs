@@ -21,7 +21,7 @@ pub(crate) fn open(scenario: &'static Scenario) -> ExitCode {
         Err(finding) => report::note(&format!("{}: {finding}", scenario.name)),
     }
     describe(&stage);
-    // The shell handles Ctrl-C itself; this program only waits for it.
+    // An interactive shell is a process group of its own: its Ctrl-C does not end this program.
     let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
     let ended = Command::new(&shell).env("PS1", format!("lab {}> ", scenario.name)).status();
     if let Err(error) = ended {
