@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
-use crate::model::reachability::Report as Reachability;
 use crate::model::{
     Answer, Content, Incoming, Life, Netcheck, PeerStatus, Reported, RestartAttempt, Restarted,
     Status, TrustLine, Woken,
@@ -24,9 +23,6 @@ pub(crate) use registry::Registry;
 pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     Peers(oneshot::Sender<Vec<PeerStatus>>),
-    Reachability(oneshot::Sender<Reachability>),
-    Remember(Vec<Multiaddr>),
-    Remembered(oneshot::Sender<Vec<Multiaddr>>),
     Connect(Multiaddr, Reply<PeerStatus>),
     Talk(Outgoing<Talk>, Reply<Answer>),
     Report(Outgoing<Report>, Reply<Reported>),
@@ -121,31 +117,6 @@ impl Handle {
     /// [`NodeError::Stopped`].
     pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
         self.ask(Command::Peers).await
-    }
-
-    /// How this node can be reached.
-    ///
-    /// # Errors
-    /// [`NodeError::Stopped`].
-    pub async fn reachability(&self) -> Result<Reachability, NodeError> {
-        self.ask(Command::Reachability).await
-    }
-
-    /// Hands in addresses of peers that were good in an earlier run, each with its peer id at the end, the
-    /// best first. They are dialled when too few peers are connected.
-    ///
-    /// # Errors
-    /// [`NodeError::Stopped`].
-    pub async fn remember(&self, addresses: Vec<Multiaddr>) -> Result<(), NodeError> {
-        self.commands.send(Command::Remember(addresses)).await.map_err(|_| NodeError::Stopped)
-    }
-
-    /// Addresses worth remembering for the next run: where peers with a session were dialled.
-    ///
-    /// # Errors
-    /// [`NodeError::Stopped`].
-    pub async fn remembered(&self) -> Result<Vec<Multiaddr>, NodeError> {
-        self.ask(Command::Remembered).await
     }
 
     /// Dials `address` and opens a session; returns once it is `READY`.

@@ -9,7 +9,7 @@ use libp2p::multiaddr::Protocol;
 use peer_node::config::{DhtMode, NodeConfig, PrivateNetwork};
 use peer_node::model::reachability::{Reachable, Report};
 use peer_node::model::{Content, PeerStatus};
-use peer_node::{Handle, Node, NodeError, StartError};
+use peer_node::{Handle, Node, NodeError, StartError, Store};
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -142,7 +142,7 @@ async fn relay(listen: &str) -> (Node, Multiaddr) {
 }
 
 async fn report(node: &Node) -> Report {
-    node.handle().reachability().await.unwrap()
+    node.handle().netcheck().await.unwrap().reachability
 }
 
 /// Waits until the node has a reservation; returns where it is reached over it.
@@ -290,12 +290,20 @@ async fn dials_that_nobody_waits_for_are_few_at_once() {
 #[tokio::test]
 async fn peers_of_before_are_dialled_when_too_few_are_there() {
     let good = start("good", config(&[TCP])).await;
-    let node = start("alone", config(&[TCP])).await;
-    node.handle().remember(vec![address(&good).await]).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let run = async || {
+        // The file is closed a moment after a node has stopped.
+        let store = until("the store", async || Store::open(&dir.path().join("store")).ok()).await;
+        let builder = Node::builder().config(config(&[TCP])).entity("node").unwrap();
+        builder.store(store).start().await.unwrap()
+    };
+    let first = run().await;
+    first.handle().connect(address(&good).await).await.unwrap();
+    first.handle().shutdown().await;
+    first.stopped().await;
+    let second = run().await;
     until("the peer of before", async || {
-        peer(&node.handle(), "good").await.filter(|peer| peer.session.is_some())
+        second.handle().peers().await.unwrap().into_iter().find(|peer| peer.connected)
     })
     .await;
-    // Where it was found is on this machine only, and not worth remembering.
-    assert!(node.handle().remembered().await.unwrap().is_empty());
 }

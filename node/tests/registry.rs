@@ -107,7 +107,8 @@ async fn nobody_of_that_name_is_said_at_once() {
     let alice = bootstrapped("alice", 2, &hub, &[]).await;
     let error = ask(&alice, "nobody").await.unwrap_err();
     let NodeError::NotFound { peer, detail } = error else { panic!("{error:?}") };
-    assert_eq!((peer.as_str(), detail.as_str()), ("nobody", "one node of the registry was asked"));
+    assert_eq!(peer, "nobody");
+    assert!(detail.starts_with("the registry does not know it, after "), "{detail}");
     let alone = start("alone", 3, config()).await;
     let error = lookup(&alone, "nobody").await.unwrap_err();
     assert!(error.to_string().contains("no node of the registry could be asked"), "{error}");

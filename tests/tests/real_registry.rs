@@ -98,7 +98,11 @@ fn whoever_comes_back_elsewhere_is_found_there() {
     let _agent = Agent::attach(&bob, "cat").unwrap();
     assert_ne!(bob.address(), before);
     let begun = Instant::now();
-    assert!(eventually(Duration::from_secs(10), || talks(&alice, "bob", "there")), "{}", alice.log());
+    assert!(
+        eventually(Duration::from_secs(10), || talks(&alice, "bob", "there")),
+        "{}",
+        alice.log()
+    );
     eprintln!("reached at the new address after {:?}", begun.elapsed());
     let new = bob.address().split("/p2p/").next().unwrap().to_owned();
     let listed = || finds(&hub, "bob").is_ok_and(|found| found["listing"]["addresses"][0] == *new);

@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
-use crate::model::reachability::Report as Reachability;
 use crate::model::{
     Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path,
     PathKind, PeerStatus, Reported, SessionStatus, Status, TrustLine, Woken,
@@ -85,9 +84,6 @@ impl Fake {
 
     fn obey(&self, command: Command) {
         match command {
-            Command::Reachability(reply) => drop(reply.send(Reachability::default())),
-            Command::Remember(_) => {}
-            Command::Remembered(reply) => drop(reply.send(Vec::new())),
             Command::Status(reply) => {
                 let _ = reply.send(status());
             }

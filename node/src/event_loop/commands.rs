@@ -22,9 +22,6 @@ impl EventLoop {
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Peers(reply) => drop(reply.send(self.peers())),
-            Command::Reachability(reply) => drop(reply.send(self.reachability())),
-            Command::Remember(addresses) => self.remember(addresses),
-            Command::Remembered(reply) => drop(reply.send(self.remembered())),
             Command::Connect(address, reply) => self.connect(address, reply),
             Command::Talk(talk, reply) => self.talk(talk, reply),
             Command::Report(report, reply) => self.report(report, reply),

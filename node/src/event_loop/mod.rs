@@ -162,6 +162,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.begin_registering();
         self.announce_external();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
-use peer_behaviours::reachability::scope::{Scope, is_relayed};
 use peer_protocol::time::Instant;
 
 use super::EventLoop;
-use crate::directory::{Peer, peer_of};
+use crate::directory::peer_of;
 
 /// With fewer peers connected than this, more are looked for.
 const ENOUGH: usize = 3;
@@ -79,21 +78,6 @@ impl EventLoop {
     /// Takes in addresses of good peers of an earlier run.
     pub(super) fn remember(&mut self, addresses: Vec<Multiaddr>) {
         self.remembered.add(addresses);
-    }
-
-    /// Where peers with a session were dialled.
-    pub(super) fn remembered(&self) -> Vec<Multiaddr> {
-        let good = |(_, peer): &(&PeerId, &Peer)| !peer.sessions.is_empty();
-        let lasting = |address: &&Multiaddr| {
-            !is_relayed(address)
-                && matches!(Scope::of(address), Scope::Global | Scope::Private | Scope::Name)
-        };
-        self.directory
-            .iter()
-            .filter(good)
-            .filter_map(|(_, peer)| peer.addresses.iter().rev().find(lasting).cloned())
-            .take(MAX_REMEMBERED)
-            .collect()
     }
 
     /// Dials some of them if too few peers are connected.

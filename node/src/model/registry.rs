@@ -54,7 +54,7 @@ pub struct Found {
     pub listing: Listing,
     /// Other keys that claim the same name; this node's trust list refuses them.
     pub rivals: Vec<Fingerprint>,
-    /// Nodes that were asked.
+    /// Requests that it took.
     pub asked: usize,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
@@ -67,7 +67,7 @@ pub struct Discovered {
     pub listings: Vec<Listing>,
     /// Entries that did not stand up to a closer look: no valid record, another key, or not trusted.
     pub rejected: usize,
-    /// Nodes that were asked.
+    /// Requests that it took.
     pub asked: usize,
     /// How long it took, in milliseconds.
     pub took_ms: u64,

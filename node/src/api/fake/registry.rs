@@ -32,7 +32,7 @@ pub(super) fn obey(command: Registry) {
                 took_ms: 31,
             };
             let missing = |peer| {
-                let detail = "20 nodes of the registry were asked".to_owned();
+                let detail = "the registry does not know it, after 20 requests".to_owned();
                 NodeError::NotFound { peer, detail }
             };
             let answer =

@@ -268,11 +268,13 @@ impl EventLoop {
         if self.reach.role != Some(role) {
             tracing::debug!(?role, "part in the distributed hash table");
             self.reach.role = Some(role);
+            self.registry_role(role);
         }
         let announced = self.announced();
         if self.reach.announcement.look(&announced, now) {
             let addresses: Vec<String> = announced.iter().map(ToString::to_string).collect();
             tracing::info!(?addresses, "announcing");
+            self.registry_addresses(addresses.clone(), now);
             self.events.tell(NodeEvent::Announced { addresses });
             self.identify_anew();
         }

@@ -69,9 +69,25 @@ impl Relays {
         if !is_relay {
             // What is reserved there ends by itself.
             self.offers.remove(&peer);
-        } else if self.offers.len() < MAX_OFFERS {
+        } else if self.offers.contains_key(&peer) || self.make_room() {
             self.offers.entry(peer).or_default();
         }
+    }
+
+    /// Forgets whoever failed most often if there are too many. Those that offer much and keep nothing
+    /// must not crowd out the others.
+    fn make_room(&mut self) -> bool {
+        if self.offers.len() >= MAX_OFFERS {
+            let useless = self
+                .offers
+                .iter()
+                .filter(|(peer, offer)| offer.failures > 0 && !self.reserved.contains_key(peer))
+                .max_by_key(|(_, offer)| offer.failures)
+                .map(|(peer, _)| *peer);
+            let Some(useless) = useless else { return false };
+            self.offers.remove(&useless);
+        }
+        true
     }
 
     /// Forgets a relay that is gone and at which nothing is reserved, and nothing failed: the pause after
@@ -265,6 +281,23 @@ mod tests {
         }
         assert_eq!(relays.choose(|_| true, at(19_999)), None);
         assert!(relays.choose(|_| true, at(20_000)).is_some());
+    }
+
+    #[test]
+    fn those_that_only_refuse_do_not_crowd_out_the_others() {
+        let mut relays = Relays::default();
+        for _ in 0..MAX_OFFERS {
+            relays.offers(PeerId::random(), true);
+        }
+        let good = PeerId::random();
+        relays.offers(good, true);
+        assert_eq!(relays.choose(|peer| *peer == good, at(0)), None, "nobody has failed yet");
+        let bad = relays.choose(|_| true, at(0)).unwrap();
+        relays.asked(bad, ListenerId::next(), address(), at(0));
+        relays.failed(bad, at(0));
+        relays.offers(good, true);
+        assert_eq!(relays.choose(|peer| *peer == good, at(0)), Some(good));
+        assert_eq!(relays.offers.len(), MAX_OFFERS);
     }
 
     #[test]

@@ -301,8 +301,7 @@ impl EventLoop {
                 "no node of the registry could be asked".to_owned()
             }
             0 => "it does not stand in the registry file".to_owned(),
-            1 => "one node of the registry was asked".to_owned(),
-            asked => format!("{asked} nodes of the registry were asked"),
+            asked => format!("the registry does not know it, after {asked} requests"),
         };
         Err(NodeError::NotFound { peer: name.to_owned(), detail })
     }

@@ -99,17 +99,26 @@ impl EventLoop {
     }
 
     pub(super) fn tick_registry(&mut self, now: Instant) {
-        let mode = match self.dht_role() {
+        self.tick_finding(now);
+        self.tick_searches(now);
+        self.tick_publishing(now);
+        self.tick_remembering(now);
+    }
+
+    /// Whether this node serves the registry has changed.
+    pub(super) fn registry_role(&mut self, role: DhtRole) {
+        let mode = match role {
             DhtRole::Server => registry::Mode::Server,
             DhtRole::Client | DhtRole::Off => registry::Mode::Client,
         };
         if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
             registry.set_mode(mode);
         }
-        self.tick_finding(now);
-        self.tick_searches(now);
-        self.tick_publishing(now);
-        self.tick_remembering(now);
+    }
+
+    /// Where this node is has changed, and has stayed so for a moment.
+    pub(super) fn registry_addresses(&mut self, addresses: Vec<String>, now: Instant) {
+        self.registry.publisher.set_addresses(addresses, now);
     }
 
     /// A peer that takes part in the registry says where it is.

@@ -9,7 +9,7 @@ use peer_protocol::limits::{MAX_CLOCK_SKEW, RECORD_REFRESH, RECORD_TTL};
 use peer_protocol::registry::{Capability, Record};
 use peer_protocol::time::{Instant, Now, Timestamp};
 
-/// Changes within this time become one publication.
+/// Whoever has come may not be the only one.
 const SETTLE: Duration = Duration::from_secs(1);
 /// First pause after a publication that no node took.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
@@ -73,11 +73,11 @@ impl Publisher {
         self.last_seen
     }
 
-    /// The addresses may have changed. The order counts, since it is one of preference.
+    /// The addresses have changed. Their order counts, since it is one of preference.
     pub(super) fn set_addresses(&mut self, addresses: Vec<String>, now: Instant) {
         if self.addresses != addresses {
             self.addresses = addresses;
-            self.hasten(now + SETTLE);
+            self.hasten(now);
         }
     }
 
@@ -221,14 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_address_are_told_once_they_settle() {
+    fn changes_of_address_are_told_and_what_does_not_change_is_not() {
         let mut publisher = publisher();
         publisher.next(&identity(), at(0));
         publisher.published(4, 4, at(0));
         let addresses = vec!["/ip4/192.0.2.7/tcp/1".to_owned()];
         publisher.set_addresses(addresses.clone(), at(10).instant);
-        assert!(!publisher.is_due(at(10).instant));
-        assert!(publisher.is_due(at(11).instant));
+        assert!(publisher.is_due(at(10).instant));
         assert_eq!(publisher.next(&identity(), at(11))[0].addresses, addresses);
         publisher.published(4, 4, at(11));
         publisher.set_addresses(addresses, at(12).instant);

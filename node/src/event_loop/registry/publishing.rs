@@ -69,13 +69,19 @@ impl EventLoop {
         Ok(())
     }
 
+    /// What is known at the start of where this node is; changes are told as they come.
+    pub(in crate::event_loop) fn begin_registering(&mut self) {
+        let addresses = self.announced().iter().map(ToString::to_string).collect();
+        let now = self.clock.now().instant;
+        self.registry_addresses(addresses, now);
+        self.registry_role(self.dht_role());
+    }
+
     pub(super) fn tick_publishing(&mut self, now: Instant) {
         if !self.swarm.behaviour().registry.is_enabled() {
             return;
         }
-        let addresses = self.announced().iter().map(ToString::to_string).collect();
         let RegistryState { publisher, publishing, .. } = &mut self.registry;
-        publisher.set_addresses(addresses, now);
         if !publishing.under_way.is_empty() || self.stopping {
             return;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libp2p::PeerId;
+use peer_behaviours::reachability::scope::is_relayed;
 use peer_behaviours::registry::{KeyChange, Space, StoredEntry};
 use peer_protocol::registry::Capability;
 use peer_protocol::time::{Instant, Timestamp};
@@ -123,6 +124,7 @@ impl EventLoop {
                         .dialable()
                         .0
                         .iter()
+                        .filter(|it| !is_relayed(it))
                         .take(MAX_ADDRESSES)
                         .map(ToString::to_string)
                         .collect(),
