@@ -34,7 +34,10 @@ export class Node {
     const ended = new Promise((resolve) => node.#child.once('exit', resolve)).then(() => 'ended')
     const up = eventually(20_000, () => node.run('status'))
     const status = await Promise.race([up, ended.then(() => { throw new Error('it ended') })])
-      .catch(() => { throw new Error(`${entity} did not come up:\n${node.log}`) })
+      .catch(async () => {
+        await node.stop()
+        throw new Error(`${entity} did not come up:\n${node.log}`)
+      })
     node.peerId = status.peer_id
     node.addresses = status.listen
     return node
