@@ -30,6 +30,9 @@ const MAX_ADDRESSES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) key: PublicKey,
+    pub(crate) fingerprint: Fingerprint,
+    /// The id that the key derives.
+    pub(crate) derived: EntityId,
     pub(crate) entity: Option<EntityId>,
     pub(crate) connections: HashMap<ConnectionId, Multiaddr>,
     /// Those of them that were opened through NATs.
@@ -63,6 +66,8 @@ pub(crate) struct Peer {
 impl Peer {
     fn new(key: PublicKey) -> Self {
         Self {
+            fingerprint: Fingerprint::of(&key),
+            derived: EntityId::derived(&key),
             key,
             entity: None,
             connections: HashMap::new(),
@@ -170,7 +175,7 @@ impl Peer {
 
     /// A name for people: the entity id, or the id that the key derives.
     pub(crate) fn name(&self) -> String {
-        self.entity.clone().unwrap_or_else(|| EntityId::derived(&self.key)).to_string()
+        self.entity.as_ref().unwrap_or(&self.derived).to_string()
     }
 }
 
@@ -231,17 +236,22 @@ impl Directory {
             return self.peers.contains_key(&id).then_some(id).ok_or_else(unknown);
         }
         if let Ok(fingerprint) = name.parse::<Fingerprint>() {
-            let holds = |(_, peer): &(&PeerId, &Peer)| Fingerprint::of(&peer.key) == fingerprint;
-            return self.peers.iter().find(holds).map(|(id, _)| *id).ok_or_else(unknown);
+            return self.by_fingerprint(fingerprint).ok_or_else(unknown);
         }
         self.by_entity(name).map(|(id, _)| id).ok_or_else(unknown)
+    }
+
+    /// The peer with this key.
+    pub(crate) fn by_fingerprint(&self, fingerprint: Fingerprint) -> Option<PeerId> {
+        let holds = |(_, peer): &(&PeerId, &Peer)| peer.fingerprint == fingerprint;
+        self.peers.iter().find(holds).map(|(id, _)| *id)
     }
 
     /// A name now belongs to one key: whoever else uses it loses it. Returns the others.
     pub(crate) fn rename_others(&mut self, name: &EntityId, owner: Fingerprint) -> Vec<PeerId> {
         let mut others = Vec::new();
         for (id, peer) in &mut self.peers {
-            if peer.entity.as_ref() == Some(name) && Fingerprint::of(&peer.key) != owner {
+            if peer.entity.as_ref() == Some(name) && peer.fingerprint != owner {
                 peer.entity = None;
                 others.push(*id);
             }
@@ -252,7 +262,7 @@ impl Directory {
     fn by_entity(&self, name: &str) -> Option<(PeerId, &Peer)> {
         let named = |peer: &Peer| {
             peer.entity.as_ref().is_some_and(|entity| entity.as_str() == name)
-                || EntityId::derived(&peer.key).as_str() == name
+                || peer.derived.as_str() == name
         };
         self.peers
             .iter()

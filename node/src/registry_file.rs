@@ -144,11 +144,15 @@ impl RegistryFile {
         self.entries.is_empty()
     }
 
-    /// The entry of an entity id, or of a fingerprint.
+    /// The entry of an entity id, a fingerprint, a peer id, or the id that a key derives.
     pub(crate) fn find(&self, name: &str) -> Option<&Listed> {
         let fingerprint: Option<Fingerprint> = name.parse().ok();
+        let peer: Option<PeerId> = name.parse().ok();
         self.entries.iter().find(|listed| {
-            listed.entity.as_str() == name || fingerprint.is_some_and(|it| it == listed.fingerprint)
+            listed.entity.as_str() == name
+                || peer.is_some_and(|it| it == listed.peer)
+                || fingerprint.is_some_and(|it| it == listed.fingerprint)
+                || EntityId::of_fingerprint(&listed.fingerprint).as_str() == name
         })
     }
 
@@ -236,7 +240,10 @@ mod tests {
         let file = parse(&text).unwrap();
         let bob = file.find("bob").unwrap().clone();
         assert_eq!(bob.peer, peer(1));
-        assert_eq!(file.find(&bob.fingerprint.to_string()), Some(&bob));
+        let derived = EntityId::of_fingerprint(&bob.fingerprint);
+        for name in [bob.fingerprint.to_string(), bob.peer.to_string(), derived.to_string()] {
+            assert_eq!(file.find(&name), Some(&bob), "{name}");
+        }
         assert_eq!(file.find("dave"), None);
         let ocr = ["ocr".parse().unwrap(), "translate".parse().unwrap()];
         assert_eq!(file.able(&ocr).collect::<Vec<_>>(), [&bob]);

@@ -156,8 +156,8 @@ async fn a_node_that_stops_withdraws() {
     assert!(found.listings.is_empty());
 }
 
-/// The same name under another key: neither is believed by whoever knows neither, and nothing that is
-/// known is overwritten.
+/// The same name under another key: whoever knows the name goes on to find its key, and nothing that is
+/// known is overwritten; whoever does not is shown both keys.
 #[tokio::test]
 async fn a_name_that_another_key_takes_is_refused_with_both_fingerprints() {
     let hub = start("hub", 1, config()).await;
@@ -165,32 +165,53 @@ async fn a_name_that_another_key_takes_is_refused_with_both_fingerprints() {
     let bob = bootstrapped("bob", 3, &hub, &[]).await;
     tokio::spawn(answer(bob.handle()));
     assert_eq!(ask(&alice, "bob").await.unwrap(), "HELLO");
-    let _impostor = bootstrapped("bob", 4, &hub, &[]).await;
+    let impostor = bootstrapped("bob", 4, &hub, &[]).await;
     let [right, wrong] = [3, 4].map(|seed| Fingerprint::of(&key(seed).public_key()));
-    // Whoever knows bob goes on to find him, and sees the rival.
-    let found = lookup(&alice, "bob").await;
-    match found {
-        Ok(found) => {
-            assert_eq!(found.listing.fingerprint, right);
-            assert!(found.rivals.is_empty() || found.rivals == [wrong]);
-        }
-        // One value is served for a key: with a single other node it may be the rival's.
-        Err(error) => {
-            let text = error.to_string();
-            assert!(
-                text.contains(&right.to_string()) && text.contains(&wrong.to_string()),
-                "{text}"
-            );
-        }
-    }
+    assert_eq!(lookup(&alice, "bob").await.unwrap().listing.fingerprint, right);
     assert_eq!(ask(&alice, "bob").await.unwrap(), "HELLO");
+    // Whoever knows neither is shown both keys, until the operator pins one.
+    let erin = bootstrapped("erin", 5, &hub, &[]).await;
+    let error = ask(&erin, "bob").await.unwrap_err();
+    let NodeError::Refused { code, detail, .. } = error else { panic!("{error:?}") };
+    assert_eq!(code, ErrorCode::InvalidSignature);
+    assert!(detail.contains(&right.to_string()) && detail.contains(&wrong.to_string()), "{detail}");
+    erin.handle().pin("bob".parse().unwrap(), right).await.unwrap();
+    assert_eq!(ask(&erin, "bob").await.unwrap(), "HELLO");
+    // Nobody who knows bob takes the impostor for him once he is gone.
+    bob.handle().shutdown().await;
+    bob.stopped().await;
+    for node in [&alice, &erin] {
+        let error = lookup(node, "bob").await.unwrap_err();
+        assert!(
+            matches!(error, NodeError::NotFound { .. } | NodeError::Refused { .. }),
+            "{error:?}"
+        );
+    }
     let lines = alice.handle().trust_list().await.unwrap();
     let line = lines.iter().find(|line| line.entity.as_str() == "bob").unwrap();
     assert_eq!(line.fingerprint, right);
+    drop(impostor);
+}
+
+/// What the registry says binds no name: who was found as bob is not bob for good.
+#[tokio::test]
+async fn who_is_found_by_a_name_does_not_own_it() {
+    let hub = start("hub", 1, config()).await;
+    let alice = bootstrapped("alice", 2, &hub, &[]).await;
+    let impostor = bootstrapped("bob", 4, &hub, &[]).await;
+    let wrong = Fingerprint::of(&key(4).public_key());
+    assert_eq!(lookup(&alice, "bob").await.unwrap().listing.fingerprint, wrong);
+    let bob = bootstrapped("bob", 3, &hub, &[]).await;
+    tokio::spawn(answer(bob.handle()));
+    let right = Fingerprint::of(&key(3).public_key());
+    alice.handle().pin("bob".parse().unwrap(), right).await.unwrap();
+    assert_eq!(ask(&alice, "bob").await.unwrap(), "HELLO");
+    assert_eq!(lookup(&alice, "bob").await.unwrap().listing.fingerprint, right);
+    drop(impostor);
 }
 
 #[tokio::test]
-async fn a_registry_file_finds_without_a_dht_and_contradicts_a_wrong_key() {
+async fn a_registry_file_finds_without_a_dht_and_against_a_stranger_in_it() {
     let dir = TempDir::new().unwrap();
     let bob = start("bob", 3, config().with_dht(DhtMode::Off)).await;
     tokio::spawn(answer(bob.handle()));
@@ -207,17 +228,16 @@ async fn a_registry_file_finds_without_a_dht_and_contradicts_a_wrong_key() {
     let found = alice.handle().discover(names(&["ocr"]), 10, LIMIT).await.unwrap();
     assert_eq!(found.listings.len(), 1);
 
+    // A stranger who takes the name in the registry does not take it from the file.
     let hub = start("hub", 1, self::config()).await;
     let _impostor = bootstrapped("bob", 4, &hub, &[]).await;
     let to = vec![address(&hub).await.parse().unwrap()];
     let carol = start("carol", 5, config().with_bootstrap(to)).await;
     registered(&carol.handle()).await;
-    let error = lookup(&carol, "bob").await.unwrap_err();
-    let NodeError::Refused { code, detail, .. } = error else { panic!("{error:?}") };
-    assert_eq!(code, ErrorCode::InvalidSignature);
-    for seed in [3, 4] {
-        assert!(detail.contains(&Fingerprint::of(&key(seed).public_key()).to_string()), "{detail}");
-    }
+    let found = lookup(&carol, "bob").await.unwrap().listing;
+    assert_eq!(found.fingerprint, Fingerprint::of(&key(3).public_key()));
+    assert_eq!(found.source, Source::File);
+    assert_eq!(ask(&carol, "bob").await.unwrap(), "HELLO");
 }
 
 /// What a node kept for others, and what was registered at run time, outlives a restart.

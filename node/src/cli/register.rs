@@ -37,7 +37,7 @@ pub(super) async fn execute(
 fn describe(registered: &Registered) -> String {
     let Registered { keys, stored, took_ms, .. } = registered;
     let outcome = if *stored == 0 {
-        "no other node keeps it yet: none takes part in the registry here; it is tried again\n"
+        "no other node keeps it yet; it is tried again, and `peer dht` shows how that goes\n"
             .to_owned()
     } else {
         format!("other nodes keep it under {stored} of {keys} keys, after {took_ms} ms\n")

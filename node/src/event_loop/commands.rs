@@ -48,6 +48,7 @@ impl EventLoop {
 
     fn pin(&mut self, entity: EntityId, fingerprint: Fingerprint, reply: Reply<TrustLine>) {
         let now = self.clock.now().timestamp;
+        self.forget_findings();
         let saved = self.trust.pin(entity.clone(), fingerprint, now);
         // Whoever used this name with another key must introduce himself again, and is refused.
         for id in self.directory.rename_others(&entity, fingerprint) {
@@ -78,6 +79,7 @@ impl EventLoop {
             drop(reply.send(Err(NodeError::UnknownPeer { peer: who.to_owned() })));
             return;
         };
+        self.forget_findings();
         let saved = self.trust.revoke(fingerprint);
         let holders = self.directory.iter();
         let holders = holders.filter(|(_, peer)| Fingerprint::of(&peer.key) == fingerprint);

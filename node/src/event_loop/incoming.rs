@@ -74,7 +74,7 @@ impl EventLoop {
                 self.reply(from, message, &CapabilityResponse { capabilities }.into());
             }
             Body::Discovery(query) => {
-                let entities = self.known_entities(&query);
+                let entities = self.known_entities(&from, &query);
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(result) if self.is_asked(from, message) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libp2p::PeerId;
 use peer_protocol::id::MessageId;
+use peer_protocol::identity::EntityId;
 use peer_protocol::message::{
     Body, BodyError, Heartbeat, Message, ReceiptStatus, StatusReport, Task, TaskOutcome,
     TaskResult, WakeUp,
@@ -77,13 +78,26 @@ impl EventLoop {
         Ok(())
     }
 
+    /// The peer of this name. A name that the trust list knows stands for that key, whoever else uses
+    /// it.
+    pub(super) fn resolve(&mut self, name: &str) -> Result<PeerId, NodeError> {
+        let entity: Option<EntityId> = name.parse().ok();
+        match entity.and_then(|entity| self.trust.fingerprint(&entity)) {
+            Some(fingerprint) => self.directory.by_fingerprint(fingerprint).ok_or_else(|| {
+                let peer = name.to_owned();
+                NodeError::UnknownPeer { peer }
+            }),
+            None => self.directory.resolve(name),
+        }
+    }
+
     fn send_to(
         &mut self,
         peer: &str,
         body: &Body<'_>,
         lifetime: Duration,
     ) -> Result<(MessageId, PeerId), NodeError> {
-        let id = self.directory.resolve(peer)?;
+        let id = self.resolve(peer)?;
         let message = self.send(id, body, None, lifetime)?;
         Ok((message, id))
     }
@@ -130,6 +144,16 @@ impl EventLoop {
         for ask in self.asks.take_heartbeats(&id) {
             let (peer, reason) = (self.directory.name(&id), reason.to_owned());
             ask.waiting.fail(NodeError::Unreachable { peer, reason });
+        }
+    }
+
+    /// Neither its addresses nor the registry nor other nodes lead to a peer.
+    pub(super) fn not_found_anywhere(&mut self, id: PeerId) {
+        let peer = self.directory.get(&id);
+        let dialing = peer.is_some_and(|peer| peer.redial.is_dialing() || peer.is_connected());
+        if !dialing && !self.is_over_hops(&id) {
+            let error = peer.and_then(|peer| peer.last_error.clone());
+            self.not_alive(id, &error.unwrap_or_else(|| "no address is known".to_owned()));
         }
     }
 

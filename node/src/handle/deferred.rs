@@ -18,15 +18,17 @@ impl Command {
         }
     }
 
-    /// The command, after its caller has waited for a while.
-    pub(crate) fn after(mut self, waited: Duration) -> Self {
-        match &mut self {
-            Self::Talk(Outgoing { timeout, .. }, _)
-            | Self::Report(Outgoing { timeout, .. }, _)
-            | Self::Alive(Outgoing { timeout, .. }, _)
-            | Self::Wake(Outgoing { timeout, .. }, _) => *timeout = timeout.saturating_sub(waited),
-            _ => {}
-        }
+    /// The command, after its caller has waited for a while, for the peer that was found.
+    pub(crate) fn after(mut self, waited: Duration, found: &str) -> Self {
+        let (peer, timeout) = match &mut self {
+            Self::Talk(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
+            Self::Report(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
+            Self::Alive(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
+            Self::Wake(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
+            _ => return self,
+        };
+        found.clone_into(peer);
+        *timeout = timeout.saturating_sub(waited);
         self
     }
 

@@ -29,7 +29,11 @@ async fn nobody_found_is_a_failure_of_its_own() {
     let rig = Rig::start().await;
     let ended = rig.peer(&["lookup", "missing"]).await;
     assert_eq!(ended.exit, Exit::Unreachable);
-    assert!(ended.err.contains("the registry does not know it, after 20 requests"), "{}", ended.err);
+    assert!(
+        ended.err.contains("the registry does not know it, after 20 requests"),
+        "{}",
+        ended.err
+    );
     let json = rig.peer(&["--json", "lookup", "missing"]).await.json();
     assert_eq!(json["error"]["kind"], "not_found");
     assert_eq!(json["error"]["code"], "DHT_ERROR");

@@ -132,6 +132,16 @@ impl EventLoop {
         .announced()
     }
 
+    /// Whether everybody this node knows is in its own network, or on this machine.
+    pub(in crate::event_loop) fn is_local_world(&self) -> bool {
+        self.world().is_local()
+    }
+
+    /// Whether this node is in a private network.
+    pub(in crate::event_loop) fn listens_locally(&self) -> bool {
+        self.swarm.listeners().any(|address| Scope::of(address) == Scope::Private)
+    }
+
     fn world(&self) -> World {
         let global = |address: &Multiaddr| Scope::of(address) == Scope::Global;
         World {

@@ -1,10 +1,12 @@
 //! What a peer is told that asks this node itself, instead of the registry (`docs/PROTOCOL.md` §7).
 
+use libp2p::PeerId;
 use peer_behaviours::secure;
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::message::{Discovery, FoundEntity};
 
 use crate::event_loop::EventLoop;
-use crate::model::Listing;
+use crate::model::{Listing, Source};
 
 /// Most entities in one answer.
 const MOST: usize = 16;
@@ -16,8 +18,15 @@ impl EventLoop {
         own.filter(|name| names.is_empty() || names.contains(name)).collect()
     }
 
-    /// This entity, and those that this node looked up lately, as far as they match.
-    pub(in crate::event_loop) fn known_entities(&self, query: &Discovery) -> Vec<FoundEntity> {
+    /// This entity and, for a peer that the operator has pinned, those that this node found in the
+    /// registry lately, as far as they match. Whom it looks for is nobody else's business.
+    pub(in crate::event_loop) fn known_entities(
+        &self,
+        from: &PeerId,
+        query: &Discovery,
+    ) -> Vec<FoundEntity> {
+        let friend = secure::key_of(from).map(|key| Fingerprint::of(&key));
+        let friend = friend.is_some_and(|fingerprint| self.trust.is_pinned(fingerprint));
         let matches = |listing: &Listing| {
             let named = query.entity_id.as_ref().is_none_or(|entity| *entity == listing.entity);
             let able = |name: &String| listing.capabilities.contains(name);
@@ -26,7 +35,8 @@ impl EventLoop {
         // Whoever names nobody in particular is told about this entity alone.
         let particular = query.entity_id.is_some() || query.capability.is_some();
         let now = self.clock.now().instant;
-        let others = self.registry.finding.fresh(now).filter(|_| particular).cloned();
+        let public = |listing: &&Listing| friend && particular && listing.source != Source::File;
+        let others = self.registry.finding.fresh(now).filter(public).cloned();
         let all = std::iter::once(self.own_listing()).chain(others);
         all.filter(matches).filter_map(found).take(MOST).collect()
     }

@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hashlink::LruCache;
+use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use peer_behaviours::reachability::scope::Scope;
 use peer_behaviours::registry::LookupId;
 use peer_behaviours::secure;
 use peer_protocol::error::ErrorCode;
-use peer_protocol::identity::{EntityId, Fingerprint};
-use peer_protocol::registry::{Key, Lookup, Record, RegistryError, Resolution};
+use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
+use peer_protocol::registry::{Key, Lookup, RegistryError, Resolution};
 use peer_protocol::time::Instant;
 
 use super::off;
@@ -21,7 +23,6 @@ use crate::error::NodeError;
 use crate::event_loop::EventLoop;
 use crate::handle::{Command, Reply};
 use crate::model::{Found, Listing, Source};
-use crate::registry_file::Listed;
 
 /// How long a finding holds.
 const FRESH: Duration = Duration::from_secs(600);
@@ -67,6 +68,8 @@ impl Finding {
 /// One lookup, and who waits for it.
 struct Walk {
     key: Key,
+    /// Requests of the walk before this one, if there was one for the same callers.
+    before: Option<usize>,
     waiting: Vec<Waiter>,
 }
 
@@ -106,21 +109,26 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(name: &str) -> Option<Self> {
+    /// Where the key is known, the record is looked up under the id that the key derives: nobody else
+    /// can stand there, and a crowd of others under the name does not matter.
+    fn of(name: &str, known: impl Fn(&EntityId) -> Option<Fingerprint>) -> Option<Self> {
         if name.starts_with('/') {
             return None;
         }
         if let Ok(id) = name.parse::<PeerId>() {
-            let key = secure::key_of(&id)?;
-            let fingerprint = Some(Fingerprint::of(&key));
-            return Some(Self { key: Key::of_entity(&EntityId::derived(&key)), fingerprint });
+            return Some(Self::with_key(Fingerprint::of(&secure::key_of(&id)?)));
         }
         if let Ok(fingerprint) = name.parse::<Fingerprint>() {
-            let key = Key::of_entity(&EntityId::of_fingerprint(&fingerprint));
-            return Some(Self { key, fingerprint: Some(fingerprint) });
+            return Some(Self::with_key(fingerprint));
         }
         let entity: EntityId = name.parse().ok()?;
-        Some(Self { key: Key::of_entity(&entity), fingerprint: None })
+        let named = || Self { key: Key::of_entity(&entity), fingerprint: None };
+        Some(known(&entity).map_or_else(named, Self::with_key))
+    }
+
+    fn with_key(fingerprint: Fingerprint) -> Self {
+        let key = Key::of_entity(&EntityId::of_fingerprint(&fingerprint));
+        Self { key, fingerprint: Some(fingerprint) }
     }
 }
 
@@ -128,13 +136,14 @@ impl EventLoop {
     /// Gives back a command that can be carried out now; keeps one whose peer must be found first.
     pub(in crate::event_loop) fn find_peer_first(&mut self, command: Command) -> Option<Command> {
         let Some((name, timeout)) = command.peer() else { return Some(command) };
-        let unknown = matches!(self.directory.resolve(name), Err(NodeError::UnknownPeer { .. }));
-        if !unknown || !self.has_registry() || Wanted::of(name).is_none() {
+        let name = name.to_owned();
+        let unknown = matches!(self.resolve(&name), Err(NodeError::UnknownPeer { .. }));
+        if !unknown || !self.has_registry() || self.wanted(&name).is_none() {
             return Some(command);
         }
         let now = self.clock.now().instant;
         let waiter = Waiter {
-            name: name.to_owned(),
+            name,
             deadline: now + timeout,
             since: now,
             what: Waiting::Command(Box::new(command)),
@@ -168,9 +177,15 @@ impl EventLoop {
         self.find(Waiter { name, deadline: now + timeout, since: now, what }, fresh);
     }
 
-    /// A peer is not where it was: asks the registry where it is now. Returns whether it does.
+    /// A peer is not where it was: asks the registry where it is now, if somebody here wants to know.
+    /// What a stranger writes into its record must not be dialled for the stranger's sake. Returns
+    /// whether the registry is asked.
     pub(in crate::event_loop) fn find_addresses(&mut self, id: PeerId) -> bool {
-        if self.stopping || !self.has_registry() {
+        let wanted = self.asks.count_for(&id) > 0
+            || self.directory.get(&id).is_some_and(|peer| {
+                peer.redial.is_kept() || self.trust.is_pinned(Fingerprint::of(&peer.key))
+            });
+        if self.stopping || !wanted || !self.has_registry() {
             return false;
         }
         let now = self.clock.now().instant;
@@ -187,7 +202,7 @@ impl EventLoop {
 
     /// Looks `waiter`'s name up, or joins the lookup that is under way.
     fn find(&mut self, waiter: Waiter, fresh: bool) {
-        let Some(Wanted { key, .. }) = Wanted::of(&waiter.name) else {
+        let Some(Wanted { key, .. }) = self.wanted(&waiter.name) else {
             let peer = waiter.name.clone();
             let detail = "this is no entity id, peer id or fingerprint".to_owned();
             return self.found_nobody(waiter, NodeError::NotFound { peer, detail });
@@ -205,8 +220,11 @@ impl EventLoop {
         }
         let cached = finding.cache.get(&key).filter(|cached| !fresh && cached.holds(now));
         if let Some(outcome) = cached.map(|cached| cached.outcome.clone()) {
-            let outcome = outcome
-                .map(|(listing, rivals)| (Listing { source: Source::Cache, ..listing }, rivals));
+            let outcome = outcome.map(|(listing, rivals)| {
+                // The directory may have forgotten it.
+                self.take_listing(&listing);
+                (Listing { source: Source::Cache, ..listing }, rivals)
+            });
             return self.settle(vec![waiter], &outcome, 0, Duration::ZERO);
         }
         let begun = self.swarm.behaviour_mut().registry.as_mut().map(|it| it.lookup(key));
@@ -214,7 +232,7 @@ impl EventLoop {
             Some(Ok(id)) => {
                 finding.waiting += 1;
                 finding.by_key.insert(key, id);
-                finding.walks.insert(id, Walk { key, waiting: vec![waiter] });
+                finding.walks.insert(id, Walk { key, before: None, waiting: vec![waiter] });
             }
             Some(Err(busy)) => {
                 let error = NodeError::Registry { detail: busy.to_string() };
@@ -239,7 +257,9 @@ impl EventLoop {
         finding.by_key.remove(&walk.key);
         finding.waiting -= walk.waiting.len();
         let name = walk.waiting.first().map_or("", |waiter| &waiter.name).to_owned();
-        let outcome = self.resolve(&name, lookup, asked);
+        let asked = asked + walk.before.unwrap_or_default();
+        let outcome = self.conclude(&name, lookup, asked);
+        let Some(walk) = self.try_name(&name, walk, &outcome, asked) else { return };
         // That nobody could be asked says nothing.
         if outcome.is_ok() || asked > 0 {
             let cached = Cached { at: self.clock.now().instant, outcome: outcome.clone() };
@@ -248,32 +268,60 @@ impl EventLoop {
         self.settle(walk.waiting, &outcome, asked, took);
     }
 
+    /// An entity whose key is known is not there under that key. Whether its name stands under another
+    /// is what its friends should hear of. Gives the walk back if there is nothing more to ask.
+    fn try_name(
+        &mut self,
+        name: &str,
+        walk: Walk,
+        outcome: &Result<(Listing, Vec<Fingerprint>), NodeError>,
+        asked: usize,
+    ) -> Option<Walk> {
+        let by_name = name.parse().map(|entity: EntityId| Key::of_entity(&entity));
+        let missing = matches!(outcome, Err(NodeError::NotFound { .. }));
+        let shown = |waiter: &Waiter| !matches!(waiter.what, Waiting::Addresses);
+        let (Ok(key), true, true) = (by_name, missing, walk.waiting.iter().any(shown)) else {
+            return Some(walk);
+        };
+        let is_key = name.parse::<PeerId>().is_ok() || name.parse::<Fingerprint>().is_ok();
+        if key == walk.key || walk.before.is_some() || is_key {
+            return Some(walk);
+        }
+        let registry = self.swarm.behaviour_mut().registry.as_mut()?;
+        let Ok(id) = registry.lookup(key) else { return Some(walk) };
+        let finding = &mut self.registry.finding;
+        finding.waiting += walk.waiting.len();
+        finding.by_key.insert(walk.key, id);
+        finding.walks.insert(id, Walk { before: Some(asked), ..walk });
+        None
+    }
+
     /// What the answers amount to, together with the registry file.
-    fn resolve(
+    fn conclude(
         &mut self,
         name: &str,
         lookup: Lookup,
         asked: usize,
     ) -> Result<(Listing, Vec<Fingerprint>), NodeError> {
-        let refused = lookup.refusals().total();
-        if refused > 0 {
-            tracing::debug!(name, refused, "bad answers were dropped");
+        let dropped = lookup.refusals().total();
+        if dropped > 0 {
+            tracing::debug!(name, dropped, "bad answers");
         }
         match lookup.finish(self.trust.as_ref()) {
             Ok(Resolution::Found { record, rivals }) => {
                 let record = record.into_record();
                 let found = Fingerprint::of(&record.public_key);
-                if let Some(listed) = self.registry.file.find(name)
-                    && listed.fingerprint != found
-                {
-                    let other = listed.fingerprint;
+                let listed = self.registry.file.find(name).filter(|it| it.fingerprint != found);
+                if let Some(other) = listed.map(|listed| listed.fingerprint) {
                     let detail = format!(
                         "the registry lists it under the key {found}, the registry file under {other}"
                     );
-                    let (peer, code) = (name.to_owned(), ErrorCode::InvalidSignature);
-                    return Err(NodeError::Refused { peer, code, detail });
+                    // The operator's word counts.
+                    return self.find_in_file(name, asked).map_err(|_| refused(name, detail));
                 }
-                Ok((self.list(&record), rivals))
+                let listing = self.listing(&record, Source::Registry);
+                self.take_listing(&listing);
+                Ok((listing, rivals))
             }
             Ok(Resolution::Withdrawn { .. }) => self.find_in_file(name, asked).map_err(|_| {
                 let detail = "it has withdrawn from the registry, as a node does when it stops";
@@ -281,8 +329,7 @@ impl EventLoop {
             }),
             Ok(Resolution::Missing) => self.find_in_file(name, asked),
             Err(error @ (RegistryError::Trust(_) | RegistryError::Contested { .. })) => {
-                let (peer, code) = (name.to_owned(), ErrorCode::InvalidSignature);
-                Err(NodeError::Refused { peer, code, detail: error.to_string() })
+                self.find_in_file(name, asked).map_err(|_| refused(name, error.to_string()))
             }
             Err(error) => Err(NodeError::Registry { detail: error.to_string() }),
         }
@@ -294,7 +341,14 @@ impl EventLoop {
         asked: usize,
     ) -> Result<(Listing, Vec<Fingerprint>), NodeError> {
         if let Some(listed) = self.registry.file.find(name).cloned() {
-            return Ok((self.list_find_in_file(&listed), Vec::new()));
+            if let Some(key) = secure::key_of(&listed.peer)
+                && let Err(error) = self.trust.judge(&listed.entity, &key)
+            {
+                return Err(refused(name, error.to_string()));
+            }
+            let listing = self.file_listing(&listed);
+            self.take_listing(&listing);
+            return Ok((listing, Vec::new()));
         }
         let detail = match asked {
             0 if self.swarm.behaviour().registry.is_enabled() => {
@@ -306,30 +360,37 @@ impl EventLoop {
         Err(NodeError::NotFound { peer: name.to_owned(), detail })
     }
 
-    /// Takes a record into the directory, so that its entity can be dialled.
-    pub(super) fn list(&mut self, record: &Record) -> Listing {
-        let id = secure::peer_id_of(&record.public_key);
-        if let Some(id) = id {
-            let addresses = dialable(id, &record.addresses);
-            self.take_listing(id, &record.entity, addresses);
-        }
-        self.listing(record, Source::Registry)
-    }
-
-    fn list_find_in_file(&mut self, listed: &Listed) -> Listing {
-        self.take_listing(listed.peer, &listed.entity, listed.addresses.clone());
-        self.file_listing(listed)
-    }
-
-    fn take_listing(&mut self, id: PeerId, entity: &EntityId, addresses: Vec<Multiaddr>) {
+    /// Takes down where an entity is, so that it can be dialled. What it is called is for its session to
+    /// prove: a name in the directory stands for a key.
+    fn take_listing(&mut self, listing: &Listing) {
+        let Ok(id) = listing.peer_id.parse::<PeerId>() else { return };
         if id == *self.swarm.local_peer_id() {
             return;
         }
+        let here = self.is_local_world();
+        let local = here || self.listens_locally();
+        let dialable = |address: &Multiaddr| match listing.source {
+            Source::File => true,
+            _ => is_dialable(address, local, here),
+        };
+        let parsed = listing.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
+        let full = parsed.filter_map(|address| address.with_p2p(id).ok()).filter(dialable);
         if let Some(peer) = self.directory.entry(id) {
-            peer.listed = addresses;
-            // A session proves it; until then the entity's own signature, and the trust list, do.
-            peer.entity.get_or_insert_with(|| entity.clone());
+            peer.listed = full.collect();
         }
+    }
+
+    /// What a name asks for, by what is known of the name.
+    fn wanted(&self, name: &str) -> Option<Wanted> {
+        Wanted::of(name, |entity| {
+            let listed = || self.registry.file.find(entity.as_str()).map(|it| it.fingerprint);
+            self.trust.fingerprint(entity).or_else(listed)
+        })
+    }
+
+    /// Whom to trust has changed: what was found under the old rules is asked for anew.
+    pub(in crate::event_loop) fn forget_findings(&mut self) {
+        self.registry.finding.cache.clear();
     }
 
     /// Tells everybody who waited.
@@ -341,7 +402,7 @@ impl EventLoop {
         took: Duration,
     ) {
         for waiter in waiting {
-            let wanted = Wanted::of(&waiter.name).and_then(|wanted| wanted.fingerprint);
+            let wanted = self.wanted(&waiter.name).and_then(|wanted| wanted.fingerprint);
             match outcome {
                 Ok((listing, _)) if wanted.is_some_and(|it| it != listing.fingerprint) => {
                     let peer = waiter.name.clone();
@@ -367,7 +428,7 @@ impl EventLoop {
             Waiting::Lookup(reply) => drop(reply.send(Ok(found))),
             Waiting::Command(command) => {
                 let waited = self.clock.now().instant.since(waiter.since);
-                self.carry_out(command.after(waited));
+                self.carry_out(command.after(waited, &found.listing.peer_id));
             }
             Waiting::Addresses => {
                 if let Ok(id) = found.listing.peer_id.parse() {
@@ -383,6 +444,9 @@ impl EventLoop {
             Waiting::Command(command) => command.fail(error),
             Waiting::Addresses => {
                 tracing::debug!(peer = waiter.name, %error, "not found in the registry");
+                if let Ok(id) = waiter.name.parse() {
+                    self.not_found_anywhere(id);
+                }
             }
         }
     }
@@ -407,8 +471,60 @@ impl EventLoop {
     }
 }
 
-/// The addresses of a record that make sense, each with the peer id that must answer there.
-fn dialable(id: PeerId, addresses: &[String]) -> Vec<Multiaddr> {
-    let parsed = addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
-    parsed.filter_map(|address| address.with_p2p(id).ok()).collect()
+fn refused(name: &str, detail: String) -> NodeError {
+    let (peer, code) = (name.to_owned(), ErrorCode::InvalidSignature);
+    NodeError::Refused { peer, code, detail }
+}
+
+/// Whether an address of somebody's record is dialled. Whoever wrote it chose it: `local` networks are
+/// dialled only by those who are in one, this machine only if that is all there is `here`.
+fn is_dialable(address: &Multiaddr, local: bool, here: bool) -> bool {
+    // A path would make it a request of the record's choice to whatever web server is there.
+    let plain = address.iter().all(|part| match part {
+        Protocol::Ws(path) | Protocol::Wss(path) => path == "/",
+        _ => true,
+    });
+    plain
+        && match Scope::of(address) {
+            Scope::Global | Scope::Name => true,
+            Scope::Private => local,
+            Scope::Loopback => here,
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_does_not_choose_where_in_its_readers_network_to_dial() {
+        let dialable =
+            |address: &str, local, here| is_dialable(&address.parse().unwrap(), local, here);
+        for everywhere in
+            ["/ip4/44.1.2.3/tcp/1", "/ip6/2a00::1/udp/1/quic-v1", "/dns/x.org/tcp/1/ws"]
+        {
+            assert!(dialable(everywhere, false, false), "{everywhere}");
+        }
+        let private = "/ip4/192.168.1.2/tcp/1";
+        assert!(dialable(private, true, false) && !dialable(private, false, false));
+        let loopback = "/ip4/127.0.0.1/tcp/1";
+        assert!(dialable(loopback, true, true) && !dialable(loopback, true, false));
+        for never in ["/ip4/169.254.169.254/tcp/80", "/ip4/44.1.2.3/tcp/80/x-parity-ws/%2Fadmin"] {
+            assert!(!dialable(never, true, true), "{never}");
+        }
+    }
+
+    #[test]
+    fn a_name_whose_key_is_known_is_looked_up_under_that_key() {
+        let fingerprint: Fingerprint = "ab".repeat(32).parse().unwrap();
+        let unknown = Wanted::of("bob", |_| None).unwrap();
+        let known = Wanted::of("bob", |_| Some(fingerprint)).unwrap();
+        assert_eq!(unknown.key, Key::of_entity(&"bob".parse().unwrap()));
+        assert_eq!(known.key, Key::of_entity(&EntityId::of_fingerprint(&fingerprint)));
+        assert_eq!((unknown.fingerprint, known.fingerprint), (None, Some(fingerprint)));
+        let by_fingerprint = Wanted::of(&fingerprint.to_string(), |_| None).unwrap();
+        assert_eq!(by_fingerprint.key, known.key);
+        assert!(Wanted::of("/ip4/44.1.2.3/tcp/1", |_| None).is_none());
+    }
 }

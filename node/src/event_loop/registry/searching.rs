@@ -48,7 +48,11 @@ impl EventLoop {
         // Of those that can do the first, only some can do the rest.
         let wanted = if capabilities.len() > 1 { MAX_FOUND_PROVIDERS } else { most };
         let (since, deadline) = (now, now + timeout);
+        let enough = found.len() >= most;
         let search = Search { capabilities, most, since, deadline, reply, found, rejected: 0 };
+        if enough {
+            return finish(search, 0, false, now);
+        }
         let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else {
             if self.registry.file.is_empty() {
                 drop(search.reply.send(Err(off())));
