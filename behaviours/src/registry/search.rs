@@ -136,9 +136,10 @@ impl Search {
         self.walk.answered(key);
         self.asked += asked;
         let enough = self.shards.remove(key).unwrap_or(0).div_ceil(NAMED_SHARE);
-        let unlikely =
-            self.waiting.extract_if(.., |_, named| named.under == *key && named.by < enough);
-        for (peer, _) in unlikely.collect::<Vec<_>>() {
+        let unlikely = |named: &Named| named.under == *key && named.by < enough;
+        let unlikely = self.waiting.iter().filter(|(_, named)| unlikely(named));
+        for peer in unlikely.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.waiting.remove(&peer);
             self.reject(peer);
         }
     }

@@ -209,7 +209,7 @@ impl Task {
             }
             Event::Found { id, record } => {
                 if let Some((_, found)) = self.searches.get_mut(&id) {
-                    found.push(record);
+                    found.push(*record);
                 }
             }
             Event::SearchDone { id, rejected, asked, took, .. } => {

@@ -123,7 +123,7 @@ fn row(nodes: usize, name: &str, outcome: &Outcome, network: &Network) -> Vec<St
         format!("{:.0?}", searches.time(95)),
         format!("{:.0}", network.peers),
         format!("{:.0} %", network.hostile_peers),
-        (MEMORY.get_peak_memory() / nodes >> 10).to_string(),
+        (MEMORY.get_peak_memory() / (nodes << 10)).to_string(),
         format!("{:.0?}", network.growing),
     ]
 }
