@@ -1,6 +1,7 @@
 //! The registry in small networks, some of whose nodes die or are hostile. `scripts/bench dht` does
 //! the same with up to a thousand nodes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 #![cfg(feature = "nodes")]
 
 use peer_tests::dht::{Network, Outcome, Scenario};

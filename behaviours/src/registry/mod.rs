@@ -124,7 +124,8 @@ impl Behaviour {
     }
 
     /// Takes back what [`Behaviour::take_changes`] gave before a restart; returns how many entries
-    /// were taken. Each is checked again: disks are written by others too.
+    /// were taken. Each is checked again: disks are written by others too. What was taken counts as
+    /// changed, so that the disk may be emptied before the first changes are written.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = StoredEntry>) -> usize {
         let now = self.clock.now().timestamp;
         let (own, store) = (self.own, self.kad.store_mut());
