@@ -38,7 +38,9 @@ async fn clients_ask_and_publish_and_are_not_asked() {
     assert!(!put.await);
     // It becomes a server.
     client.call(|registry| registry.set_mode(Mode::Server)).await;
-    assert!(crate::hostile::put(&author.keypair, &client, key.as_bytes(), record).await);
+    assert!(crate::hostile::put(&author.keypair, &client, key.as_bytes(), record.clone()).await);
+    client.call(|registry| registry.set_mode(Mode::Client)).await;
+    assert!(!crate::hostile::put(&author.keypair, &client, key.as_bytes(), record).await);
 }
 
 #[tokio::test]
