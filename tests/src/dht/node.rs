@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use super::book::{Book, Entity};
 
 /// Connections that nothing uses are closed after this time.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(4);
 
 /// What a lookup brought.
 pub(super) struct LookedUp {
