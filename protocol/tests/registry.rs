@@ -30,7 +30,7 @@ const ABOUT: &[&str] = &[
     "Registry records and provider shards of protocol version 1.1 (docs/PROTOCOL.md section 11), with fixed keys and time. Any language will do that has SHA-256, Ed25519 and CBOR.",
     "Bytes are lower-case hex. `last_seen` is in milliseconds since the Unix epoch, `ttl` in seconds. `||` joins bytes. Inputs are `identity_seed` (an RFC 8032 private key), `entity_id`, `addresses`, `capabilities`, `last_seen` and `ttl`. All else follows.",
     "1. `public_key` is the Ed25519 key of `identity_seed`. `derived_id` is \"ent-\" and the first 16 characters of the lower-case base32 of SHA-256(`public_key`).",
-    "2. `capability_hash` is the lower-case hex, as text, of SHA-256(capability). A record stands under SHA-256(id || \":\" || capability_hash): with `entity_id` and the empty capability, with `derived_id` and the empty capability, and with `entity_id` and each of its capabilities.",
+    "2. `capability_hash` is the lower-case hex, as text, of SHA-256(capability). A record stands under SHA-256(id || \":\" || capability_hash): with `entity_id` and the empty capability, with `derived_id` and the empty capability, and with `entity_id` and each of its capabilities. Under the keys with the empty capability it also has two `mirrors`: SHA-256(\"mirror:\" || key || digit), with the digits 1 and 2 as text.",
     "3. `unsigned` is a CBOR map of `ttl`, `addresses`, `entity_id`, `last_seen`, `public_key` and `capabilities`, in the deterministic encoding of RFC 8949 section 4.2.1. `record` is the same map with `signature` in it.",
     "4. `signature_input` is \"peer-v1.1-registry\" || SHA-256(unsigned); `signature` is Ed25519 over that, by the key of `identity_seed`.",
     "5. A `ttl` of 0 withdraws; the record then has no addresses.",
@@ -71,6 +71,7 @@ struct KeyVector {
     capability: String,
     capability_hash: String,
     key: String,
+    mirrors: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -146,9 +147,11 @@ fn map(mut entries: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<u8> {
 
 fn key_vector(id: &str, capability: &str) -> KeyVector {
     let capability_hash = hex::encode(sha256(capability));
-    let key = hex::encode(sha256(format!("{id}:{capability_hash}")));
-    let (id, capability) = (id.to_owned(), capability.to_owned());
-    KeyVector { id, capability, capability_hash, key }
+    let key = sha256(format!("{id}:{capability_hash}"));
+    let mirror = |digit: &[u8; 1]| hex::encode(sha256([b"mirror:", &key[..], digit].concat()));
+    let mirrors = if capability.is_empty() { vec![mirror(b"1"), mirror(b"2")] } else { Vec::new() };
+    let (id, capability, key) = (id.to_owned(), capability.to_owned(), hex::encode(key));
+    KeyVector { id, capability, capability_hash, key, mirrors }
 }
 
 /// A record; an empty name stands for the derived id.
@@ -253,7 +256,10 @@ fn says_the_crate(vector: &RecordVector) {
     assert_eq!(hex::encode(&bytes), vector.record, "{}", vector.name);
     let keys: Vec<_> = vector.keys.iter().map(|key| hex::decode(&key.key).unwrap()).collect();
     assert_eq!(record.keys().iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>(), keys);
-    for key in record.keys() {
+    let mirrors = vector.keys.iter().flat_map(|key| &key.mirrors);
+    let mirrors: Vec<_> = mirrors.map(|mirror| hex::decode(mirror).unwrap()).collect();
+    assert!(record.mirrors().map(|mirror| mirror.as_bytes().to_vec()).eq(mirrors));
+    for key in record.keys().into_iter().chain(record.mirrors()) {
         let verified = SignedRecord::decode(bytes.clone()).unwrap().verify(&key, now).unwrap();
         assert_eq!(verified.record(), &record);
     }

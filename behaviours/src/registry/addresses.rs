@@ -15,7 +15,8 @@ const MAX_LEN: usize = 160;
 /// Whether `address` may be one of `peer`.
 pub(super) fn is_usable(address: &Multiaddr, peer: &PeerId, local: bool) -> bool {
     address.len() <= MAX_LEN
-        && (local || !is_local(address))
+        // A name counts as local: where it leads is not known.
+        && (local || !Prefix::of(address).is_local())
         && names(address, peer)
         && address.iter().next().is_some_and(|first| match first {
             Protocol::Ip4(ip) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
@@ -28,17 +29,6 @@ pub(super) fn is_usable(address: &Multiaddr, peer: &PeerId, local: bool) -> bool
             // Whoever is reached over a relay only serves nobody.
             matches!(part, Protocol::Tcp(0) | Protocol::Udp(0) | Protocol::P2pCircuit)
         })
-}
-
-/// Names and local addresses mean something else at every node.
-fn is_local(address: &Multiaddr) -> bool {
-    let named = address.iter().any(|part| {
-        matches!(
-            part,
-            Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_)
-        )
-    });
-    !named && Prefix::of(address).is_local()
 }
 
 /// Whether the peer that the address ends with, if with any, is this one.
@@ -57,13 +47,16 @@ mod tests {
     fn only_addresses_that_lead_to_the_peer_are_used() {
         let (peer, other) = (PeerId::random(), PeerId::random());
         let usable = |address: &str, local| is_usable(&address.parse().unwrap(), &peer, local);
-        for good in
-            ["/ip4/198.51.100.7/tcp/1", "/ip6/2001:db8::1/udp/9/quic-v1", "/dns/x.org/tcp/1"]
-        {
+        for good in ["/ip4/198.51.100.7/tcp/1", "/ip6/2001:db8::1/udp/9/quic-v1"] {
             assert!(usable(good, true) && usable(good, false), "{good}");
         }
-        for local in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/9", "/ip6/::1/tcp/1", "/memory/7"]
-        {
+        for local in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/10.0.0.1/tcp/9",
+            "/ip6/::1/tcp/1",
+            "/memory/7",
+            "/dns/x.org/tcp/1",
+        ] {
             assert!(usable(local, true) && !usable(local, false), "{local}");
         }
         for bad in ["/ip4/0.0.0.0/tcp/1", "/ip4/224.0.0.1/udp/1", "/ip6/::/tcp/1", "/tcp/1"] {

@@ -50,7 +50,7 @@ pub enum Event {
         /// Which.
         id: SearchId,
         /// The provider's own record, which lists the capability.
-        record: Verified,
+        record: Box<Verified>,
     },
     /// A search is over.
     SearchDone {

@@ -124,7 +124,8 @@ impl Behaviour {
     }
 
     /// Takes back what [`Behaviour::take_changes`] gave before a restart; returns how many entries
-    /// were taken. Each is checked again: disks are written by others too.
+    /// were taken. Each is checked again: disks are written by others too. What was taken counts as
+    /// changed, so that the disk may be emptied before the first changes are written.
     pub fn restore(&mut self, entries: impl IntoIterator<Item = StoredEntry>) -> usize {
         let now = self.clock.now().timestamp;
         let (own, store) = (self.own, self.kad.store_mut());
@@ -163,7 +164,7 @@ impl Behaviour {
     /// [`PublishError`]; then nothing is published.
     pub fn publish(&mut self, record: Bytes) -> Result<PublishId, PublishError> {
         let now = self.clock.now();
-        let signed = SignedRecord::decode(record.clone())?;
+        let signed = SignedRecord::decode(record)?;
         let own = self.own_key.filter(|own| *own == signed.record().public_key);
         let own = own.ok_or(PublishError::Foreign)?;
         let said = signed.record();
@@ -173,7 +174,7 @@ impl Behaviour {
         let store = self.kad.store_mut();
         // If the first key is refused nothing has changed, and the others fare no differently.
         for key in &keys {
-            store.records.put(Origin::Own, key.as_bytes(), &record, now.timestamp)?;
+            store.records.put(Origin::Own, key.as_bytes(), signed.as_bytes(), now.timestamp)?;
         }
         self.forget_old(said, &keys, &shards);
         let id = PublishId(self.next_id());

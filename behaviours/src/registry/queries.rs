@@ -128,7 +128,7 @@ impl Behaviour {
                 if let Some(search) = self.searches.get_mut(&id)
                     && let Some(record) = search.looked_up(peer, &lookup, asked)
                 {
-                    self.pending.push_back(Event::Found { id, record });
+                    self.pending.push_back(Event::Found { id, record: Box::new(record) });
                 }
                 self.end_search_if_done(id);
             }

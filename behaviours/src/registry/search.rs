@@ -13,10 +13,9 @@ use crate::secure::key_of;
 const SHARDS: usize = 3;
 /// Most providers that one search looks up at once.
 const LOOKUPS: usize = 8;
-/// Nodes that have to name a provider before the walk is over that found it.
+/// Nodes that have to name a provider. Twenty keep an announcement, unless they went or came since.
 const NAMED: usize = 3;
-/// What part of those who answered has to name it when that walk is over. Twenty nodes keep an
-/// announcement; of those that joined since, or went, there may be many, but not this many.
+/// What part of those who answered has to name it when that walk is over, if they are few.
 const NAMED_SHARE: usize = 8;
 
 /// A search under way.
@@ -135,10 +134,12 @@ impl Search {
     pub(super) fn answered(&mut self, key: &Key, asked: usize) {
         self.walk.answered(key);
         self.asked += asked;
-        let enough = self.shards.remove(key).unwrap_or(0).div_ceil(NAMED_SHARE);
-        let unlikely =
-            self.waiting.extract_if(.., |_, named| named.under == *key && named.by < enough);
-        for (peer, _) in unlikely.collect::<Vec<_>>() {
+        let answers = self.shards.remove(key).unwrap_or(0);
+        let enough = answers.div_ceil(NAMED_SHARE).min(NAMED);
+        let unlikely = |named: &Named| named.under == *key && named.by < enough;
+        let unlikely = self.waiting.iter().filter(|(_, named)| unlikely(named));
+        for peer in unlikely.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.waiting.remove(&peer);
             self.reject(peer);
         }
     }

@@ -147,3 +147,77 @@ impl KadStore for Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use peer_protocol::crypto::Ed25519Authenticator;
+    use peer_protocol::identity::Identity;
+    use peer_protocol::registry;
+
+    use super::*;
+    use crate::SystemClock;
+    use crate::prefix::Prefix;
+
+    fn prefix(address: &str) -> Prefix {
+        Prefix::of(&address.parse().unwrap())
+    }
+
+    /// Puts one entity's record under all of its keys; returns how many were taken.
+    fn put(store: &mut Store, number: u16, network: Prefix) -> usize {
+        let mut seed = [1; 32];
+        seed[..2].copy_from_slice(&number.to_be_bytes());
+        let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
+        let identity = Identity::new(None, key).unwrap();
+        let names = (0..32).map(|name| format!("capability-{name}").parse().unwrap()).collect();
+        let (now, ttl) = (store.now(), Duration::from_secs(600));
+        let record = registry::Record::new(&identity, Vec::new(), names, now, ttl);
+        let value = record.sign(&identity).unwrap().to_vec();
+        store.begin(Source::new(PeerId::random(), network));
+        let keys = record.keys().into_iter().chain(record.mirrors());
+        let taken = keys
+            .filter(|key| store.put(Record::new(key.as_bytes().to_vec(), value.clone())).is_ok())
+            .count();
+        store.end();
+        taken
+    }
+
+    #[test]
+    fn one_public_network_fills_no_more_than_its_share_whatever_its_peers_are_called() {
+        let config = Config::new(Arc::new(SystemClock::new()), [0; 32]);
+        let mut store = Store::new(PeerId::random(), &config);
+        let (one, other) = (prefix("/ip4/198.51.100.1/tcp/1"), prefix("/ip4/203.0.113.1/tcp/1"));
+        let local = prefix("/ip4/192.168.0.1/tcp/1");
+        let taken: usize = (0..62).map(|number| put(&mut store, number, one)).sum();
+        assert_eq!(taken, MAX_ENTRIES_PER_NETWORK);
+        assert!(store.records.refusals().get(Reason::SourceFull) > 0);
+        assert_eq!(put(&mut store, 900, other), 35);
+        let taken: usize = (1_000..1_062).map(|number| put(&mut store, number, local)).sum();
+        assert_eq!(taken, 62 * 35, "many peers may share one local network");
+    }
+
+    #[test]
+    fn nothing_that_has_expired_is_served() {
+        let config = Config::new(Arc::new(SystemClock::new()), [0; 32]);
+        let mut store = Store::new(PeerId::random(), &config);
+        assert_eq!(put(&mut store, 1, prefix("/memory/1")), 35);
+        let key = store.records.iter().next().unwrap().key;
+        let get = |store: &Store| KadStore::get(store, &RecordKey::new(key.as_bytes())).is_some();
+        assert!(get(&store));
+        let later = store.now() + Duration::from_secs(600);
+        store.clock = Arc::new(Fixed(later));
+        assert!(!get(&store));
+        store.sweep();
+        assert!(store.records.is_empty());
+    }
+
+    #[derive(Debug)]
+    struct Fixed(Timestamp);
+
+    impl Clock for Fixed {
+        fn now(&self) -> peer_protocol::time::Now {
+            peer_protocol::time::Now { timestamp: self.0, ..Default::default() }
+        }
+    }
+}

@@ -170,3 +170,47 @@ impl Behaviour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SystemClock;
+    use crate::registry::Config;
+
+    /// Other nodes name addresses as they like: to whoever listens on this machine, or on its network.
+    #[test]
+    fn a_node_of_the_public_network_does_not_dial_into_its_own() {
+        for (local_addresses, dialled) in [(false, 1), (true, 2)] {
+            let clock = Arc::new(SystemClock::new());
+            let config = Config { local_addresses, ..Config::new(clock, [0; 32]) };
+            let mut registry = Behaviour::new(PeerId::random(), config);
+            let peer = PeerId::random();
+            for address in
+                ["/ip4/127.0.0.1/tcp/6379", "/ip4/0.0.0.0/tcp/1", "/ip4/198.51.100.1/tcp/1"]
+            {
+                registry.kad.add_address(&peer, address.parse().unwrap());
+            }
+            let id = ConnectionId::new_unchecked(1);
+            let known =
+                registry.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer);
+            assert_eq!(known.unwrap().len(), dialled);
+        }
+    }
+
+    #[test]
+    fn one_dial_tries_a_few_addresses() {
+        let clock = Arc::new(SystemClock::new());
+        let mut registry = Behaviour::new(PeerId::random(), Config::new(clock, [0; 32]));
+        let peer = PeerId::random();
+        for port in 1..100 {
+            let address = format!("/ip4/198.51.100.1/tcp/{port}").parse().unwrap();
+            registry.kad.add_address(&peer, address);
+        }
+        let id = ConnectionId::new_unchecked(1);
+        let known =
+            registry.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer);
+        assert_eq!(known.unwrap().len(), MAX_DIALLED);
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peer_behaviours::registry::{Behaviour, Mode};
+use peer_protocol::identity::EntityId;
 use peer_protocol::limits::{MAX_RECORD_LEN, RECORD_TTL};
 use peer_protocol::registry::{Key, Reason, Shard};
 
@@ -212,6 +213,37 @@ async fn providers_that_one_node_invents_are_not_even_looked_up() {
     assert_eq!(names, ["node-2"]);
     assert_eq!((searched.rejected, searched.keys), (20, 1));
     assert!(searched.asked <= 60, "{searched:?}");
+}
+
+/// As if hostile nodes surrounded the key.
+#[tokio::test]
+async fn what_is_held_back_under_its_key_is_found_under_either_mirror() {
+    for mirror in 0..2 {
+        let net = Net::new();
+        let mut nodes = net.servers(4, 0).await;
+        let author = Entity::new("author", 50);
+        let key = Key::of_entity(author.identity.entity());
+        let record = author.record(&[], net.clock.timestamp());
+        let place = key.mirrors().nth(mirror).unwrap();
+        assert!(put(&author.keypair, &nodes[3], place.as_bytes(), record.clone()).await);
+        assert_eq!(found(nodes[0].resolve(key).await).as_bytes(), &record);
+    }
+}
+
+#[tokio::test]
+async fn providers_that_are_held_back_under_the_root_are_found_below_it() {
+    let net = Net::new();
+    let mut nodes = net.servers(4, 0).await;
+    let now = net.clock.timestamp();
+    let author = Entity::new("author", 50);
+    let own = Key::of_entity(&EntityId::derived(author.identity.public_key()));
+    let record = author.record(&["translate"], now);
+    assert!(put(&author.keypair, &nodes[3], own.as_bytes(), record).await);
+    let shard = &Shard::all_of(author.identity.public_key())[1];
+    let key = Key::of_providers(&capability("translate"), shard);
+    say(&author.keypair, &nodes[2], announcement(&key, &author.peer())).await;
+    let (names, searched) = nodes[0].search("translate", 1).await;
+    assert_eq!((names, searched.keys), (vec!["author".to_owned()], 5));
 }
 
 #[tokio::test]

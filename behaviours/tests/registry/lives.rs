@@ -32,11 +32,15 @@ async fn clients_ask_and_publish_and_are_not_asked() {
     let table = client.call(Behaviour::table).await;
     assert_eq!((table.mode, table.foreign_records, table.providers), (Mode::Client, 0, 4));
     assert_eq!(table.own_records, 7);
-    // It becomes a server: who tries now is answered.
-    client.call(|registry| registry.set_mode(Mode::Server)).await;
     let author = Entity::new("author", 101);
     let (key, record) = (Key::of_entity(author.identity.entity()), author.record(&[], now));
-    assert!(crate::hostile::put(&author.keypair, &client, key.as_bytes(), record).await);
+    let put = crate::hostile::put(&author.keypair, &client, key.as_bytes(), record.clone());
+    assert!(!put.await);
+    // It becomes a server.
+    client.call(|registry| registry.set_mode(Mode::Server)).await;
+    assert!(crate::hostile::put(&author.keypair, &client, key.as_bytes(), record.clone()).await);
+    client.call(|registry| registry.set_mode(Mode::Client)).await;
+    assert!(!crate::hostile::put(&author.keypair, &client, key.as_bytes(), record).await);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, yamux};
 use peer_behaviours::registry::{
-    Behaviour, Config, Event, LookupId, Mode, PublishId, SearchId, TableStatus,
+    Behaviour, Config, Event, LookupId, Mode, PublishId, SearchId, Space, TableStatus,
 };
 use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::registry::{Capability, Key, Lookup, Verified};
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use super::book::{Book, Entity};
 
 /// Connections that nothing uses are closed after this time.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(4);
 
 /// What a lookup brought.
 pub(super) struct LookedUp {
@@ -47,6 +47,7 @@ enum Command {
     Search(Capability, usize, oneshot::Sender<Searched>),
     Table(oneshot::Sender<TableStatus>),
     Neighbours(oneshot::Sender<Vec<PeerId>>),
+    Keys(oneshot::Sender<Vec<[u8; 32]>>),
 }
 
 /// A node that runs until this is dropped.
@@ -113,6 +114,11 @@ impl Node {
 
     pub(super) async fn neighbours(&self) -> Vec<PeerId> {
         self.ask(Command::Neighbours).await
+    }
+
+    /// The keys of records that it keeps, for itself or for others; once.
+    pub(super) async fn keys(&self) -> Vec<[u8; 32]> {
+        self.ask(Command::Keys).await
     }
 
     /// Walks that are over; those that refresh the table are one each.
@@ -191,6 +197,18 @@ impl Task {
                 let neighbours = registry.neighbours().into_iter().map(|(peer, _)| peer);
                 let _ = answer.send(neighbours.collect());
             }
+            Command::Keys(answer) => {
+                let mut keys = Vec::new();
+                loop {
+                    let changes = registry.take_changes();
+                    if changes.is_empty() {
+                        break;
+                    }
+                    let records = changes.iter().filter(|change| change.space == Space::Records);
+                    keys.extend(records.map(|change| change.key));
+                }
+                let _ = answer.send(keys);
+            }
             Command::Table(answer) => drop(answer.send(registry.table())),
         }
     }
@@ -209,7 +227,7 @@ impl Task {
             }
             Event::Found { id, record } => {
                 if let Some((_, found)) = self.searches.get_mut(&id) {
-                    found.push(record);
+                    found.push(*record);
                 }
             }
             Event::SearchDone { id, rejected, asked, took, .. } => {

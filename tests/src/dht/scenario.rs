@@ -1,5 +1,6 @@
 //! One run: a network grows, publishes, suffers, and is asked.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -97,6 +98,8 @@ pub struct Network {
     pub peers: f64,
     /// How many of a hundred of them are hostile.
     pub hostile_peers: f64,
+    /// How many honest nodes keep a record by the entity's name; the mean, and the fewest.
+    pub copies: (f64, usize),
     /// How long it took to come up.
     pub growing: Duration,
     /// How long publishing took.
@@ -126,7 +129,8 @@ impl Network {
         let unpublished = publish(&world, publishers).await;
         let publishing = start.elapsed();
         let (peers, hostile_peers) = peers(&world).await;
-        Self { scenario, world, peers, hostile_peers, growing, publishing, unpublished }
+        let copies = copies(&world).await;
+        Self { scenario, world, peers, hostile_peers, copies, growing, publishing, unpublished }
     }
 
     /// Asks; meanwhile so many of a hundred nodes are killed and replaced.
@@ -298,6 +302,20 @@ async fn peers(world: &World) -> (f64, f64) {
         hostile += known.iter().filter(|peer| world.is_hostile(peer)).count();
     }
     (share(peers, world.honest.len()), 100.0 * share(hostile, peers))
+}
+
+async fn copies(world: &World) -> (f64, usize) {
+    let mut kept: HashMap<[u8; 32], usize> = HashMap::new();
+    for node in &world.honest {
+        for key in node.keys().await {
+            *kept.entry(key).or_default() += 1;
+        }
+    }
+    let published = world.book.published();
+    let copies =
+        |one: &Published| kept.get(Key::of_entity(&one.id).as_bytes()).copied().unwrap_or(0);
+    let all: usize = published.iter().map(copies).sum();
+    (share(all, published.len()), published.iter().map(copies).min().unwrap_or(0))
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -15,7 +15,7 @@ use crate::simulation::Chance;
 /// Nodes that new ones learn the network from.
 const BOOTSTRAP: usize = 4;
 /// Nodes that join at once.
-const JOINING: usize = 32;
+const JOINING: usize = 64;
 /// Nodes that take all places near a key, with a few more in case.
 const ENOUGH: usize = 24;
 /// Most nodes that a hostile node connects to by itself.

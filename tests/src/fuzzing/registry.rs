@@ -51,7 +51,7 @@ pub fn registry(data: &[u8]) {
         let different = again.iter().zip(bytes).enumerate().filter(|(_, (a, b))| a != b);
         let mut places = different.map(|(at, _)| at);
         if let Some(first) = places.next() {
-            let last = places.last().unwrap_or(first);
+            let last = places.next_back().unwrap_or(first);
             assert!(last - first < SIGNATURE, "two encodings of one record");
         }
     }

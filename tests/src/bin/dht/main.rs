@@ -40,7 +40,7 @@ static MEMORY: &PeakMemAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 const KINDS: [(usize, &[(&str, usize)]); 2] =
     [(0, &[("calm", 0), ("churn 30 %", 30)]), (20, &[("hostile 20 %", 0)])];
 
-const HEADER: [&str; 16] = [
+const HEADER: [&str; 17] = [
     "nodes",
     "run",
     "entities right",
@@ -55,6 +55,7 @@ const HEADER: [&str; 16] = [
     "95 %",
     "peers",
     "hostile",
+    "copies",
     "KiB/node",
     "grown in",
 ];
@@ -65,7 +66,8 @@ fn main() -> ExitCode {
     println!(
         "seed {seed}; requests: sent for one lookup; times: half of the lookups, 95 % of them;\n\
          eclipsed: the entity whose key hostile ids surround;\n\
-         peers: in a routing table, and how many of them are hostile; memory: peak, with connections"
+         peers: in a routing table, and how many of them are hostile;\n\
+         copies: honest nodes that keep a record, and the fewest; memory: peak, with connections"
     );
     let mut table = Table::new();
     table.set_header(HEADER);
@@ -123,7 +125,8 @@ fn row(nodes: usize, name: &str, outcome: &Outcome, network: &Network) -> Vec<St
         format!("{:.0?}", searches.time(95)),
         format!("{:.0}", network.peers),
         format!("{:.0} %", network.hostile_peers),
-        (MEMORY.get_peak_memory() / nodes >> 10).to_string(),
+        format!("{:.0} ({})", network.copies.0, network.copies.1),
+        (MEMORY.get_peak_memory() / (nodes << 10)).to_string(),
         format!("{:.0?}", network.growing),
     ]
 }
