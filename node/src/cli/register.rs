@@ -9,7 +9,7 @@ use crate::model::Registered;
 
 /// Tell the registry what this entity can do and where it is
 ///
-/// The node registers itself whenever it runs, again every hour, and withdraws when it stops. This
+/// The node registers itself whenever it runs, again every hour, and withdraws when it stops in peace. This
 /// does it now, and changes what it says: capabilities added or removed here are remembered. Without
 /// arguments it registers anew and shows what the registry says.
 #[derive(Debug, clap::Args)]

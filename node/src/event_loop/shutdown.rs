@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::EventLoop;
 
 /// Time for withdrawing from the registry, beyond that for what is under way.
-const WITHDRAWING: Duration = Duration::from_secs(2);
+const WITHDRAWING: Duration = Duration::from_secs(4);
 /// Time for closing sessions and connections once everything else is done.
 const CLOSING: Duration = Duration::from_millis(500);
 

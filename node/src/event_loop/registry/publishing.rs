@@ -20,6 +20,8 @@ pub(super) struct Publishing {
     since: Instant,
     keys: usize,
     stored: usize,
+    /// Whether another node ever took something.
+    told: bool,
     /// Wait for the one under way.
     waiting: Vec<Registering>,
     /// Wait for the next one, which takes in what they changed.
@@ -136,6 +138,7 @@ impl EventLoop {
         let clock = self.clock.now();
         let RegistryState { publisher, publishing, .. } = &mut self.registry;
         let (keys, stored) = (publishing.keys, publishing.stored);
+        publishing.told |= stored > 0;
         publisher.published(keys, stored, clock);
         if self.stopping {
             tracing::info!(keys, told = stored, "withdrawn from the registry");
@@ -161,11 +164,12 @@ impl EventLoop {
 
     /// Takes everything back; done once [`EventLoop::is_publishing`] says no.
     pub(in crate::event_loop) fn withdraw(&mut self) {
-        let told = self.registry.publisher.outcome().is_some_and(|outcome| outcome.stored > 0);
+        let publishing = &mut self.registry.publishing;
+        let told = publishing.told || !publishing.under_way.is_empty();
+        publishing.under_way.clear();
         if !told {
             return;
         }
-        self.registry.publishing.under_way.clear();
         let now = self.clock.now();
         let record = self.registry.publisher.withdrawal(&self.identity, now.timestamp);
         let seen = self.registry.publisher.last_seen();
