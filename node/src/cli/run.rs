@@ -27,7 +27,7 @@ use crate::trust_file::TrustFile;
 /// How long a start waits for the first address to listen on.
 const FIRST_ADDRESS: Duration = Duration::from_secs(2);
 /// How much longer than its grace a shutdown may take before the process ends anyway.
-const LAST_RESORT: Duration = Duration::from_secs(5);
+const LAST_RESORT: Duration = Duration::from_secs(8);
 
 /// Run the node until it is told to stop (Ctrl-C, SIGTERM)
 ///
