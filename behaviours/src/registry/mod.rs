@@ -37,8 +37,9 @@ use libp2p_kad as kad;
 use libp2p_swarm::ConnectionId;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::identity::EntityId;
+use peer_protocol::limits::MAX_CLOCK_SKEW;
 use peer_protocol::registry::{Capability, Key, Origin, Record, Shard, SignedRecord};
-use peer_protocol::time::Instant;
+use peer_protocol::time::{Instant, Timestamp};
 use tokio::time::Sleep;
 
 pub use self::config::{Config, Mode, PROTOCOL};
@@ -172,6 +173,9 @@ impl Behaviour {
         let shards = if said.is_withdrawal() { Vec::new() } else { shards(&own, said) };
         self.publisher.check_room(keys.len() + shards.len())?;
         let store = self.kad.store_mut();
+        for key in &keys {
+            forget_future(store, key, &own, now.timestamp);
+        }
         // If the first key is refused nothing has changed, and the others fare no differently.
         for key in &keys {
             store.records.put(Origin::Own, key.as_bytes(), signed.as_bytes(), now.timestamp)?;
@@ -181,6 +185,12 @@ impl Behaviour {
         let publication = Some(id);
         let records = keys.into_iter().map(|key| Task { key, what: What::Record, publication });
         let announce = |key| Task { key, what: What::Provider, publication };
+        if said.is_withdrawal() {
+            // Whoever withdraws is about to leave: what else there was to tell is void.
+            for task in self.publisher.take_waiting() {
+                self.task_done(task, Err(NotStored::Replaced));
+            }
+        }
         let tasks = records.chain(shards.into_iter().map(announce)).collect();
         self.publisher.publish(id, tasks, now.instant);
         self.wake();
@@ -337,6 +347,20 @@ fn shards(own: &PublicKey, record: &Record) -> Vec<Key> {
     let shards = Shard::all_of(own);
     let keys = |name| shards.iter().map(move |shard| Key::of_providers(name, shard));
     record.capabilities.iter().flat_map(keys).collect()
+}
+
+/// Forgets an own record that a clock far ahead has made: it would stand in the way of what is true now,
+/// and others refuse it anyway.
+fn forget_future(store: &mut Store, key: &Key, own: &PublicKey, now: Timestamp) {
+    let future = store.records.claims(key, now).any(|value| {
+        SignedRecord::decode(value.clone()).is_ok_and(|signed| {
+            let record = signed.record();
+            record.public_key == *own && record.last_seen > now + MAX_CLOCK_SKEW
+        })
+    });
+    if future {
+        store.records.remove(key, own);
+    }
 }
 
 fn own_record_keys(store: &Store) -> impl Iterator<Item = (Key, &Bytes)> {

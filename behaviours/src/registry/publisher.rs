@@ -85,6 +85,11 @@ impl Publisher {
         }
     }
 
+    /// Takes out everything that waits.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Task> {
+        std::mem::take(&mut self.waiting)
+    }
+
     pub(super) fn next(&mut self) -> Option<Task> {
         self.waiting.pop_front()
     }

@@ -241,7 +241,7 @@ impl Behaviour {
         }
     }
 
-    fn task_done(&mut self, task: Task, result: Result<(), NotStored>) {
+    pub(super) fn task_done(&mut self, task: Task, result: Result<(), NotStored>) {
         let event = self.publisher.done(task, result);
         self.pending.extend(event);
     }

@@ -10,14 +10,22 @@ use libp2p_core::{Multiaddr, PeerId};
 use libp2p_kad::store::{Error, RecordStore as KadStore, Result};
 use libp2p_kad::{ProviderRecord, Record, RecordKey};
 use peer_protocol::limits::MAX_ENTRIES_PER_NETWORK;
+use peer_protocol::rate_limit::{KeyedLimiter, Quota};
 use peer_protocol::registry::{
     Key, Origin, Place, Provider, ProviderStore, Reason, RecordStore, Refusal,
 };
 use peer_protocol::time::Timestamp;
 
 use super::config::Config;
+use super::saved::Space;
 use super::source::Source;
 use crate::clock::Clock;
+
+/// What one peer may put: with every capability that it may have, and their providers' keys, an
+/// entity has fewer than three hundred.
+const RATE: Quota = Quota { per_minute: 120, burst: 900 };
+/// Most peers whose rates are remembered.
+const MAX_PEERS: usize = 4_096;
 
 /// What this node keeps.
 pub(super) struct Store {
@@ -26,8 +34,10 @@ pub(super) struct Store {
     /// Whose request is being handled; nobody's while this node itself puts something. libp2p does
     /// not tell its store, but calls it while it handles an event of one connection.
     source: Option<Source>,
-    /// Why the request that is being handled was refused.
-    refused: Option<Reason>,
+    /// Why the request that is being handled was refused, and of which space it was.
+    refused: Option<(Space, Reason)>,
+    /// What each peer may put: each entry may cost a signature check, here in the swarm's task.
+    rates: KeyedLimiter<PeerId>,
     pub(super) records: RecordStore<Source>,
     pub(super) providers: ProviderStore<Source>,
 }
@@ -41,6 +51,7 @@ impl Store {
             own,
             source: None,
             refused: None,
+            rates: KeyedLimiter::new(RATE, MAX_PEERS),
             records: RecordStore::new(place, config.salt, config.record_limits)
                 .with_groups(Source::network, limit),
             providers: ProviderStore::new(place, config.provider_limits)
@@ -55,7 +66,7 @@ impl Store {
     }
 
     /// Ends what [`Store::begin`] began; says why something was refused, if it was.
-    pub(super) fn end(&mut self) -> Option<Reason> {
+    pub(super) fn end(&mut self) -> Option<(Space, Reason)> {
         self.source = None;
         self.refused.take()
     }
@@ -74,8 +85,17 @@ impl Store {
         self.source.clone().map_or(Origin::Own, Origin::Peer)
     }
 
-    fn refuse(&mut self, refusal: &Refusal) -> Error {
-        self.refused = Some(Reason::from(refusal));
+    /// Whether the peer whose request is being handled may put one more entry now.
+    fn check_rate(&mut self) -> std::result::Result<(), Refusal> {
+        let now = self.clock.now().instant;
+        match self.source.as_ref().and_then(Source::peer) {
+            Some(peer) => self.rates.take(peer, now).map_err(|_| Refusal::SourceFull),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, space: Space, refusal: &Refusal) -> Error {
+        self.refused = Some((space, Reason::from(refusal)));
         tracing::debug!(%refusal, source = ?self.source, "an entry is refused");
         // The peer sees that its request fails, and not why.
         Error::MaxRecords
@@ -95,8 +115,10 @@ impl KadStore for Store {
 
     fn put(&mut self, record: Record) -> Result<()> {
         let (origin, now) = (self.origin(), self.now());
-        let put = self.records.put(origin, record.key.as_ref(), &record.value, now);
-        put.map(drop).map_err(|refusal| self.refuse(&refusal))
+        let put = self
+            .check_rate()
+            .and_then(|()| self.records.put(origin, record.key.as_ref(), &record.value, now));
+        put.map(drop).map_err(|refusal| self.refuse(Space::Records, &refusal))
     }
 
     /// Only what has expired goes, and [`Store::get`] never shows that.
@@ -114,10 +136,11 @@ impl KadStore for Store {
             Bytes::from(record.provider.to_bytes()),
             record.addresses.into_iter().map(bytes),
         );
-        let put = provider
-            .map_err(Refusal::from)
+        let put = self
+            .check_rate()
+            .and_then(|()| provider.map_err(Refusal::from))
             .and_then(|provider| self.providers.put(origin, record.key.as_ref(), provider, now));
-        put.map(drop).map_err(|refusal| self.refuse(&refusal))
+        put.map(drop).map_err(|refusal| self.refuse(Space::Providers, &refusal))
     }
 
     fn providers(&self, key: &RecordKey) -> Vec<ProviderRecord> {
@@ -219,5 +242,25 @@ mod tests {
         fn now(&self) -> peer_protocol::time::Now {
             peer_protocol::time::Now { timestamp: self.0, ..Default::default() }
         }
+    }
+
+    #[test]
+    fn a_peer_that_puts_without_pause_is_refused_before_anything_is_verified() {
+        let config = Config::new(Arc::new(SystemClock::new()), [0; 32]);
+        let mut store = Store::new(PeerId::random(), &config);
+        let source = Source::new(PeerId::random(), prefix("/ip4/198.51.100.1/tcp/1"));
+        store.begin(source);
+        let junk = || Record::new(vec![1; 32], vec![0; 8]);
+        for _ in 0..RATE.burst {
+            assert!(store.put(junk()).is_err());
+        }
+        let refused = store.records.refusals().total();
+        assert!(store.put(junk()).is_err());
+        assert_eq!(store.records.refusals().total(), refused, "nobody has looked at it");
+        assert_eq!(store.end(), Some((Space::Records, Reason::SourceFull)));
+        store.begin(Source::new(PeerId::random(), prefix("/ip4/198.51.100.1/tcp/1")));
+        assert!(store.put(junk()).is_err());
+        assert_eq!(store.records.refusals().total(), refused + 1, "others have rates of their own");
+        store.end();
     }
 }

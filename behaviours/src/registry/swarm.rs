@@ -1,6 +1,7 @@
 //! What the swarm asks of a behaviour: everything is delegated to libp2p's Kademlia, and noted.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
@@ -9,8 +10,10 @@ use libp2p_swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
+use peer_protocol::time::Instant;
 
 use super::addresses::{MAX_DIALLED, is_usable};
+use super::saved::Space;
 use super::source::Source;
 use super::{Behaviour, Event};
 use crate::prefix::Prefix;
@@ -18,12 +21,16 @@ use crate::prefix::Prefix;
 /// Refused records on one connection before it is closed: half of its streams.
 const MAX_REFUSED: usize = 16;
 
+/// After so long their writers have given up, and the streams are gone.
+const FORGIVEN: Duration = Duration::from_secs(60);
+
 /// What is remembered of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     network: Prefix,
-    /// Records that came over it and were refused.
+    /// Records that came over it and were refused, since then.
     refused: usize,
+    since: Instant,
 }
 
 /// Its handler is the same whatever the store is, and this store is nobody else's business.
@@ -84,7 +91,9 @@ impl NetworkBehaviour for Behaviour {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 let network = Prefix::of(event.endpoint.get_remote_address());
-                self.connections.insert(event.connection_id, Connection { network, refused: 0 });
+                let since = self.clock.now().instant;
+                let connection = Connection { network, refused: 0, since };
+                self.connections.insert(event.connection_id, connection);
             }
             FromSwarm::ConnectionClosed(event) => {
                 self.connections.remove(&event.connection_id);
@@ -102,9 +111,12 @@ impl NetworkBehaviour for Behaviour {
         let network = self.connections.get(&connection).map_or(Prefix::Other, |it| it.network);
         self.kad.store_mut().begin(Source::new(peer, network));
         self.kad.on_connection_handler_event(peer, connection, event);
-        if let Some(reason) = self.kad.store_mut().end() {
+        if let Some((space, reason)) = self.kad.store_mut().end() {
             self.strike(peer, reason);
-            self.on_refused(peer, connection);
+            // Nobody waits for the answer to an announcement.
+            if space == Space::Records {
+                self.on_refused(peer, connection);
+            }
         }
     }
 
@@ -141,7 +153,11 @@ impl Behaviour {
     /// when its time is over, and the stream stays. Before such streams fill the connection and
     /// nothing more can be asked over it, it is closed.
     fn on_refused(&mut self, peer: PeerId, connection: ConnectionId) {
+        let now = self.clock.now().instant;
         if let Some(state) = self.connections.get_mut(&connection) {
+            if now.since(state.since) > FORGIVEN {
+                (state.refused, state.since) = (0, now);
+            }
             state.refused += 1;
             if state.refused == MAX_REFUSED {
                 self.closing.push_back((peer, connection));

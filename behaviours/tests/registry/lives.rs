@@ -228,3 +228,20 @@ async fn full_queues_refuse() {
     node.call(move |registry| registry.cancel_lookup(first)).await;
     node.looked_up(last).await;
 }
+
+/// A clock that was hours ahead when the node began is put right: what it had said then does not stand
+/// in the way of what it says now.
+#[tokio::test]
+async fn a_clock_that_is_put_right_does_not_keep_a_node_from_publishing() {
+    let net = Net::new();
+    let mut nodes = net.servers(2, 0).await;
+    net.clock.advance(Duration::from_secs(7_200));
+    nodes[0].publish(&["a"], net.clock.timestamp()).await;
+    net.clock.set_back(Duration::from_secs(7_200));
+    let now = net.clock.timestamp();
+    let record = nodes[0].entity.record(&["a"], now);
+    let id = nodes[0].call(move |registry| registry.publish(record)).await.unwrap();
+    nodes[0].published(id).await;
+    let key = Key::of_entity(nodes[0].entity.identity.entity());
+    assert_eq!(found(nodes[0].resolve(key).await).record().last_seen, now);
+}

@@ -44,6 +44,12 @@ impl TestClock {
         *now = *now + by;
     }
 
+    /// The wall clock is put right; time goes on.
+    pub(crate) fn set_back(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        now.timestamp = now.timestamp - by;
+    }
+
     pub(crate) fn timestamp(&self) -> Timestamp {
         self.now().timestamp
     }
