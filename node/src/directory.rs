@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) seen: Instant,
     /// Where it was dialled, or where the operator says it is; the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
+    /// What its record calls it: for messages to people, and for nothing else.
+    pub(crate) called: Option<EntityId>,
     /// Where its record in the registry says that it is.
     pub(crate) listed: Vec<Multiaddr>,
     /// Where it says itself that it listens.
@@ -75,6 +77,7 @@ impl Peer {
             connected_at: None,
             seen: Instant::default(),
             addresses: Vec::new(),
+            called: None,
             listed: Vec::new(),
             hearsay: Vec::new(),
             found: Vec::new(),
@@ -175,7 +178,7 @@ impl Peer {
 
     /// A name for people: the entity id, or the id that the key derives.
     pub(crate) fn name(&self) -> String {
-        self.entity.as_ref().unwrap_or(&self.derived).to_string()
+        self.entity.as_ref().or(self.called.as_ref()).unwrap_or(&self.derived).to_string()
     }
 }
 

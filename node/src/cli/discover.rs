@@ -14,11 +14,12 @@ use crate::model::{Discovered, Listing};
 
 /// Find entities by what they can do
 ///
-/// Given several capabilities, it finds those that have all of them. Each listing is signed by its
-/// entity; what the entity says of its abilities is its own word.
+/// Given several capabilities, it finds those that have all of them; not this entity itself. Each
+/// listing is signed by its entity; what the entity says of its abilities is its own word. The exit
+/// code is 4 if nobody was found.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What they can do
+    /// What they can do; several are separated by spaces or commas
     #[arg(value_name = "CAPABILITY", required = true, value_delimiter = ',')]
     capabilities: Vec<String>,
     /// Stop after this many, 1 to 1000

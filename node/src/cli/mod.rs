@@ -58,8 +58,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// Where the node keeps configuration, key, trust list and socket [default: the user's own, such
-    /// as ~/.local/share/peer]
+    /// Where the node keeps configuration, key, trust list, what it remembers, and socket [default:
+    /// the user's own, such as ~/.local/share/peer]
     #[arg(long, global = true, env = "PEER_DATA_DIR", value_name = "PATH")]
     data_dir: Option<PathBuf>,
     /// Print one JSON document instead of text, failures included

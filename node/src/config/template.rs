@@ -19,14 +19,15 @@ pub fn template(entity: Option<&EntityId>) -> String {
     format!(
         "\
 # Configuration of a peer node. Every key is optional; what is commented out shows its default.
-# Environment variables (PEER_ and the key in capitals) override this file, flags override both.
+# Environment variables (PEER_ and the key in capitals; not for rate limits) override this file, flags
+# override both.
 
 # The name that peers know this entity by: 1 to 128 bytes of UTF-8.
 # Without it the name is derived from the key: ent- and 16 characters.
 {entity}
 
 # Addresses to listen on, over TCP and over QUIC; /ws after a TCP port means WebSocket. Port 0 means any
-# free port.
+# free port. With an empty list the node only dials.
 # listen = [
 {listen}# ]
 
@@ -64,7 +65,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # \"server\", \"client\" or \"off\".
 # dht = \"auto\"
 
-# A file of records to fall back on where there is no distributed hash table.
+# A file of records to fall back on where there is no distributed hash table: for each entity [[entity]],
+# and below it id and addresses, which end in /p2p/ and the peer id; fingerprint and capabilities are
+# optional.
 # registry_file = \"<path>\"
 
 # Find peers on the same network, and be found, by multicast DNS.

@@ -143,7 +143,8 @@ fn store(dir: &DataDir) -> Finding {
 
 fn described(config: &NodeConfig) -> String {
     let count = config.bootstrap().len();
-    format!("valid; {} addresses to listen on, {count} to bootstrap from", config.listen().len())
+    let listen = config.listen().len();
+    format!("valid; without flags: {listen} addresses to listen on, {count} to bootstrap from")
 }
 
 fn failed(check: &'static str, error: CliError) -> Finding {

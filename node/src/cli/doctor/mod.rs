@@ -109,8 +109,8 @@ fn describe(report: &Report) -> String {
     let Report { warnings, wrong, .. } = report;
     let outcome = match (wrong, warnings) {
         (0, 0) => "\neverything is in order".to_owned(),
-        (0, _) => format!("\n\nit works; {warnings} things could be better"),
-        _ => format!("\n\n{wrong} things are wrong, {warnings} could be better"),
+        (0, _) => format!("\n\nnothing is wrong, {warnings} could be better"),
+        _ => format!("\n\n{wrong} wrong, {warnings} could be better"),
     };
     text.push_str(&outcome);
     text

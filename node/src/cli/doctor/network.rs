@@ -18,8 +18,9 @@ pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
             (_, true) => Finding::ok("bootstrap", detail("is connected")),
             (error, false) => {
                 let why = error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
-                let fix = "check the address, and that a node runs there; the node goes on trying, \
-                           and works with whomever else it knows";
+                let fix = "check the address, and that a node runs there, in a private network with \
+                           the same key; the node goes on trying, and works with whomever else it \
+                           knows";
                 Finding::warning("bootstrap", detail(&format!("is not connected{why}")), fix)
             }
         }

@@ -377,6 +377,7 @@ impl EventLoop {
         let full = parsed.filter_map(|address| address.with_p2p(id).ok()).filter(dialable);
         if let Some(peer) = self.directory.entry(id) {
             peer.listed = full.collect();
+            peer.called = Some(listing.entity.clone());
         }
     }
 
