@@ -97,6 +97,19 @@ impl Reachability {
         };
         Self { router, ..Self::default() }
     }
+
+    /// Where to dial a relay that somebody says is `said`: there, if it is connected at that IP address,
+    /// else where this node dialled it.
+    pub(super) fn relay_at(&self, relay: &PeerId, said: &Multiaddr) -> Option<Multiaddr> {
+        let paths = self.paths.values().filter(|path| path.peer == *relay && !path.relayed);
+        let ip = ip_of(said);
+        if ip.is_some() && paths.clone().any(|path| ip_of(&path.remote) == ip) {
+            return Some(
+                said.iter().take_while(|part| !matches!(part, Protocol::P2p(_))).collect(),
+            );
+        }
+        paths.filter(|path| path.dialed).map(|path| bare(&path.remote)).min()
+    }
 }
 
 impl EventLoop {
@@ -284,5 +297,43 @@ impl EventLoop {
     fn identify_anew(&mut self) {
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         self.swarm.behaviour_mut().identify.push(connected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
+    fn path(peer: PeerId, remote: &str, dialed: bool) -> Path {
+        let (remote, local) = (address(remote), None);
+        Path { peer, remote, dialed, relayed: false, from_listener: false, local }
+    }
+
+    /// The relay client dials the address as it is written, if it has no connection to the relay then.
+    #[test]
+    fn a_stranger_does_not_choose_where_a_relay_is() {
+        let (dialed, calls, absent) = (PeerId::random(), PeerId::random(), PeerId::random());
+        let mut reach = Reachability::default();
+        let at = format!("/ip4/192.0.2.1/tcp/1/p2p/{dialed}");
+        reach.paths.insert(ConnectionId::new_unchecked(1), path(dialed, &at, true));
+        let at = "/ip4/192.0.2.2/tcp/50000";
+        reach.paths.insert(ConnectionId::new_unchecked(2), path(calls, at, false));
+        let over = |relay: &PeerId, at: &str| {
+            reach.relay_at(relay, &address(&format!("{at}/p2p/{relay}/p2p-circuit")))
+        };
+        for (relay, said, believed) in [
+            (&dialed, "/ip4/192.0.2.1/udp/9/quic-v1", Some("/ip4/192.0.2.1/udp/9/quic-v1")),
+            (&dialed, "/ip4/10.0.0.1/tcp/80", Some("/ip4/192.0.2.1/tcp/1")),
+            (&dialed, "/dns/victim.example/tcp/80", Some("/ip4/192.0.2.1/tcp/1")),
+            (&calls, "/ip4/192.0.2.2/tcp/4711", Some("/ip4/192.0.2.2/tcp/4711")),
+            (&calls, "/ip4/127.0.0.1/tcp/80", None),
+            (&absent, "/ip4/192.0.2.1/tcp/1", None),
+        ] {
+            assert_eq!(over(relay, said), believed.map(address), "{said}");
+        }
     }
 }
