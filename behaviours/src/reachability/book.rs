@@ -3,7 +3,8 @@
 //!
 //! A candidate becomes an address of the node when another node has dialled it, or when the operator or
 //! the router says so. What was confirmed by a test is tested again, and forgotten if nothing confirms it
-//! for a while: a firewall that was open is not open for ever.
+//! for a while: a firewall that was open is not open for ever. What the router forwards it forwards until
+//! it says otherwise, or tests fail.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -219,7 +220,7 @@ impl Book {
         let mut gone = Vec::new();
         for (address, entry) in &mut self.entries {
             let old = entry.confirmed.is_some() && now.since(entry.refreshed) >= BELIEVED;
-            if old && entry.source != Source::Configured {
+            if old && !matches!(entry.source, Source::Configured | Source::Router) {
                 entry.confirmed = None;
                 gone.push(address.clone());
             }

@@ -107,6 +107,22 @@ fn what_the_router_takes_back_is_gone() {
     assert_eq!(book.status(), Status::Unknown);
 }
 
+/// It says once that it forwards a port, and renews that by itself.
+#[test]
+fn what_the_router_forwards_is_believed_until_tests_fail() {
+    let mut book = Book::default();
+    assert!(book.vouch(global(), Source::Router, at(0)));
+    book.update(Source::Observed, [&global()], at(1));
+    book.update(Source::Observed, [], at(2));
+    assert!(book.expire(at(100_000)).is_empty());
+    assert_eq!(book.confirmed(), [global()]);
+    assert_eq!(book.next_test(at(100_000)), Some(global()));
+    assert!(!book.not_reached(&global(), at(100_000)));
+    assert!(book.not_reached(&global(), at(100_010)));
+    assert_eq!(book.status(), Status::Private);
+    assert!(book.reached(&global(), at(100_020)), "it is tested again all the same");
+}
+
 #[test]
 fn candidates_are_bounded_and_go_when_nobody_sees_them() {
     let mut book = Book::default();
