@@ -82,7 +82,8 @@ pub(super) struct Reachability {
     router: Router,
     announcement: Announcement,
     status: Status,
-    role: Option<DhtRole>,
+    /// The part in the hash table, and whether local addresses are taken from there.
+    role: Option<(DhtRole, bool)>,
     looked: Option<Instant>,
     /// What a relay server in a local world says of itself.
     lent: BTreeSet<Multiaddr>,
@@ -152,6 +153,12 @@ impl EventLoop {
             global_listener: self.swarm.listeners().any(global),
             global_peer: self.reach.paths.values().any(|path| global(&path.remote)),
         }
+    }
+
+    /// Whether everything known is in this node's own network, and so everything meant for it. Before
+    /// anybody is connected, the configuration may know better.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.world().is_local() && !mode::means_the_world(&self.config)
     }
 
     /// Where the node listens itself, not over relays.
@@ -277,11 +284,11 @@ impl EventLoop {
             tracing::info!(?status, "reachability");
             self.reach.status = status;
         }
-        let role = self.dht_role();
-        if self.reach.role != Some(role) {
-            tracing::debug!(?role, "part in the distributed hash table");
-            self.reach.role = Some(role);
-            self.registry_role(role);
+        let (role, local) = (self.dht_role(), self.is_at_home());
+        if self.reach.role != Some((role, local)) {
+            tracing::debug!(?role, local, "part in the distributed hash table");
+            self.reach.role = Some((role, local));
+            self.registry_role(role, local);
         }
         let announced = self.announced();
         if self.reach.announcement.look(&announced, now) {
