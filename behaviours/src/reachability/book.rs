@@ -191,6 +191,14 @@ impl Book {
         }
     }
 
+    /// Something speaks for the address that proves nothing: its next test comes soon, but no sooner than
+    /// any test does after another.
+    pub fn test_soon(&mut self, address: &Multiaddr, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.test_at = entry.test_at.min(now + FIRST_PAUSE);
+        }
+    }
+
     /// A test has not reached it. Returns whether it was confirmed and is not any more.
     pub fn not_reached(&mut self, address: &Multiaddr, now: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(address) else { return false };

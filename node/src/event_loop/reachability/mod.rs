@@ -1,6 +1,6 @@
 //! Whether and where others can reach this node, and what it does about it.
 //!
-//! - `watch`: what the swarm tells about it.
+//! - `watch`: what the swarm tells about it; `dialled`: where a firewall may let something in for once.
 //! - `relays`: reservations at relays; `mode`: the part in the hash table; `announced`: what others are
 //!   told.
 //! - `moves`: what happens when the machine's addresses change; `route` finds out which connections that
@@ -9,6 +9,7 @@
 //! - `report`: all of it for people.
 
 mod announced;
+mod dialled;
 mod mode;
 mod moves;
 mod neighbours;
@@ -33,6 +34,7 @@ use rand::seq::IteratorRandom as _;
 pub(crate) use self::mode::DhtRole;
 
 use self::announced::{Announcement, Places, bare};
+use self::dialled::Dialled;
 use self::mode::{World, dht_role};
 use self::neighbours::Neighbours;
 use self::relays::Relays;
@@ -54,6 +56,8 @@ struct Path {
     from_listener: bool,
     /// The address of this machine that it uses, if it is direct and that is known.
     local: Option<IpAddr>,
+    /// Whether it came from afar without any dial of this node that could have let it in.
+    unasked: bool,
 }
 
 /// The router's part, as far as it is known.
@@ -73,6 +77,7 @@ pub(super) struct Reachability {
     book: Book,
     observations: Observations,
     paths: HashMap<ConnectionId, Path>,
+    dialled: Dialled,
     /// Connections of this node's AutoNAT server, made to test somebody's address.
     tests: HashMap<ConnectionId, PeerId>,
     /// Peers that test addresses.
@@ -97,6 +102,36 @@ impl Reachability {
             Router::Off
         };
         Self { router, ..Self::default() }
+    }
+
+    /// The peer of a connection says that it found this node at `seen`. Returns whether that makes it an
+    /// address of this node that it was not before.
+    ///
+    /// The peer may say anything. What it says counts only if the connection itself shows it: it came
+    /// by itself, to the very address of this machine, where this node listens. Otherwise the address is
+    /// tested soon.
+    fn found_at(
+        &mut self,
+        id: ConnectionId,
+        seen: &Multiaddr,
+        is_listener: bool,
+        now: Instant,
+    ) -> bool {
+        let Some(path) = self.paths.get(&id) else { return false };
+        if path.dialed || path.relayed || Scope::of(&path.remote) != Scope::Global {
+            return false;
+        }
+        if !path.unasked {
+            self.book.test_soon(seen, now);
+            return false;
+        }
+        self.book.refresh(seen, now);
+        // There is nothing in between that it could have come through instead.
+        if is_listener && path.local.is_some() && path.local == ip_of(seen) {
+            return self.book.reached(seen, now);
+        }
+        self.book.test_soon(seen, now);
+        false
     }
 
     /// Where to dial a relay that somebody says is `said`: there, if it is connected at that IP address,
@@ -317,7 +352,7 @@ mod tests {
 
     fn path(peer: PeerId, remote: &str, dialed: bool) -> Path {
         let (remote, local) = (address(remote), None);
-        Path { peer, remote, dialed, relayed: false, from_listener: false, local }
+        Path { peer, remote, dialed, relayed: false, from_listener: false, local, unasked: !dialed }
     }
 
     /// The relay client dials the address as it is written, if it has no connection to the relay then.
@@ -342,5 +377,31 @@ mod tests {
         ] {
             assert_eq!(over(relay, said), believed.map(address), "{said}");
         }
+    }
+    /// A firewalled machine with a global address must not take a peer's word for being reachable.
+    #[test]
+    fn only_a_connection_that_came_by_itself_to_the_address_shows_that_it_can_be_reached() {
+        let own = address("/ip4/11.0.0.7/tcp/4711");
+        let far = "/ip4/12.0.0.1/tcp/50000";
+        let found = |adjust: fn(&mut Path), is_listener| {
+            let mut reach = Reachability::default();
+            reach.book.update(Source::Listener, [&own], Instant::default());
+            let mut path = path(PeerId::random(), far, false);
+            path.local = ip_of(&own);
+            adjust(&mut path);
+            let id = ConnectionId::new_unchecked(1);
+            reach.paths.insert(id, path);
+            let new = reach.found_at(id, &own, is_listener, Instant::default());
+            assert_eq!(new, reach.book.is_public());
+            new
+        };
+        assert!(found(|_| {}, true));
+        assert!(!found(|_| {}, false), "it listens elsewhere");
+        assert!(!found(|path| path.unasked = false, true), "this node called first");
+        assert!(!found(|path| path.local = Some([192, 168, 0, 2].into()), true), "translated");
+        assert!(!found(|path| path.local = None, true));
+        assert!(!found(|path| path.dialed = true, true));
+        assert!(!found(|path| path.relayed = true, true));
+        assert!(!found(|path| path.remote = address("/ip4/10.0.0.9/tcp/9"), true), "from near by");
     }
 }
