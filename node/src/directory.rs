@@ -131,13 +131,13 @@ impl Peer {
     }
 
     /// Takes down where the peer says that it listens. Only addresses at which it was seen count, and
-    /// those over a relay that this node `knows`: a stranger must not make this node dial whomever he
-    /// names.
+    /// those over a relay of which `relay_at` tells where it is, given what is said of that: a stranger
+    /// must not make this node dial whomever he names.
     pub(crate) fn hear(
         &mut self,
         id: PeerId,
         announced: Vec<Multiaddr>,
-        knows: impl Fn(&PeerId) -> bool,
+        relay_at: impl Fn(&PeerId, &Multiaddr) -> Option<Multiaddr>,
     ) {
         let seen: HashSet<IpAddr> = self
             .connections
@@ -145,13 +145,16 @@ impl Peer {
             .filter(|address| !is_relayed(address))
             .filter_map(ip_of)
             .collect();
-        let is_there = |address: &Multiaddr| match relay_of(address) {
-            Some(relay) => knows(&relay),
-            None => ip_of(address).is_some_and(|ip| seen.contains(&ip)),
+        let believed = |address: Multiaddr| match relay_of(&address) {
+            Some(relay) => {
+                let at = relay_at(&relay, &address)?;
+                Some(at.with(multiaddr::Protocol::P2p(relay)).with(multiaddr::Protocol::P2pCircuit))
+            }
+            None => ip_of(&address).is_some_and(|ip| seen.contains(&ip)).then_some(address),
         };
         self.hearsay = announced
             .into_iter()
-            .filter(is_there)
+            .filter_map(believed)
             .take(MAX_HEARSAY)
             .map(|address| address.with_p2p(id).unwrap_or_else(|address| address))
             .filter(|address| !self.addresses.contains(address))
@@ -371,10 +374,10 @@ mod tests {
                 address(&format!("/ip4/198.51.100.1/tcp/22/p2p/{stranger}/p2p-circuit")),
                 address(&format!("/ip4/198.51.100.2/tcp/1/p2p/{relay}/p2p-circuit")),
             ],
-            |id| *id == relay,
+            |id, _| (*id == relay).then(|| address("/ip4/198.51.100.3/tcp/2")),
         );
         let expected = address("/ip4/192.0.2.7/tcp/4711").with_p2p(id).unwrap();
-        let circuit = format!("/ip4/198.51.100.2/tcp/1/p2p/{relay}/p2p-circuit/p2p/{id}");
+        let circuit = format!("/ip4/198.51.100.3/tcp/2/p2p/{relay}/p2p-circuit/p2p/{id}");
         assert_eq!(known.dialable(), (vec![expected], vec![address(&circuit)]));
     }
 
@@ -386,7 +389,7 @@ mod tests {
         let known = directory.entry(id).unwrap();
         let circuit = format!("/ip4/192.0.2.7/tcp/1/p2p/{relay}/p2p-circuit/p2p/{id}");
         known.connections.insert(ConnectionId::new_unchecked(1), address(&circuit));
-        known.hear(id, vec![address("/ip4/192.0.2.7/tcp/22")], |_| true);
+        known.hear(id, vec![address("/ip4/192.0.2.7/tcp/22")], |_, at| Some(at.clone()));
         assert_eq!(known.dialable(), (vec![], vec![]));
     }
 
@@ -421,7 +424,7 @@ mod tests {
             .connections
             .insert(ConnectionId::new_unchecked(1), address("/ip4/192.0.2.7/tcp/50000"));
         for port in 1..100 {
-            known.hear(id, vec![address(&format!("/ip4/192.0.2.7/tcp/{port}"))], |_| false);
+            known.hear(id, vec![address(&format!("/ip4/192.0.2.7/tcp/{port}"))], |_, _| None);
         }
         let (first, second) = known.dialable();
         assert_eq!((&first[0], first.len(), second.len()), (&good, 2, 0));

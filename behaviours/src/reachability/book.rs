@@ -3,7 +3,8 @@
 //!
 //! A candidate becomes an address of the node when another node has dialled it, or when the operator or
 //! the router says so. What was confirmed by a test is tested again, and forgotten if nothing confirms it
-//! for a while: a firewall that was open is not open for ever.
+//! for a while: a firewall that was open is not open for ever. What the router forwards it forwards until
+//! it says otherwise, or tests fail.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -190,6 +191,14 @@ impl Book {
         }
     }
 
+    /// Something speaks for the address that proves nothing: its next test comes soon, but no sooner than
+    /// any test does after another.
+    pub fn test_soon(&mut self, address: &Multiaddr, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.test_at = entry.test_at.min(now + FIRST_PAUSE);
+        }
+    }
+
     /// A test has not reached it. Returns whether it was confirmed and is not any more.
     pub fn not_reached(&mut self, address: &Multiaddr, now: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(address) else { return false };
@@ -219,7 +228,7 @@ impl Book {
         let mut gone = Vec::new();
         for (address, entry) in &mut self.entries {
             let old = entry.confirmed.is_some() && now.since(entry.refreshed) >= BELIEVED;
-            if old && entry.source != Source::Configured {
+            if old && !matches!(entry.source, Source::Configured | Source::Router) {
                 entry.confirmed = None;
                 gone.push(address.clone());
             }

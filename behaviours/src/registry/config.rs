@@ -42,7 +42,8 @@ pub struct Config {
     /// What is kept of provider entries.
     pub provider_limits: Limits,
     /// Whether addresses of local networks, and names, are used and passed on. A node of the public
-    /// network says no: then nobody can make it dial into its own network.
+    /// network says no: then nobody can make it dial into its own network. See
+    /// [`super::Behaviour::set_local_addresses`].
     pub local_addresses: bool,
 }
 

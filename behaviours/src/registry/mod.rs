@@ -47,6 +47,7 @@ pub use self::event::{Busy, Event, LookupId, NotStored, PublishError, PublishId,
 pub use self::saved::{KeyChange, Space, StoredEntry};
 pub use self::table::{Bucket, TableStatus};
 
+use self::addresses::Met;
 use self::conduct::Conduct;
 use self::publisher::{Publisher, Task, What};
 use self::queries::{Purpose, Queries, WaitingLookup};
@@ -73,6 +74,7 @@ pub struct Behaviour {
     own_key: Option<PublicKey>,
     mode: Mode,
     local_addresses: bool,
+    met: Met,
     search_timeout: Duration,
     queries: Queries,
     searches: BTreeMap<SearchId, Search>,
@@ -106,6 +108,7 @@ impl Behaviour {
             own_key: key_of(&own),
             mode: Mode::Client,
             local_addresses: config.local_addresses,
+            met: Met::default(),
             search_timeout: config.search_timeout,
             queries: Queries::default(),
             searches: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use libp2p_core::transport::PortUse;
-use libp2p_core::{Endpoint, Multiaddr, PeerId};
+use libp2p_core::{ConnectedPoint, Endpoint, Multiaddr, PeerId};
 use libp2p_kad as kad;
 use libp2p_swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
@@ -12,7 +12,7 @@ use libp2p_swarm::{
 };
 use peer_protocol::time::Instant;
 
-use super::addresses::{MAX_DIALLED, is_usable};
+use super::addresses::MAX_DIALLED;
 use super::saved::Space;
 use super::source::Source;
 use super::{Behaviour, Event};
@@ -69,7 +69,7 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let mut known = self.kad.handle_pending_outbound_connection(id, peer, addresses, role)?;
         if let Some(peer) = peer {
-            known.retain(|address| is_usable(address, &peer, self.local_addresses));
+            known.retain(|address| self.may_dial(&peer, address));
         }
         known.truncate(MAX_DIALLED);
         Ok(known)
@@ -87,6 +87,11 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ConnectionEstablished(event) = &event
+            && let ConnectedPoint::Dialer { address, .. } = event.endpoint
+        {
+            self.met.insert(event.peer_id, address);
+        }
         self.kad.on_swarm_event(event);
         match event {
             FromSwarm::ConnectionEstablished(event) => {

@@ -58,7 +58,7 @@ impl Behaviour {
     pub fn add_address(&mut self, peer: PeerId, address: Multiaddr) -> bool {
         let now = self.clock.now().instant;
         if self.conduct.is_shunned(&peer, now)
-            || !is_usable(&address, &peer, self.local_addresses)
+            || !self.may_dial(&peer, &address)
             || self.is_crowded(&peer, &address)
         {
             return false;
@@ -66,6 +66,31 @@ impl Behaviour {
         let update = self.kad.add_address(&peer, address);
         self.wake();
         !matches!(update, kad::RoutingUpdate::Failed)
+    }
+
+    /// Says whether addresses of local networks, and names, are used and passed on from now on, as the
+    /// configuration said at first. If not, those in the routing table are forgotten, apart from names
+    /// at which this node has dialled the peer itself.
+    pub fn set_local_addresses(&mut self, local: bool) {
+        if self.local_addresses == local {
+            return;
+        }
+        self.local_addresses = local;
+        for (peer, addresses) in self.neighbours() {
+            for address in addresses {
+                if !self.may_dial(&peer, &address) {
+                    self.kad.remove_address(&peer, &address);
+                }
+            }
+        }
+        self.tell_table();
+        self.wake();
+    }
+
+    /// Whether `address`, whoever named it, may be used for `peer`.
+    pub(super) fn may_dial(&self, peer: &PeerId, address: &Multiaddr) -> bool {
+        let local = self.local_addresses || self.met.contains(peer, address);
+        is_usable(address, peer, local)
     }
 
     /// Takes a peer out of the routing table, for one that does not serve the registry any more.
@@ -118,11 +143,11 @@ impl Behaviour {
 
     /// libp2p has changed the entry of a peer, perhaps by an address that was dialled.
     pub(super) fn on_updated(&mut self, peer: PeerId, addresses: &kad::Addresses) {
-        let usable = |address: &&Multiaddr| is_usable(address, &peer, self.local_addresses);
+        let usable = |address: &&Multiaddr| self.may_dial(&peer, address);
         let surplus = addresses.iter().filter(usable).count().saturating_sub(MAX_ADDRESSES);
         let (mut kept, mut gone) = (0, Vec::new());
         for address in addresses.iter() {
-            let usable = is_usable(address, &peer, self.local_addresses);
+            let usable = self.may_dial(&peer, address);
             kept += usize::from(usable);
             if !usable || kept <= surplus {
                 gone.push(address.clone());

@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::doorman::Knock;
 use super::driver::Input;
 use super::peers::key_of;
+use super::routed::Routed;
 use super::{Behaviour, Event, EventKind};
 
 /// A request that came over hops. The owner chose the id; the answer comes under it.
@@ -135,7 +136,9 @@ impl Behaviour {
         if !signed {
             tracing::debug!(%origin, "a forged request came over hops");
         }
-        if !signed || self.offer(origin, Input::Routed(exchange, envelope)).is_err() {
+        // Without a link no nonce of the origin was seen, so nothing is left to check that needs one.
+        let due = Routed::is_due(&self.config, &envelope, self.clock.now().timestamp);
+        if !signed || !due || self.offer(origin, Input::Routed(exchange, envelope)).is_err() {
             self.report_hops(origin, Hops::Drop { request: id });
         }
     }
@@ -168,5 +171,87 @@ impl Behaviour {
     pub(super) fn report_hops(&mut self, peer: PeerId, hops: Hops) {
         let event = Event { peer, kind: EventKind::Hops(hops) };
         self.pending.push_back(ToSwarm::GenerateEvent(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
+    use peer_protocol::envelope::{EnvelopeKind, Header, plain};
+    use peer_protocol::handshake::Config;
+    use peer_protocol::id::Nonce;
+    use peer_protocol::identity::{
+        Admission, EntityId, Identity, TrustError, TrustLevel, TrustView,
+    };
+    use peer_protocol::link::LinkConfig;
+    use peer_protocol::time::Timestamp;
+
+    use super::super::{GateConfig, peer_id_of};
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    struct Anybody;
+
+    impl TrustView for Anybody {
+        fn judge(&self, _: &EntityId, _: &PublicKey) -> Result<(), TrustError> {
+            Ok(())
+        }
+
+        fn admit(
+            &self,
+            _: &EntityId,
+            _: &PublicKey,
+            _: Timestamp,
+        ) -> Result<Admission, TrustError> {
+            Ok(Admission::Unrecorded)
+        }
+
+        fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
+            None
+        }
+    }
+
+    fn identity(seed: u8, name: &str) -> Identity {
+        let key = Ed25519Authenticator::from_seed(&[seed; 32]);
+        Identity::new(Some(name.parse().unwrap()), Arc::new(key)).unwrap()
+    }
+
+    /// Identities are free, and a signed envelope of anybody to anybody can be sent to everybody.
+    #[tokio::test]
+    async fn what_is_not_for_this_entity_or_not_of_this_time_makes_no_link() {
+        let clock = Arc::new(SystemClock::new());
+        let now = clock.now().timestamp;
+        let minute = Duration::from_secs(61);
+        let config = LinkConfig::new(Config::new(identity(1, "entity_1")));
+        let trust = Arc::new(Anybody);
+        let mut behaviour = Behaviour::new(config, GateConfig::default(), trust, clock);
+        let mut knock = |seed: u8, signed, to: &str, timestamp: Timestamp| {
+            let sender = identity(seed, "somebody");
+            let header = Header {
+                kind: EnvelopeKind::Error,
+                sender: sender.entity().clone(),
+                recipient: to.parse().unwrap(),
+                session: None,
+                sequence: 0,
+                timestamp,
+                nonce: Nonce::from_bytes([seed; 16]),
+            };
+            let envelope = Envelope::decode(plain(&header, b"\xa0", &sender)).unwrap();
+            let (key, id) = (*sender.public_key(), RoutedId(seed.into()));
+            let origin = peer_id_of(&key).unwrap();
+            behaviour.on_checked(Knock { id, origin, key, envelope }, signed);
+            let dropped = behaviour.pending.drain(..).any(|event| {
+                let dropped = EventKind::Hops(Hops::Drop { request: id });
+                matches!(event, ToSwarm::GenerateEvent(Event { kind, .. }) if kind == dropped)
+            });
+            (dropped, behaviour.peers.len())
+        };
+        assert_eq!(knock(2, false, "entity_1", now), (true, 0), "forged");
+        assert_eq!(knock(3, true, "entity_3", now), (true, 0), "for another");
+        assert_eq!(knock(4, true, "entity_1", now - minute), (true, 0), "old");
+        assert_eq!(knock(5, true, "entity_1", now + minute), (true, 0), "from the future");
+        assert_eq!(knock(6, true, "entity_1", now), (false, 1));
     }
 }

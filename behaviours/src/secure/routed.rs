@@ -26,6 +26,15 @@ impl Routed {
         Self { config, key, guard }
     }
 
+    /// Whether an envelope is for this entity and of this time: all that can be said of it before there
+    /// is anything to remember its sender by.
+    pub(super) fn is_due(config: &LinkConfig, envelope: &Envelope, now: Timestamp) -> bool {
+        let header = envelope.header();
+        let guard = ReplayGuard::new(config.handshake.max_skew);
+        config.handshake.identity.answers_to(&header.recipient)
+            && guard.check(header.timestamp, &header.nonce, now).is_ok()
+    }
+
     /// Whether an envelope, signed by the peer, is for this entity and comes for the first time.
     pub(super) fn admit(&mut self, envelope: &Envelope, now: Timestamp) -> bool {
         let header = envelope.header();

@@ -49,14 +49,41 @@ fn a_bucket_takes_three_peers_of_one_public_network() {
     assert!(registry.add_address(peers[3], address("/ip4/198.51.100.3/tcp/1")));
 }
 
+/// What somebody might have a node of the public network dial in its own.
+const LOCAL: [&str; 5] = [
+    "/ip4/127.0.0.1/tcp/80/ws",
+    "/ip4/192.168.1.1/tcp/1",
+    "/memory/1",
+    "/ip6/::1/tcp/1",
+    "/dns/intranet/tcp/1",
+];
+
 #[test]
 fn a_node_of_the_public_network_takes_no_local_addresses() {
     let mut registry = alone(false);
     let peer = PeerId::random();
-    for local in ["/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.1/tcp/1", "/memory/1", "/ip6/::1/tcp/1"] {
+    for local in LOCAL {
         assert!(!registry.add_address(peer, address(local)), "{local}");
     }
     assert!(registry.add_address(peer, address("/ip4/198.51.100.1/udp/9/quic-v1")));
+}
+
+#[test]
+fn a_node_that_finds_itself_in_the_public_network_forgets_local_addresses() {
+    let mut registry = alone(true);
+    let (both, local) = (PeerId::random(), PeerId::random());
+    let public = address("/ip4/198.51.100.1/udp/9/quic-v1");
+    for text in LOCAL {
+        assert!(registry.add_address(local, address(text)), "{text}");
+    }
+    registry.add_address(both, address(LOCAL[0]));
+    registry.add_address(both, public.clone());
+    registry.set_local_addresses(false);
+    let public = public.with_p2p(both).unwrap();
+    assert_eq!(registry.neighbours(), [(both, vec![public])]);
+    assert!(!registry.add_address(local, address(LOCAL[0])));
+    registry.set_local_addresses(true);
+    assert!(registry.add_address(local, address(LOCAL[0])));
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use crate::model::{Bucket, DhtStatus, TablePeer};
 /// Show how this node takes part in the distributed registry
 ///
 /// A server answers others and keeps records for them; a client, such as a node behind NAT, only
-/// asks. A provider entry says who can do something. A bucket holds up to 20 peers whose distance from this node is below two to the power shown:
-/// the smaller, the nearer.
+/// asks. A provider entry says who can do something. A bucket holds up to 20 peers whose distance from
+/// this node is below two to the power shown: the smaller, the nearer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// List every peer of the routing table

@@ -269,8 +269,8 @@ impl EventLoop {
         } else {
             "none"
         });
-        let swarm = &self.swarm;
-        peer.hear(id, info.listen_addrs, |relay| swarm.is_connected(relay));
+        let reach = &self.reach;
+        peer.hear(id, info.listen_addrs, |relay, said| reach.relay_at(relay, said));
         let (first, second) = peer.dialable();
         if speaks(registry::PROTOCOL.as_ref()) {
             self.on_registry_peer(id, first.into_iter().chain(second));

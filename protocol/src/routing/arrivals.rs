@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hashlink::LinkedHashMap;
 
 use super::event::{ArrivalId, ExchangeId};
-use super::{Header, PacketId, Reason};
+use super::{Mark, Reason};
 use crate::crypto::PublicKey;
 use crate::limits::{
     ANSWER_MEMORY, MAX_ARRIVALS, MAX_DUPLICATE_PATHS, MAX_KEPT_ANSWER_BYTES, MAX_KEPT_ANSWERS,
@@ -18,12 +18,10 @@ use crate::time::Instant;
 /// Most of [`MAX_ARRIVALS`] that came from one neighbour.
 const PER_NEIGHBOUR: usize = MAX_ARRIVALS / 4;
 
-type Key = (PacketId, PublicKey);
-
 /// One that waits for its answer.
 #[derive(Debug)]
 struct Pending {
-    key: Key,
+    mark: Mark,
     neighbour: PublicKey,
     waiting: Vec<ExchangeId>,
     until: Instant,
@@ -46,9 +44,9 @@ pub(super) enum Arrived {
 pub(super) struct Arrivals {
     /// Oldest first.
     pending: LinkedHashMap<ArrivalId, Pending>,
-    by_key: HashMap<Key, ArrivalId>,
+    by_mark: HashMap<Mark, ArrivalId>,
     /// Oldest first.
-    answers: LinkedHashMap<Key, (Bytes, Instant)>,
+    answers: LinkedHashMap<Mark, (Bytes, Instant)>,
     bytes: usize,
     next: u64,
 }
@@ -56,16 +54,15 @@ pub(super) struct Arrivals {
 impl Arrivals {
     pub(super) fn take_in(
         &mut self,
-        header: &Header,
+        mark: Mark,
         neighbour: PublicKey,
         exchange: ExchangeId,
         now: Instant,
     ) -> Arrived {
-        let key = (header.id, header.origin);
-        if let Some((answer, _)) = self.answers.get(&key) {
+        if let Some((answer, _)) = self.answers.get(&mark) {
             return Arrived::Known(answer.clone());
         }
-        if let Some(pending) = self.by_key.get(&key).and_then(|id| self.pending.get_mut(id)) {
+        if let Some(pending) = self.by_mark.get(&mark).and_then(|id| self.pending.get_mut(id)) {
             if pending.waiting.len() >= MAX_DUPLICATE_PATHS {
                 return Arrived::Refused(Reason::Busy);
             }
@@ -81,8 +78,8 @@ impl Arrivals {
         let id = ArrivalId(self.next);
         self.next += 1;
         let until = now + MAX_PACKET_LIFE;
-        self.by_key.insert(key, id);
-        self.pending.insert(id, Pending { key, neighbour, waiting: vec![exchange], until });
+        self.by_mark.insert(mark, id);
+        self.pending.insert(id, Pending { mark, neighbour, waiting: vec![exchange], until });
         Arrived::New(id)
     }
 
@@ -95,7 +92,7 @@ impl Arrivals {
     ) -> Vec<ExchangeId> {
         let Some(pending) = self.remove(id) else { return Vec::new() };
         self.bytes += answer.len();
-        self.answers.insert(pending.key, (answer.clone(), now + ANSWER_MEMORY));
+        self.answers.insert(pending.mark, (answer.clone(), now + ANSWER_MEMORY));
         while self.answers.len() > MAX_KEPT_ANSWERS || self.bytes > MAX_KEPT_ANSWER_BYTES {
             self.forget_oldest();
         }
@@ -130,7 +127,7 @@ impl Arrivals {
 
     fn remove(&mut self, id: ArrivalId) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
-        self.by_key.remove(&pending.key);
+        self.by_mark.remove(&pending.mark);
         Some(pending)
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::HopError;
 use crate::cbor::{self, push_bytes, push_head, push_text};
-use crate::crypto::PublicKey;
+use crate::crypto::{Digest, PublicKey, Sha256};
 use crate::limits::{
     MAX_CLOCK_SKEW, MAX_ENVELOPE_LEN, MAX_HOP_HEAD_LEN, MAX_HOPS, MAX_PACKET_LIFE,
 };
@@ -148,12 +148,29 @@ impl Packet {
         Ok(Self { header: Header::decode(head)?, envelope })
     }
 
+    /// What tells it from all others.
+    pub(super) fn mark(&self) -> Mark {
+        let Header { id, origin, destination, hop_limit: _, expiry: _ } = &self.header;
+        let mut hash = Sha256::new();
+        for part in [id.as_bytes().as_slice(), origin.as_bytes(), destination.as_bytes()] {
+            hash.update(part);
+        }
+        hash.update(&self.envelope);
+        Mark(hash.finish())
+    }
+
     /// The packet's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         two_frames(&self.header.encode(), &self.envelope)
     }
 }
+
+/// By what a packet is known when it comes again (§12.6): the SHA-256 of its id, origin, destination
+/// and envelope. The header alone would do for honest carriers; anybody else could send it ahead with
+/// another envelope, and have the true one taken for a duplicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Mark(Digest);
 
 /// Splits what consists of two frames, each its length as 32 bits, big-endian, and so many bytes.
 pub(super) fn frames(bytes: &[u8]) -> Result<(&[u8], &[u8]), HopError> {

@@ -6,7 +6,7 @@ use super::choice::next_hop;
 use super::event::{Event, ExchangeId, Transmit};
 use super::router::Router;
 use super::transit::{Source, Transit};
-use super::{Outcome, Packet, Reason, Refusal};
+use super::{Header, Outcome, Packet, Reason, Refusal};
 use crate::crypto::PublicKey;
 use crate::limits::{
     MAX_CARRIED_BYTES, MAX_ENVELOPE_LEN, MAX_HOPS, MAX_PACKETS, MAX_PACKETS_PER_NEIGHBOUR,
@@ -23,15 +23,14 @@ impl Router {
         packet: Packet,
         now: Now,
     ) -> Result<(), Refusal> {
-        let Packet { header, envelope } = packet;
-        if !header.is_alive(now.timestamp) {
+        if !packet.header.is_alive(now.timestamp) {
             return Err(Reason::Expired.into());
         }
-        let len = envelope.len();
+        let len = packet.envelope.len();
         self.accounts.bring(neighbour, len, now.instant).map_err(rate_limited)?;
-        match self.arrivals.take_in(&header, neighbour, exchange, now.instant) {
+        match self.arrivals.take_in(packet.mark(), neighbour, exchange, now.instant) {
             Arrived::New(arrival) => {
-                let origin = header.origin;
+                let Packet { header: Header { origin, .. }, envelope } = packet;
                 self.events.push_back(Event::Arrived { arrival, origin, neighbour, envelope });
             }
             Arrived::Joined => {}
@@ -58,7 +57,8 @@ impl Router {
         if !packet.header.is_alive(now.timestamp) {
             return Err(Reason::Expired.into());
         }
-        if packet.header.origin == self.own || self.seen.contains(&packet.header) {
+        let mark = packet.mark();
+        if packet.header.origin == self.own || self.seen.contains(&mark) {
             return Err(Reason::Seen.into());
         }
         let left = packet.header.hop_limit.saturating_sub(1);
@@ -77,18 +77,16 @@ impl Router {
             return Err(Reason::Busy.into());
         }
         packet.header.hop_limit = left;
-        let header = packet.header;
+        let destination = packet.header.destination;
         let transit =
             Transit::new(Source::Neighbour { key: neighbour, exchange }, packet, now.instant);
         let skip = |key: &PublicKey| transit.rules_out(key);
-        if next_hop(&self.neighbours, &self.routes, &header.destination, now.instant, skip)
-            .is_none()
-        {
+        if next_hop(&self.neighbours, &self.routes, &destination, now.instant, skip).is_none() {
             return Err(Reason::NoRoute.into());
         }
         // The first try is paid for here, so that a packet that is refused for the rate may come again.
         self.accounts.carry(neighbour, len, now.instant).map_err(rate_limited)?;
-        self.seen.insert(&header, now.instant);
+        self.seen.insert(mark, now.instant);
         let number = self.insert(transit);
         self.advance(number, now.instant);
         Ok(())

@@ -35,5 +35,7 @@ pub use outcome::{Head, Outcome, Reason, Refusal};
 pub use router::{Config, Router, TooMuch};
 pub use stats::Stats;
 
+use header::Mark;
+
 #[cfg(test)]
 mod tests;

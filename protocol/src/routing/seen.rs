@@ -2,23 +2,23 @@
 
 use hashlink::LinkedHashMap;
 
-use super::{Header, PacketId};
+use super::Mark;
 use crate::limits::{MAX_SEEN_PACKETS, PACKET_MEMORY};
 use crate::time::Instant;
 
 /// The packets carried lately, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    packets: LinkedHashMap<(PacketId, [u8; 32]), Instant>,
+    packets: LinkedHashMap<Mark, Instant>,
 }
 
 impl Seen {
-    pub(super) fn contains(&self, header: &Header) -> bool {
-        self.packets.contains_key(&key(header))
+    pub(super) fn contains(&self, mark: &Mark) -> bool {
+        self.packets.contains_key(mark)
     }
 
-    pub(super) fn insert(&mut self, header: &Header, now: Instant) {
-        self.packets.insert(key(header), now);
+    pub(super) fn insert(&mut self, mark: Mark, now: Instant) {
+        self.packets.insert(mark, now);
         let over = |since: Instant| now.since(since) >= PACKET_MEMORY;
         while self.packets.len() > MAX_SEEN_PACKETS
             || self.packets.front().is_some_and(|(_, since)| over(*since))
@@ -30,9 +30,4 @@ impl Seen {
     pub(super) fn len(&self) -> usize {
         self.packets.len()
     }
-}
-
-/// Two origins may choose the same id, or pretend to.
-fn key(header: &Header) -> (PacketId, [u8; 32]) {
-    (header.id, *header.origin.as_bytes())
 }

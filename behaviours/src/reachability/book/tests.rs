@@ -107,6 +107,47 @@ fn what_the_router_takes_back_is_gone() {
     assert_eq!(book.status(), Status::Unknown);
 }
 
+/// It says once that it forwards a port, and renews that by itself.
+#[test]
+fn what_the_router_forwards_is_believed_until_tests_fail() {
+    let mut book = Book::default();
+    assert!(book.vouch(global(), Source::Router, at(0)));
+    book.update(Source::Observed, [&global()], at(1));
+    book.update(Source::Observed, [], at(2));
+    assert!(book.expire(at(100_000)).is_empty());
+    assert_eq!(book.confirmed(), [global()]);
+    assert_eq!(book.next_test(at(100_000)), Some(global()));
+    assert!(!book.not_reached(&global(), at(100_000)));
+    assert!(book.not_reached(&global(), at(100_010)));
+    assert_eq!(book.status(), Status::Private);
+    assert!(book.reached(&global(), at(100_020)), "it is tested again all the same");
+}
+
+/// Anybody can claim things as often as he likes.
+#[test]
+fn claims_bring_a_test_forward_and_no_sooner_than_ten_seconds_after_another() {
+    let mut book = Book::default();
+    book.update(Source::Listener, [&global()], at(0));
+    for _ in 0..10 {
+        book.not_reached(&global(), at(0));
+    }
+    let tested = |book: &mut Book, claims: bool| {
+        let due = (0..100).filter(|second| {
+            if claims {
+                book.test_soon(&global(), at(*second));
+            }
+            book.next_test(at(*second)).is_some() && {
+                book.not_reached(&global(), at(*second));
+                true
+            }
+        });
+        due.collect::<Vec<_>>()
+    };
+    assert!(tested(&mut book, false).is_empty());
+    assert_eq!(tested(&mut book, true), [10, 21, 32, 43, 54, 65, 76, 87, 98]);
+    assert_eq!(book.status(), Status::Private);
+}
+
 #[test]
 fn candidates_are_bounded_and_go_when_nobody_sees_them() {
     let mut book = Book::default();

@@ -1,6 +1,6 @@
 //! Whether and where others can reach this node, and what it does about it.
 //!
-//! - `watch`: what the swarm tells about it.
+//! - `watch`: what the swarm tells about it; `dialled`: where a firewall may let something in for once.
 //! - `relays`: reservations at relays; `mode`: the part in the hash table; `announced`: what others are
 //!   told.
 //! - `moves`: what happens when the machine's addresses change; `route` finds out which connections that
@@ -9,6 +9,7 @@
 //! - `report`: all of it for people.
 
 mod announced;
+mod dialled;
 mod mode;
 mod moves;
 mod neighbours;
@@ -33,6 +34,7 @@ use rand::seq::IteratorRandom as _;
 pub(crate) use self::mode::DhtRole;
 
 use self::announced::{Announcement, Places, bare};
+use self::dialled::Dialled;
 use self::mode::{World, dht_role};
 use self::neighbours::Neighbours;
 use self::relays::Relays;
@@ -54,6 +56,8 @@ struct Path {
     from_listener: bool,
     /// The address of this machine that it uses, if it is direct and that is known.
     local: Option<IpAddr>,
+    /// Whether it came from afar without any dial of this node that could have let it in.
+    unasked: bool,
 }
 
 /// The router's part, as far as it is known.
@@ -73,6 +77,7 @@ pub(super) struct Reachability {
     book: Book,
     observations: Observations,
     paths: HashMap<ConnectionId, Path>,
+    dialled: Dialled,
     /// Connections of this node's AutoNAT server, made to test somebody's address.
     tests: HashMap<ConnectionId, PeerId>,
     /// Peers that test addresses.
@@ -82,7 +87,8 @@ pub(super) struct Reachability {
     router: Router,
     announcement: Announcement,
     status: Status,
-    role: Option<DhtRole>,
+    /// The part in the hash table, and whether local addresses are taken from there.
+    role: Option<(DhtRole, bool)>,
     looked: Option<Instant>,
     /// What a relay server in a local world says of itself.
     lent: BTreeSet<Multiaddr>,
@@ -96,6 +102,49 @@ impl Reachability {
             Router::Off
         };
         Self { router, ..Self::default() }
+    }
+
+    /// The peer of a connection says that it found this node at `seen`. Returns whether that makes it an
+    /// address of this node that it was not before.
+    ///
+    /// The peer may say anything. What it says counts only if the connection itself shows it: it came
+    /// by itself, to the very address of this machine, where this node listens. Otherwise the address is
+    /// tested soon.
+    fn found_at(
+        &mut self,
+        id: ConnectionId,
+        seen: &Multiaddr,
+        is_listener: bool,
+        now: Instant,
+    ) -> bool {
+        let Some(path) = self.paths.get(&id) else { return false };
+        if path.dialed || path.relayed || Scope::of(&path.remote) != Scope::Global {
+            return false;
+        }
+        if !path.unasked {
+            self.book.test_soon(seen, now);
+            return false;
+        }
+        self.book.refresh(seen, now);
+        // There is nothing in between that it could have come through instead.
+        if is_listener && path.local.is_some() && path.local == ip_of(seen) {
+            return self.book.reached(seen, now);
+        }
+        self.book.test_soon(seen, now);
+        false
+    }
+
+    /// Where to dial a relay that somebody says is `said`: there, if it is connected at that IP address,
+    /// else where this node dialled it.
+    pub(super) fn relay_at(&self, relay: &PeerId, said: &Multiaddr) -> Option<Multiaddr> {
+        let paths = self.paths.values().filter(|path| path.peer == *relay && !path.relayed);
+        let ip = ip_of(said);
+        if ip.is_some() && paths.clone().any(|path| ip_of(&path.remote) == ip) {
+            return Some(
+                said.iter().take_while(|part| !matches!(part, Protocol::P2p(_))).collect(),
+            );
+        }
+        paths.filter(|path| path.dialed).map(|path| bare(&path.remote)).min()
     }
 }
 
@@ -149,6 +198,12 @@ impl EventLoop {
             global_listener: self.swarm.listeners().any(global),
             global_peer: self.reach.paths.values().any(|path| global(&path.remote)),
         }
+    }
+
+    /// Whether everything known is in this node's own network, and so everything meant for it. Before
+    /// anybody is connected, the configuration may know better.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.world().is_local() && !mode::means_the_world(&self.config)
     }
 
     /// Where the node listens itself, not over relays.
@@ -274,11 +329,11 @@ impl EventLoop {
             tracing::info!(?status, "reachability");
             self.reach.status = status;
         }
-        let role = self.dht_role();
-        if self.reach.role != Some(role) {
-            tracing::debug!(?role, "part in the distributed hash table");
-            self.reach.role = Some(role);
-            self.registry_role(role);
+        let (role, local) = (self.dht_role(), self.is_at_home());
+        if self.reach.role != Some((role, local)) {
+            tracing::debug!(?role, local, "part in the distributed hash table");
+            self.reach.role = Some((role, local));
+            self.registry_role(role, local);
         }
         let announced = self.announced();
         if self.reach.announcement.look(&announced, now) {
@@ -294,5 +349,69 @@ impl EventLoop {
     fn identify_anew(&mut self) {
         let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         self.swarm.behaviour_mut().identify.push(connected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
+    fn path(peer: PeerId, remote: &str, dialed: bool) -> Path {
+        let (remote, local) = (address(remote), None);
+        Path { peer, remote, dialed, relayed: false, from_listener: false, local, unasked: !dialed }
+    }
+
+    /// The relay client dials the address as it is written, if it has no connection to the relay then.
+    #[test]
+    fn a_stranger_does_not_choose_where_a_relay_is() {
+        let (dialed, calls, absent) = (PeerId::random(), PeerId::random(), PeerId::random());
+        let mut reach = Reachability::default();
+        let at = format!("/ip4/192.0.2.1/tcp/1/p2p/{dialed}");
+        reach.paths.insert(ConnectionId::new_unchecked(1), path(dialed, &at, true));
+        let at = "/ip4/192.0.2.2/tcp/50000";
+        reach.paths.insert(ConnectionId::new_unchecked(2), path(calls, at, false));
+        let over = |relay: &PeerId, at: &str| {
+            reach.relay_at(relay, &address(&format!("{at}/p2p/{relay}/p2p-circuit")))
+        };
+        for (relay, said, believed) in [
+            (&dialed, "/ip4/192.0.2.1/udp/9/quic-v1", Some("/ip4/192.0.2.1/udp/9/quic-v1")),
+            (&dialed, "/ip4/10.0.0.1/tcp/80", Some("/ip4/192.0.2.1/tcp/1")),
+            (&dialed, "/dns/victim.example/tcp/80", Some("/ip4/192.0.2.1/tcp/1")),
+            (&calls, "/ip4/192.0.2.2/tcp/4711", Some("/ip4/192.0.2.2/tcp/4711")),
+            (&calls, "/ip4/127.0.0.1/tcp/80", None),
+            (&absent, "/ip4/192.0.2.1/tcp/1", None),
+        ] {
+            assert_eq!(over(relay, said), believed.map(address), "{said}");
+        }
+    }
+    /// A firewalled machine with a global address must not take a peer's word for being reachable.
+    #[test]
+    fn only_a_connection_that_came_by_itself_to_the_address_shows_that_it_can_be_reached() {
+        let own = address("/ip4/11.0.0.7/tcp/4711");
+        let far = "/ip4/12.0.0.1/tcp/50000";
+        let found = |adjust: fn(&mut Path), is_listener| {
+            let mut reach = Reachability::default();
+            reach.book.update(Source::Listener, [&own], Instant::default());
+            let mut path = path(PeerId::random(), far, false);
+            path.local = ip_of(&own);
+            adjust(&mut path);
+            let id = ConnectionId::new_unchecked(1);
+            reach.paths.insert(id, path);
+            let new = reach.found_at(id, &own, is_listener, Instant::default());
+            assert_eq!(new, reach.book.is_public());
+            new
+        };
+        assert!(found(|_| {}, true));
+        assert!(!found(|_| {}, false), "it listens elsewhere");
+        assert!(!found(|path| path.unasked = false, true), "this node called first");
+        assert!(!found(|path| path.local = Some([192, 168, 0, 2].into()), true), "translated");
+        assert!(!found(|path| path.local = None, true));
+        assert!(!found(|path| path.dialed = true, true));
+        assert!(!found(|path| path.relayed = true, true));
+        assert!(!found(|path| path.remote = address("/ip4/10.0.0.9/tcp/9"), true), "from near by");
     }
 }

@@ -3,7 +3,9 @@
 //! libp2p's automatic mode looks at external addresses, of which a relay reservation makes one: a node
 //! that only a relay reaches would serve the whole network. Here only what was really reached counts.
 
-use crate::config::DhtMode;
+use peer_behaviours::reachability::scope::Scope;
+
+use crate::config::{DhtMode, NodeConfig};
 
 /// What a node does in the distributed hash table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,12 @@ pub(super) const fn dht_role(configured: DhtMode, world: World) -> DhtRole {
     }
 }
 
+/// Whether the configuration names a global address: of a bootstrap peer, or to listen on.
+pub(super) fn means_the_world(config: &NodeConfig) -> bool {
+    let mut named = config.bootstrap().iter().chain(config.listen()).chain(config.external());
+    named.any(|address| Scope::of(address) == Scope::Global)
+}
+
 /// Why the role is what [`dht_role`] says.
 pub(super) const fn reason(configured: DhtMode, world: World) -> &'static str {
     match configured {
@@ -55,6 +63,29 @@ pub(super) const fn reason(configured: DhtMode, world: World) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_configuration_may_name_the_world() {
+        let config = |listen: &str, bootstrap: &str| {
+            let one = |address: &str| vec![address.parse().unwrap()];
+            NodeConfig::default().with_listen(one(listen)).with_bootstrap(one(bootstrap))
+        };
+        let (all, lan, global) =
+            ("/ip4/0.0.0.0/tcp/1", "/ip4/10.0.0.2/tcp/1", "/ip4/11.0.0.7/tcp/1");
+        assert!(!means_the_world(&NodeConfig::default()));
+        for (listen, bootstrap, expected) in [
+            (all, lan, false),
+            (all, "/dns/hub/tcp/1", false),
+            (all, global, true),
+            (global, lan, true),
+        ] {
+            assert_eq!(
+                means_the_world(&config(listen, bootstrap)),
+                expected,
+                "{listen} {bootstrap}"
+            );
+        }
+    }
 
     #[test]
     fn who_can_be_reached_serves_and_who_cannot_does_not() {

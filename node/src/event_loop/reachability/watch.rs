@@ -3,11 +3,11 @@
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Multiaddr};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, identify, ping, relay, upnp};
 use peer_behaviours::reachability::book::Source;
 use peer_behaviours::reachability::probe::{self, Verdict};
-use peer_behaviours::reachability::scope::{Scope, ip_of};
+use peer_behaviours::reachability::scope::{Scope, ip_of, is_relayed};
 
 use super::announced::bare;
 use super::relays::Agreed;
@@ -21,9 +21,20 @@ impl EventLoop {
     /// connection that this node's AutoNAT server makes to test an address is not there to be used.
     pub(in crate::event_loop) fn watch(&mut self, event: &SwarmEvent<BehaviourEvent>) -> bool {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                concurrent_dial_errors,
+                ..
+            } => {
+                let failed = concurrent_dial_errors.iter().flatten();
+                self.dialled_in_vain(failed.map(|(address, _)| address));
                 self.path_opened(*peer_id, *connection_id, endpoint);
                 return self.reach.tests.contains_key(connection_id);
+            }
+            SwarmEvent::OutgoingConnectionError { error: DialError::Transport(failed), .. } => {
+                self.dialled_in_vain(failed.iter().map(|(address, _)| address));
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.path_closed(peer_id, connection_id);
@@ -114,8 +125,23 @@ impl EventLoop {
             }
         };
         let dialed = at.is_dialer();
-        let path = Path { peer, remote, dialed, relayed, from_listener, local };
+        let (now, ip) = (self.clock.now().instant, ip_of(&remote));
+        if dialed && let Some(ip) = ip {
+            self.reach.dialled.insert(ip, now);
+        }
+        // Where the dials under way lead is not known; one of them may be a hole that is being punched.
+        let dials = self.swarm.network_info().connection_counters().num_pending_outgoing();
+        let unasked =
+            !dialed && dials == 0 && ip.is_some_and(|ip| !self.reach.dialled.contains(&ip, now));
+        let path = Path { peer, remote, dialed, relayed, from_listener, local, unasked };
         self.reach.paths.insert(id, path);
+    }
+
+    fn dialled_in_vain<'a>(&mut self, addresses: impl Iterator<Item = &'a Multiaddr>) {
+        let now = self.clock.now().instant;
+        for ip in addresses.filter(|address| !is_relayed(address)).filter_map(ip_of) {
+            self.reach.dialled.insert(ip, now);
+        }
     }
 
     fn path_closed(&mut self, peer: &PeerId, id: &ConnectionId) {
@@ -157,15 +183,9 @@ impl EventLoop {
         let seen = bare(&info.observed_addr);
         let observations = &mut self.reach.observations;
         observations.insert(id, &path.remote, &seen, path.from_listener);
-        // It came from afar, and says at which address it found this node.
-        if !path.dialed && Scope::of(&path.remote) == Scope::Global {
-            self.reach.book.refresh(&seen, now);
-            // There is nothing in between that it could have come through instead.
-            if self.swarm.listeners().any(|listener| *listener == seen)
-                && self.reach.book.reached(&seen, now)
-            {
-                self.gain_address(seen, "a peer connected");
-            }
+        let is_listener = self.swarm.listeners().any(|listener| *listener == seen);
+        if self.reach.found_at(id, &seen, is_listener, now) {
+            self.gain_address(seen, "a peer connected");
         }
     }
 

@@ -105,14 +105,15 @@ impl EventLoop {
         self.tick_remembering(now);
     }
 
-    /// Whether this node serves the registry has changed.
-    pub(super) fn registry_role(&mut self, role: DhtRole) {
+    /// Whether this node serves the registry has changed, or whether it takes `local` addresses from it.
+    pub(super) fn registry_role(&mut self, role: DhtRole, local: bool) {
         let mode = match role {
             DhtRole::Server => registry::Mode::Server,
             DhtRole::Client | DhtRole::Off => registry::Mode::Client,
         };
         if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
             registry.set_mode(mode);
+            registry.set_local_addresses(local);
         }
     }
 

@@ -76,7 +76,7 @@ impl EventLoop {
         let addresses = self.announced().iter().map(ToString::to_string).collect();
         let now = self.clock.now().instant;
         self.registry_addresses(addresses, now);
-        self.registry_role(self.dht_role());
+        self.registry_role(self.dht_role(), self.is_at_home());
     }
 
     pub(super) fn tick_publishing(&mut self, now: Instant) {

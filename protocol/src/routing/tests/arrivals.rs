@@ -42,6 +42,45 @@ fn a_duplicate_joins_or_gets_the_same_answer() {
     assert!(arrival(&mut rig).is_some());
 }
 
+/// Whoever carries a packet knows its header, and may be first with anything under it.
+#[test]
+fn junk_under_a_packets_header_is_another_packet() {
+    for to in [0, 500] {
+        let mut rig = Rig::new(3);
+        let packet = rig.packet(to, 10);
+        let junk = Packet { envelope: Bytes::from_static(b"junk"), ..packet.clone() };
+        let mut astray = packet.clone();
+        astray.header.destination = key(501);
+        for other in [junk, astray] {
+            rig.bring(1, other);
+            assert_eq!(rig.refusal(), None);
+        }
+        rig.events();
+        let exchange = rig.bring(2, packet.clone());
+        let answered = Bytes::from_static(b"answer");
+        let hops = match arrival(&mut rig) {
+            Some(id) => {
+                rig.router.answer(id, &answered, rig.now);
+                1
+            }
+            None => {
+                let (handed, _) = rig.drain();
+                let (id, ..) = handed
+                    .into_iter()
+                    .find(|(_, _, it)| {
+                        it.envelope == packet.envelope
+                            && it.header.destination == packet.header.destination
+                    })
+                    .unwrap();
+                rig.answer(id, 1);
+                2
+            }
+        };
+        let outcome = Outcome::Answered { hops, envelope: answered };
+        assert_eq!(rig.drain().1, [(exchange, outcome)]);
+    }
+}
+
 #[test]
 fn one_that_is_given_up_may_come_again() {
     let mut rig = Rig::new(2);

@@ -151,15 +151,12 @@ fn what_was_here_is_remembered_for_longer_than_any_clock_finds_it_alive() {
 fn memory_of_packets_is_bounded_in_number_and_time() {
     let mut rig = Rig::new(1);
     let mut seen = Seen::default();
-    let header = rig.packet(500, 1).header;
-    let headers = (0..MAX_SEEN_PACKETS + 10)
-        .map(|_| Header { id: PacketId::random(&mut rig.rng), ..header })
-        .collect::<Vec<_>>();
-    headers.iter().for_each(|header| seen.insert(header, START.instant));
+    let mut mark = || rig.packet(500, 1).mark();
+    let marks: Vec<_> = (0..MAX_SEEN_PACKETS + 10).map(|_| mark()).collect();
+    marks.iter().for_each(|mark| seen.insert(*mark, START.instant));
     assert_eq!(seen.len(), MAX_SEEN_PACKETS);
-    assert!(!seen.contains(&headers[9]) && seen.contains(&headers[10]));
-    let header = Header { id: PacketId::random(&mut rig.rng), ..header };
-    seen.insert(&header, START.instant + PACKET_MEMORY);
+    assert!(!seen.contains(&marks[9]) && seen.contains(&marks[10]));
+    seen.insert(mark(), START.instant + PACKET_MEMORY);
     assert_eq!(seen.len(), 1);
 }
 
