@@ -93,7 +93,7 @@ pub enum NodeError {
         detail: String,
     },
     /// No answer in time.
-    #[error("no answer from {peer} within {} s: {progress}", waited.as_secs_f32())]
+    #[error("no answer from {peer} within {} s: {progress}", (waited.as_secs_f64() * 10.0).round() / 10.0)]
     Timeout {
         /// The peer.
         peer: String,
@@ -180,7 +180,11 @@ impl NodeError {
             Self::Unreachable { .. } => {
                 "check that the peer runs (`peer status` there) and its address"
             }
-            Self::Refused { .. } => "see the detail; `peer trust list` shows whom this node trusts",
+            Self::Refused { .. } => {
+                "see the detail; `peer trust list` shows whom this node trusts, and \
+                 `peer trust pin <entity> \"<fingerprint>\"` settles whose a name is, once you have \
+                 compared the fingerprint over another channel"
+            }
             Self::Timeout { .. } => {
                 "check the peer with `peer alive <peer>`, or allow more `--timeout`"
             }

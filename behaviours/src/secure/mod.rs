@@ -179,6 +179,12 @@ impl Behaviour {
         }
     }
 
+    /// Messages to `peer` whose fate is not known yet.
+    #[must_use]
+    pub fn unsettled(&self, peer: &PeerId) -> usize {
+        self.peers.get(peer).map_or(0, Peer::unsettled)
+    }
+
     /// Whether there is a connection to `peer`.
     #[must_use]
     pub fn is_connected(&self, peer: &PeerId) -> bool {

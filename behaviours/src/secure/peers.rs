@@ -47,6 +47,11 @@ impl Peer {
         Self { key, inputs, reach, direct, hops, sessions, entity: None, unsettled }
     }
 
+    /// Messages whose fate is not known yet.
+    pub(super) fn unsettled(&self) -> usize {
+        self.unsettled.len()
+    }
+
     /// Hands over something that may be refused if the link is busy; returns whether it was taken.
     pub(super) fn offer(&mut self, input: Input) -> bool {
         if self.inputs.capacity() <= RESERVED {

@@ -58,6 +58,9 @@ fn describe(found: &Discovered, now: Timestamp) -> String {
         table
     };
     text.push_str(&format!("{} found in {took_ms} ms, after {asked} requests\n", listings.len()));
+    if *asked == 0 && listings.is_empty() {
+        text.push_str("no node of the registry could be asked: `peer dht` shows why\n");
+    }
     if *rejected > 0 {
         text.push_str(&format!("{rejected} entries were dropped: not valid, or not trusted\n"));
     }

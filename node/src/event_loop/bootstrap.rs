@@ -112,9 +112,10 @@ impl EventLoop {
     }
 }
 
-/// Says which one does not answer: at first each time, later rarely.
+/// Says which one does not answer: the first time, the eighth, the sixty-fourth, and so on.
 fn warn(address: &Multiaddr, reason: &str, redial: &Redial) {
-    if redial.failures().is_power_of_two() {
+    let failures = redial.failures();
+    if failures.is_power_of_two() && failures.trailing_zeros().is_multiple_of(3) {
         tracing::warn!(
             %address,
             %reason,

@@ -79,7 +79,7 @@ impl EventLoop {
             suite = info.suite,
             handshake = %info.handshake,
             role = ?info.role,
-            took_ms = info.took.as_secs_f64() * 1000.0,
+            took_ms = u64::try_from(info.took.as_millis()).unwrap_or(u64::MAX),
             "session ready"
         );
         let Some(peer) = self.directory.entry(id) else { return };
@@ -160,7 +160,9 @@ impl EventLoop {
         });
         if let Some(peer) = self.directory.entry(id) {
             peer.phase = Some(phase.as_str());
-            if !away || peer.last_error.is_none() {
+            // That another attempt is under way says less than why the last one failed.
+            let telling = !away && code != ErrorCode::HandshakeInProgress;
+            if telling || peer.last_error.is_none() {
                 peer.last_error = Some(format!("{code}: {detail}"));
             }
         }

@@ -1,8 +1,11 @@
 //! Opening the listeners, and waiting until each says where it is.
 
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 
@@ -18,6 +21,9 @@ impl EventLoop {
         let mut waiting = Vec::new();
         let mut unavailable = None;
         for address in self.config.listen().to_vec() {
+            if let Err(error) = check_free(&address) {
+                return Err(StartError::Listen { address, reason: error.to_string() });
+            }
             match self.swarm.listen_on(address.clone()) {
                 Ok(id) => {
                     self.listeners.push(id);
@@ -61,6 +67,23 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether nobody listens on a TCP port yet. Punching holes needs ports that are shared, so that the
+/// system would let two nodes have the same, and each connection go to either.
+fn check_free(address: &Multiaddr) -> std::io::Result<()> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    let Some(Protocol::Tcp(port)) = parts.next() else { return Ok(()) };
+    match TcpListener::bind((ip, port)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        // Whatever else is wrong, the transport says better.
+        _ => Ok(()),
     }
 }
 

@@ -51,6 +51,10 @@ impl Parked {
         Ok(())
     }
 
+    pub(super) fn count(&self, peer: &PeerId) -> usize {
+        self.peers.get(peer).map_or(0, |waiting| waiting.messages.len())
+    }
+
     pub(super) fn holds(&self, peer: &PeerId) -> bool {
         self.peers.contains_key(peer)
     }

@@ -44,7 +44,7 @@ impl EventLoop {
             peer.is_connected()
                 || !peer.sessions.is_empty()
                 || peer.redial.is_kept()
-                || self.asks.count_for(id) > 0
+                || self.queued(id) > 0
         };
         let mut peers: Vec<_> =
             self.directory.iter().filter(shown).map(|(id, peer)| self.describe(id, peer)).collect();
@@ -54,6 +54,11 @@ impl EventLoop {
 
     pub(super) fn peer_status(&self, id: &PeerId) -> Option<PeerStatus> {
         self.directory.get(id).map(|peer| self.describe(id, peer))
+    }
+
+    /// Messages that wait for the peer, or are on their way to it.
+    fn queued(&self, id: &PeerId) -> usize {
+        self.swarm.behaviour().secure.unsettled(id) + self.parked.count(id)
     }
 
     fn describe(&self, id: &PeerId, peer: &Peer) -> PeerStatus {
@@ -73,7 +78,7 @@ impl EventLoop {
             protocol: peer.protocol.map(str::to_owned),
             encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),
             session: session.or_else(|| peer.phase.map(opening)),
-            queued: self.asks.count_for(id),
+            queued: self.queued(id),
             last_error: peer.last_error.clone(),
         }
     }

@@ -73,6 +73,7 @@ pub(super) async fn execute(
         Ok(status) => {
             findings.push(local::version(&status));
             findings.extend(network::examine(&status, &client.netcheck().await?));
+            findings.extend(network::stuck(&client.peers().await?));
         }
         Err(ClientError::NoNode { .. }) => {
             let detail = "no node runs on this data directory";

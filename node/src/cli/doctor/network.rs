@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::cli::netcheck;
 use crate::model::reachability::{Nat, Reachable};
-use crate::model::{Netcheck, Status};
+use crate::model::{Netcheck, PeerStatus, Status};
 
 /// Clocks further apart than this will be refused soon, in milliseconds: at 60 s they are.
 const SKEW_WARNING: u64 = 10_000;
@@ -29,6 +29,30 @@ pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
     findings.push(registry(net));
     findings.push(clock(net));
     findings
+}
+
+/// Peers with which something does not work.
+pub(super) fn stuck(peers: &[PeerStatus]) -> Vec<Finding> {
+    peers.iter().filter_map(stuck_peer).collect()
+}
+
+fn stuck_peer(peer: &PeerStatus) -> Option<Finding> {
+    let name = peer.entity.as_ref().map_or_else(|| peer.peer_id.clone(), ToString::to_string);
+    let why = peer.last_error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
+    if !peer.connected && peer.queued > 0 {
+        let detail =
+            format!("{} messages wait for {name}, which is not connected{why}", peer.queued);
+        let fix = format!("`peer ping {name}` tells more; they go out once it is reached");
+        return Some(Finding::warning("messages", detail, fix));
+    }
+    let refused = peer.connected && peer.last_error.is_some();
+    let open = peer.session.as_ref().is_some_and(|session| !session.id.is_empty());
+    (refused && !open).then(|| {
+        let detail = format!("{name} is connected, but there is no session{why}");
+        let fix = "see the reason; `peer trust list` shows whom this node trusts, and \
+                   `peer trust pin <entity> \"<fingerprint>\"` settles whose a name is";
+        Finding::warning("session", detail, fix)
+    })
 }
 
 fn listening(net: &Netcheck) -> Finding {
@@ -162,6 +186,19 @@ mod tests {
         assert!(findings.iter().all(|it| (it.grade == Grade::Ok) == it.fix.is_none()));
         assert!(findings[2].detail.contains("Connection refused"));
         assert!(findings[5].detail.contains("61.0 s behind"));
+    }
+
+    #[test]
+    fn messages_that_wait_and_sessions_that_do_not_come_about_are_told() {
+        let peer = crate::api::fake::peer();
+        assert!(stuck(std::slice::from_ref(&peer)).is_empty());
+        let error = Some("INVALID_SIGNATURE: another key".to_owned());
+        let gone = PeerStatus { connected: false, queued: 2, ..peer.clone() };
+        let refused = PeerStatus { session: None, last_error: error, ..peer };
+        let findings = stuck(&[gone, refused]);
+        assert_eq!([findings[0].check, findings[1].check], ["messages", "session"]);
+        assert!(findings[0].detail.contains("2 messages wait"), "{findings:?}");
+        assert!(findings[1].detail.contains("another key"), "{findings:?}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ use self::mode::{World, dht_role};
 use self::neighbours::Neighbours;
 use self::relays::Relays;
 use super::EventLoop;
-use crate::config::NodeConfig;
+use crate::config::{DhtMode, NodeConfig};
 use crate::events::NodeEvent;
 
 /// How often the state of things is looked at.
@@ -161,11 +161,19 @@ impl EventLoop {
 
     /// The node's part in the distributed hash table, as things stand.
     pub(crate) fn dht_role(&self) -> DhtRole {
-        dht_role(self.config.dht(), self.world())
+        let configured = match self.config.dht() {
+            // Whoever listens nowhere cannot be asked.
+            DhtMode::Auto if self.own_listeners().is_empty() => DhtMode::Client,
+            configured => configured,
+        };
+        dht_role(configured, self.world())
     }
 
     /// Why it is that part.
     pub(crate) fn dht_reason(&self) -> &'static str {
+        if self.config.dht() == DhtMode::Auto && self.own_listeners().is_empty() {
+            return "it listens nowhere";
+        }
         mode::reason(self.config.dht(), self.world())
     }
 

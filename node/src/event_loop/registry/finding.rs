@@ -203,9 +203,8 @@ impl EventLoop {
     /// Looks `waiter`'s name up, or joins the lookup that is under way.
     fn find(&mut self, waiter: Waiter, fresh: bool) {
         let Some(Wanted { key, .. }) = self.wanted(&waiter.name) else {
-            let peer = waiter.name.clone();
-            let detail = "this is no entity id, peer id or fingerprint".to_owned();
-            return self.found_nobody(waiter, NodeError::NotFound { peer, detail });
+            let detail = format!("{:?} is no entity id, peer id or fingerprint", waiter.name);
+            return self.found_nobody(waiter, NodeError::Invalid { detail });
         };
         let now = waiter.since;
         let finding = &mut self.registry.finding;
@@ -223,7 +222,9 @@ impl EventLoop {
             let outcome = outcome.map(|(listing, rivals)| {
                 // The directory may have forgotten it.
                 self.take_listing(&listing);
-                (Listing { source: Source::Cache, ..listing }, rivals)
+                let key = listing.peer_id.parse().ok().and_then(|id| secure::key_of(&id));
+                let trust = key.and_then(|key| self.trust.level(&listing.entity, &key));
+                (Listing { source: Source::Cache, trust, ..listing }, rivals)
             });
             return self.settle(vec![waiter], &outcome, 0, Duration::ZERO);
         }
