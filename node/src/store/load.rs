@@ -26,7 +26,7 @@ pub(crate) struct Loaded {
 impl Store {
     /// Reads everything.
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
-        self.try_load().map_err(|failed| failed.at(&self.path()))
+        self.try_load().map_err(|failed| failed.at(self.place.path()))
     }
 
     fn try_load(&self) -> Result<Loaded, Failed> {

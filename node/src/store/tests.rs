@@ -1,10 +1,15 @@
 //! What is written is read again, whatever happens in between.
 
+mod failing;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use super::*;
+use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::time::Timestamp;
+
+use super::tables::{META, SCHEMA};
+use super::*;
 
 fn entry(n: u8) -> Entry {
     Entry {
@@ -40,8 +45,14 @@ fn check(loaded: &Loaded) {
     assert_eq!(loaded.broken, 0);
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
 fn commit(store: &Store, changes: &[Change]) {
-    store.commit(changes.iter()).map_err(|failed| failed.at(Path::new("test"))).unwrap();
+    commit::commit(&store.database, changes.iter())
+        .map_err(|failed| failed.at(Path::new("test")))
+        .unwrap();
 }
 
 #[test]
@@ -63,27 +74,16 @@ fn what_is_written_is_there_after_the_store_is_opened_again() {
 }
 
 #[tokio::test]
-async fn the_writing_thread_commits_what_it_was_given_before_it_ends() {
+async fn what_was_given_to_the_writing_thread_is_committed_before_the_file_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let writer = Writer::start(Arc::new(Store::open(&path).unwrap()));
-    let written: Vec<_> =
-        changes().into_iter().map(|change| writer.write(vec![change]).unwrap()).collect();
-    drop(writer);
-    for written in written {
-        assert_eq!(written.await, Ok(Ok(())));
+    let mut writer = Writer::start(Store::open(&path).unwrap(), clock()).unwrap();
+    for change in changes() {
+        writer.write([change]);
     }
-    check(&open_again(&path).await.load().unwrap());
-}
-
-/// The thread closes the file a moment after it has told the last writer.
-async fn open_again(path: &Path) -> Store {
-    loop {
-        match Store::open(path) {
-            Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
-            store => return store.unwrap(),
-        }
-    }
+    assert_eq!(writer.close().unwrap().await, Ok(Ok(())));
+    check(&Store::open(&path).unwrap().load().unwrap());
+    assert!(writer.close().is_none());
 }
 
 #[test]

@@ -12,7 +12,8 @@ use peer_protocol::time::{Instant, Timestamp};
 
 use crate::directory::{Peer, peer_of};
 use crate::event_loop::EventLoop;
-use crate::store::{Change, Entry, Loaded, Remembered, Writer};
+use crate::model::StoreTrouble;
+use crate::store::{Change, Entry, Loaded, Remembered, Trouble, Writer};
 
 /// How often the registry's changes are written.
 const ENTRIES: Duration = Duration::from_secs(2);
@@ -22,13 +23,10 @@ const PEERS: Duration = Duration::from_secs(30);
 const MAX_PEERS: usize = 128;
 /// Most addresses remembered of each.
 const MAX_ADDRESSES: usize = 8;
-/// Most changes that wait because the disk is slow.
-const MAX_UNSAVED: usize = 4096;
 
-/// What has not been written yet.
+/// What is remembered, and the way to disk.
 pub(super) struct Remembering {
     writer: Writer,
-    unsaved: Vec<Change>,
     /// Capabilities that were registered at run time.
     added: BTreeSet<Capability>,
     next_entries: Instant,
@@ -40,18 +38,11 @@ pub(super) struct Remembering {
 impl Remembering {
     pub(super) fn new(writer: Writer, added: BTreeSet<Capability>) -> Self {
         let start = Instant::default();
-        Self {
-            writer,
-            unsaved: Vec::new(),
-            added,
-            next_entries: start,
-            next_peers: start,
-            peers: Vec::new(),
-        }
+        Self { writer, added, next_entries: start, next_peers: start, peers: Vec::new() }
     }
 
-    pub(super) fn save(&mut self, change: Change) {
-        self.unsaved.push(change);
+    pub(super) fn save(&self, change: Change) {
+        self.writer.write([change]);
     }
 
     pub(super) fn capabilities(&mut self, add: &[Capability], remove: &[Capability]) {
@@ -59,14 +50,6 @@ impl Remembering {
         self.added.extend(add.iter().cloned());
         let names = self.added.iter().map(ToString::to_string).collect();
         self.save(Change::Capabilities(names));
-    }
-
-    /// Hands everything to the writing thread, unless that is too far behind.
-    fn flush(&mut self) {
-        if self.unsaved.is_empty() || !self.writer.has_room() {
-            return;
-        }
-        drop(self.writer.write(std::mem::take(&mut self.unsaved)));
     }
 }
 
@@ -80,28 +63,33 @@ impl EventLoop {
             self.registry.remembering.next_peers = now + PEERS;
             self.take_good_peers();
         }
-        self.registry.remembering.flush();
+    }
+
+    /// Why nothing can be saved, if that is so.
+    pub(in crate::event_loop) fn store_trouble(&self) -> Option<StoreTrouble> {
+        let Trouble { since, error } =
+            self.registry.remembering.writer.trouble(self.clock.now().timestamp)?;
+        Some(StoreTrouble { since, reason: error.to_string(), next: error.next_step() })
     }
 
     /// Writes what is left, when the node stops.
     pub(in crate::event_loop) async fn remember_all(&mut self) {
         self.take_registry_changes();
         self.take_good_peers();
-        let remembering = &mut self.registry.remembering;
-        let unsaved = std::mem::take(&mut remembering.unsaved);
-        if let Some(written) = remembering.writer.write(unsaved) {
+        if let Some(closed) = self.registry.remembering.writer.close() {
             // The writing thread has logged what went wrong.
-            let _ = written.await;
+            let _ = closed.await;
         }
     }
 
+    /// While the disk is slow the registry itself knows best what has changed, in little memory.
     fn take_registry_changes(&mut self) {
-        if self.registry.remembering.unsaved.len() >= MAX_UNSAVED {
+        if self.registry.remembering.writer.is_behind() {
             return;
         }
         if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
             let changes = registry.take_changes().into_iter().map(row);
-            self.registry.remembering.unsaved.extend(changes);
+            self.registry.remembering.writer.write(changes);
         }
     }
 
