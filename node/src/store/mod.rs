@@ -9,6 +9,8 @@
 
 mod change;
 mod commit;
+#[cfg(test)]
+pub(crate) mod disk;
 mod error;
 mod load;
 mod place;

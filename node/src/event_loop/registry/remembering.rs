@@ -72,28 +72,38 @@ impl EventLoop {
         Some(StoreTrouble { since, reason: error.to_string(), next: error.next_step() })
     }
 
-    /// Writes what is left, when the node stops.
-    pub(in crate::event_loop) async fn remember_all(&mut self) {
-        self.take_registry_changes();
-        self.take_good_peers();
-        if let Some(closed) = self.registry.remembering.writer.close() {
-            // The writing thread has logged what went wrong.
-            let _ = closed.await;
+    /// Writes what is left when the node stops, and closes the store; waits at most `time` for the disk.
+    pub(in crate::event_loop) async fn remember_all(&mut self, time: Duration) {
+        while self.take_some_changes() > 0 {}
+        let Some(closed) = self.registry.remembering.writer.close() else { return };
+        match tokio::time::timeout(time, closed).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => {
+                tracing::error!(%error, "what was to be remembered is not saved");
+            }
+            Ok(Err(_)) => tracing::error!("the store's thread broke off: not all may be saved"),
+            Err(_) => tracing::error!("the disk is too slow: not all may be saved"),
         }
     }
 
     /// While the disk is slow the registry itself knows best what has changed, in little memory.
     fn take_registry_changes(&mut self) {
-        if self.registry.remembering.writer.is_behind() {
-            return;
-        }
-        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
-            let changes = registry.take_changes().into_iter().map(row);
-            self.registry.remembering.writer.write(changes);
+        if !self.registry.remembering.writer.is_behind() {
+            self.take_some_changes();
         }
     }
 
-    fn take_good_peers(&mut self) {
+    /// Returns how many keys changed; there may be more.
+    fn take_some_changes(&mut self) -> usize {
+        let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return 0 };
+        let changes = registry.take_changes();
+        let count = changes.len();
+        self.registry.remembering.writer.write(changes.into_iter().map(row));
+        count
+    }
+
+    /// Writes who was good, and where.
+    pub(in crate::event_loop) fn take_good_peers(&mut self) {
         let routing: BTreeSet<PeerId> = match self.swarm.behaviour_mut().registry.as_mut() {
             Some(registry) => registry.neighbours().into_iter().map(|(id, _)| id).collect(),
             None => BTreeSet::new(),
@@ -183,3 +193,6 @@ fn stored(space: Space, key: [u8; 32], entry: Entry) -> Option<StoredEntry> {
     let expires = Timestamp::from_millis(entry.expires);
     Some(StoredEntry { space, key, source, value: entry.value.into_vec().into(), expires })
 }
+
+#[cfg(test)]
+mod tests;

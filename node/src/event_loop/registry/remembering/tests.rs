@@ -1,0 +1,62 @@
+//! Nodes and their stores.
+
+use std::time::Duration;
+
+use peer_protocol::crypto::Ed25519Authenticator;
+use peer_protocol::registry::Capability;
+
+use crate::config::{DhtMode, NodeConfig};
+use crate::node::Node;
+use crate::store::Store;
+use crate::store::disk::{Disk, Mood};
+
+/// A node that listens nowhere.
+async fn start(store: Store, dht: DhtMode) -> Node {
+    let config = NodeConfig::default()
+        .with_listen(Vec::new())
+        .with_dht(dht)
+        .with_mdns(false)
+        .with_upnp(false);
+    let key = Ed25519Authenticator::from_seed(&[1; 32]);
+    Node::builder().config(config).key(key).store(store).start().await.unwrap()
+}
+
+async fn stop(node: Node) {
+    node.handle().shutdown().await;
+    node.stopped().await;
+}
+
+fn name() -> Capability {
+    "translate".parse().unwrap()
+}
+
+async fn register(node: &Node) {
+    node.handle().register(vec![name()], Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hanging_disk_keeps_no_node_from_stopping() {
+    let disk = Disk::new();
+    let node = start(disk.store(), DhtMode::Server).await;
+    disk.set(Mood::Hangs);
+    register(&node).await;
+    tokio::time::timeout(Duration::from_secs(20), stop(node)).await.unwrap();
+    disk.set(Mood::Works);
+}
+
+#[tokio::test]
+async fn a_node_that_stops_has_written_everything_even_if_the_disk_failed_before() {
+    let disk = Disk::new();
+    let node = start(disk.store(), DhtMode::Server).await;
+    disk.set(Mood::Fails);
+    register(&node).await;
+    while node.handle().netcheck().await.unwrap().store.is_none() {
+        tokio::task::yield_now().await;
+    }
+    disk.set(Mood::Works);
+    stop(node).await;
+    let loaded = disk.store().load().unwrap();
+    assert_eq!(loaded.capabilities, ["translate"]);
+    assert!(loaded.last_seen.is_some());
+    assert!(!loaded.records.is_empty(), "its own record");
+}
