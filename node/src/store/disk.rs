@@ -6,8 +6,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
-use super::Store;
+use super::commit::commit;
 use super::place::Place;
+use super::{Change, Store};
 
 /// What the disk does with writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,12 @@ impl Disk {
     pub(crate) fn store(&self) -> Store {
         let disk = self.clone();
         Store::at(Place::backend(move || disk.clone())).unwrap()
+    }
+
+    /// Writes past any node.
+    pub(crate) fn write(&self, changes: impl IntoIterator<Item = Change>) {
+        let changes: Vec<_> = changes.into_iter().collect();
+        commit(&self.store().database, changes.iter()).unwrap();
     }
 
     /// Waits while it hangs.

@@ -120,7 +120,7 @@ fn a_store_of_another_version_is_refused() {
 }
 
 #[test]
-fn a_broken_row_is_left_out_and_counted() {
+fn a_broken_row_is_empty_and_counted() {
     let store = Store::in_memory().unwrap();
     commit(&store, &changes());
     let transaction = store.database.begin_write().unwrap();
@@ -128,5 +128,23 @@ fn a_broken_row_is_left_out_and_counted() {
     transaction.open_table(tables::RECORDS).unwrap().insert(&[9; 32], broken).unwrap();
     transaction.commit().unwrap();
     let loaded = store.load().unwrap();
-    assert_eq!((loaded.records.len(), loaded.broken), (2, 1));
+    assert_eq!((loaded.records.len(), loaded.broken), (3, 1));
+    assert_eq!(loaded.records[2], ([9; 32], Vec::new()));
+}
+
+#[test]
+fn not_more_is_read_than_fits_and_that_is_said() {
+    let store = Store::in_memory().unwrap();
+    let row = |n: u16| {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        Change::Records(key, vec![entry(1)])
+    };
+    let rows: Vec<_> = (0..9_000).map(row).collect();
+    commit(&store, &rows);
+    let loaded = store.load().unwrap();
+    assert_eq!((loaded.records.len(), loaded.cut), (9_000, false));
+    let loaded = store.load_up_to(100_000).unwrap();
+    assert!((100..300).contains(&loaded.records.len()), "{}", loaded.records.len());
+    assert!(loaded.cut);
 }

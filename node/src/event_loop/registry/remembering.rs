@@ -146,19 +146,30 @@ impl EventLoop {
 
     /// Takes back what was remembered when the node last ran.
     pub(crate) fn recall(&mut self, loaded: Loaded) {
-        let Loaded { records, providers, peers, broken, .. } = loaded;
+        let Loaded { records, providers, peers, broken, cut, .. } = loaded;
         if broken > 0 {
             tracing::warn!(broken, "rows of the store that make no sense were left out");
         }
-        let rows = [(Space::Records, records), (Space::Providers, providers)];
-        let entries = rows.into_iter().flat_map(|(space, rows)| {
-            rows.into_iter().flat_map(move |(key, entries)| {
-                entries.into_iter().filter_map(move |entry| stored(space, key, entry))
-            })
-        });
-        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
-            let restored = registry.restore(entries);
-            tracing::debug!(restored, peers = peers.len(), "recalled");
+        if cut {
+            tracing::warn!("the store has more rows than are read at once: the rest is left out");
+        }
+        let rows = |space, rows: Vec<_>| rows.into_iter().map(move |(key, it)| (space, key, it));
+        let rows = rows(Space::Records, records).chain(rows(Space::Providers, providers));
+        let mut registry = self.swarm.behaviour_mut().registry.as_mut();
+        let (mut restored, mut useless) = (0, Vec::new());
+        for (space, key, entries) in rows {
+            let entries = entries.into_iter().filter_map(|entry| stored(space, key, entry));
+            let taken = registry.as_mut().map_or(0, |registry| registry.restore(entries));
+            if taken == 0 {
+                useless.push(KeyChange { space, key, entries: Vec::new() });
+            }
+            restored += taken;
+        }
+        tracing::debug!(restored, useless = useless.len(), peers = peers.len(), "recalled");
+        // What the registry took, in whole or in part, it reports as changed. Of the rest it knows
+        // nothing: those rows would stay for ever.
+        self.registry.remembering.writer.write(useless.into_iter().map(row));
+        if let Some(registry) = registry {
             for peer in peers.iter().filter(|peer| peer.routing) {
                 for address in peer.addresses.iter().filter_map(|text| text.parse().ok()) {
                     if let Some(id) = peer_of(&address) {

@@ -7,8 +7,8 @@ use peer_protocol::registry::Capability;
 
 use crate::config::{DhtMode, NodeConfig};
 use crate::node::Node;
-use crate::store::Store;
 use crate::store::disk::{Disk, Mood};
+use crate::store::{Change, Entry, Store};
 
 /// A node that listens nowhere.
 async fn start(store: Store, dht: DhtMode) -> Node {
@@ -59,4 +59,39 @@ async fn a_node_that_stops_has_written_everything_even_if_the_disk_failed_before
     assert_eq!(loaded.capabilities, ["translate"]);
     assert!(loaded.last_seen.is_some());
     assert!(!loaded.records.is_empty(), "its own record");
+}
+
+/// Entries that the registry refuses.
+fn expired(n: u8) -> Vec<Entry> {
+    vec![Entry { source: None, value: vec![n; 300].into(), expires: 1 }]
+}
+
+fn keys(rows: &[([u8; 32], Vec<Entry>)]) -> Vec<[u8; 32]> {
+    rows.iter().map(|(key, _)| *key).collect()
+}
+
+#[tokio::test]
+async fn rows_that_yield_nothing_are_deleted() {
+    let disk = Disk::new();
+    let mut node = start(disk.store(), DhtMode::Server).await;
+    register(&node).await;
+    stop(node).await;
+    let good = disk.store().load().unwrap();
+    assert!(!good.records.is_empty());
+    let expired = (0..200).flat_map(|n| {
+        [Change::Records([n; 32], expired(n)), Change::Providers([n; 32], expired(n))]
+    });
+    disk.write(expired);
+    node = start(disk.store(), DhtMode::Server).await;
+    stop(node).await;
+    let loaded = disk.store().load().unwrap();
+    assert_eq!(keys(&loaded.records), keys(&good.records));
+    assert_eq!(keys(&loaded.providers), keys(&good.providers));
+
+    // Without a registry nothing sweeps them.
+    node = start(disk.store(), DhtMode::Off).await;
+    stop(node).await;
+    let loaded = disk.store().load().unwrap();
+    assert_eq!((keys(&loaded.records), keys(&loaded.providers)), (vec![], vec![]));
+    assert_eq!(loaded.capabilities, good.capabilities);
 }
