@@ -12,14 +12,17 @@ use super::{Entry, Remembered, Store, StoreError};
 /// Most bytes of rows that are read: more than twice what the registry's stores hold.
 const MAX_LOADED: usize = 64 << 20;
 
+/// What stands under a key of the registry.
+type Row = ([u8; 32], Vec<Entry>);
+
 /// Everything that was remembered. What the registry holds is verified again by whoever takes it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) salt: Option<[u8; 32]>,
     pub(crate) last_seen: Option<Timestamp>,
     pub(crate) capabilities: Vec<String>,
-    pub(crate) records: Vec<([u8; 32], Vec<Entry>)>,
-    pub(crate) providers: Vec<([u8; 32], Vec<Entry>)>,
+    pub(crate) records: Vec<Row>,
+    pub(crate) providers: Vec<Row>,
     pub(crate) peers: Vec<Remembered>,
     /// Rows that could not be read: those of the registry are there without entries.
     pub(crate) broken: usize,
@@ -89,7 +92,7 @@ fn rows(
     table: TableDefinition<'_, &'static [u8; 32], &'static [u8]>,
     room: &mut Room,
     loaded: &mut Loaded,
-) -> Result<Vec<([u8; 32], Vec<Entry>)>, Failed> {
+) -> Result<Vec<Row>, Failed> {
     let mut found = Vec::new();
     for row in transaction.open_table(table)?.iter()? {
         let (key, value) = row?;
