@@ -1,16 +1,17 @@
 //! Keeping on disk what a restart should not lose: the registry's entries, good peers, and what was
 //! registered at run time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use libp2p::PeerId;
-use peer_behaviours::reachability::scope::is_relayed;
+use libp2p::{Multiaddr, PeerId};
 use peer_behaviours::registry::{KeyChange, Space, StoredEntry};
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::registry::Capability;
 use peer_protocol::time::{Instant, Timestamp};
 
-use crate::directory::{Peer, peer_of};
+use super::good_peers::{self, Candidate};
+use crate::directory::peer_of;
 use crate::event_loop::EventLoop;
 use crate::model::StoreTrouble;
 use crate::store::{Change, Entry, Loaded, Remembered, Trouble, Writer};
@@ -19,10 +20,6 @@ use crate::store::{Change, Entry, Loaded, Remembered, Trouble, Writer};
 const ENTRIES: Duration = Duration::from_secs(2);
 /// How often good peers are written.
 const PEERS: Duration = Duration::from_secs(30);
-/// Most peers remembered, those last connected first.
-const MAX_PEERS: usize = 128;
-/// Most addresses remembered of each.
-const MAX_ADDRESSES: usize = 8;
 
 /// What is remembered, and the way to disk.
 pub(super) struct Remembering {
@@ -104,35 +101,26 @@ impl EventLoop {
 
     /// Writes who was good, and where.
     pub(in crate::event_loop) fn take_good_peers(&mut self) {
-        let routing: BTreeSet<PeerId> = match self.swarm.behaviour_mut().registry.as_mut() {
-            Some(registry) => registry.neighbours().into_iter().map(|(id, _)| id).collect(),
-            None => BTreeSet::new(),
+        let mut routing: HashMap<PeerId, _> = match self.swarm.behaviour_mut().registry.as_mut() {
+            Some(registry) => registry.neighbours().into_iter().collect(),
+            None => HashMap::new(),
         };
         let now = self.clock.now();
-        let good = |(_, peer): &(&PeerId, &Peer)| !peer.is_nowhere() && peer.was_connected();
-        let mut peers: Vec<_> = self
-            .directory
-            .iter()
-            .filter(good)
-            .map(|(id, peer)| {
-                let ago =
-                    if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
-                Remembered {
-                    addresses: peer
-                        .dialable()
-                        .0
-                        .iter()
-                        .filter(|it| !is_relayed(it))
-                        .take(MAX_ADDRESSES)
-                        .map(ToString::to_string)
-                        .collect(),
-                    seen: (now.timestamp - ago).as_millis(),
-                    routing: routing.contains(id),
-                }
-            })
-            .collect();
-        peers.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.addresses.cmp(&b.addresses)));
-        peers.truncate(MAX_PEERS);
+        let pinned = self.trust.pinned();
+        let mut candidates = Vec::new();
+        for (id, peer) in self.directory.iter().filter(|(_, peer)| peer.was_connected()) {
+            let ago =
+                if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
+            // What it says itself, or somebody says of it, does not count until it was dialled there.
+            candidates.push(Candidate {
+                chosen: peer.redial.is_kept() || pinned.contains(&Fingerprint::of(&peer.key)),
+                had_session: !peer.sessions.is_empty() || peer.clock_ahead_ms.is_some(),
+                dialled: peer.addresses.clone(),
+                table: routing.remove(id).map(|addresses| named(addresses, *id)),
+                seen: (now.timestamp - ago).as_millis(),
+            });
+        }
+        let peers = good_peers::choose(candidates);
         let remembering = &mut self.registry.remembering;
         let places = |peers: &[Remembered]| -> BTreeSet<Vec<String>> {
             peers.iter().map(|peer| peer.addresses.clone()).collect()
@@ -182,6 +170,11 @@ impl EventLoop {
         self.remember(peers.iter().filter_map(first).collect());
         self.registry.remembering.peers = peers;
     }
+}
+
+/// Addresses with the peer's id at the end.
+fn named(addresses: Vec<Multiaddr>, id: PeerId) -> Vec<Multiaddr> {
+    addresses.into_iter().filter_map(|address| address.with_p2p(id).ok()).collect()
 }
 
 fn row(change: KeyChange) -> Change {

@@ -6,18 +6,20 @@ use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::registry::Capability;
 
 use crate::config::{DhtMode, NodeConfig};
+use crate::model::PeerStatus;
 use crate::node::Node;
 use crate::store::disk::{Disk, Mood};
 use crate::store::{Change, Entry, Store};
 
 /// A node that listens nowhere.
 async fn start(store: Store, dht: DhtMode) -> Node {
-    let config = NodeConfig::default()
-        .with_listen(Vec::new())
-        .with_dht(dht)
-        .with_mdns(false)
-        .with_upnp(false);
-    let key = Ed25519Authenticator::from_seed(&[1; 32]);
+    let config = NodeConfig::default().with_listen(Vec::new()).with_dht(dht);
+    start_as(1, store, config).await
+}
+
+async fn start_as(seed: u8, store: Store, config: NodeConfig) -> Node {
+    let config = config.with_mdns(false).with_upnp(false);
+    let key = Ed25519Authenticator::from_seed(&[seed; 32]);
     Node::builder().config(config).key(key).store(store).start().await.unwrap()
 }
 
@@ -94,4 +96,31 @@ async fn rows_that_yield_nothing_are_deleted() {
     let loaded = disk.store().load().unwrap();
     assert_eq!((keys(&loaded.records), keys(&loaded.providers)), (vec![], vec![]));
     assert_eq!(loaded.capabilities, good.capabilities);
+}
+
+/// Who only came in says where it listens, which is nothing to dial at the next start.
+#[tokio::test]
+async fn a_peer_is_remembered_where_it_was_dialled_and_not_where_it_says_it_is() {
+    let (disks, mut nodes) = ([Disk::new(), Disk::new()], Vec::new());
+    for (seed, disk) in (1..).zip(&disks) {
+        let config = NodeConfig::default()
+            .with_listen(vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()])
+            .with_dht(DhtMode::Off);
+        nodes.push(start_as(seed, disk.store(), config).await);
+    }
+    let address = nodes[1].handle().status().await.unwrap().listen[0].clone();
+    nodes[0].handle().connect(address.parse().unwrap()).await.unwrap();
+    let ready = |peer: &PeerStatus| peer.session.as_ref().is_some_and(|it| !it.id.is_empty());
+    // Where they listen they have told each other before the session was ready.
+    while !nodes[1].handle().peers().await.unwrap().iter().any(ready) {
+        tokio::task::yield_now().await;
+    }
+    for node in nodes {
+        stop(node).await;
+    }
+    let addresses = disks.map(|disk| -> Vec<String> {
+        let peers = disk.store().load().unwrap().peers;
+        peers.into_iter().flat_map(|it| it.addresses).collect()
+    });
+    assert_eq!(addresses, [vec![address], vec![]]);
 }
