@@ -15,7 +15,7 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts};
+pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts, StoreTrouble};
 pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,

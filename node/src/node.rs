@@ -55,7 +55,7 @@ impl Node {
             None => RegistryFile::default(),
         };
         let loaded = store.load()?;
-        let writer = Writer::start(Arc::new(store));
+        let writer = Writer::start(store, Arc::clone(&clock))?;
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
         let swarm = swarm::build(
@@ -124,7 +124,7 @@ fn registry_config(
     }
     let salt = loaded.salt.unwrap_or_else(|| {
         let salt = rand::random();
-        drop(writer.write(vec![Change::Salt(salt)]));
+        writer.write([Change::Salt(salt)]);
         salt
     });
     Some(registry::Config::new(Arc::clone(clock), salt))

@@ -1,5 +1,6 @@
 //! The trust list as all links share it, and the task that keeps its file up to date.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -65,6 +66,15 @@ impl SharedTrust {
     pub(crate) fn is_pinned(&self, key: Fingerprint) -> bool {
         let pinned = |entry: &TrustEntry| entry.level == TrustLevel::Pinned;
         self.read(|store| store.iter().any(|(_, entry)| entry.fingerprint == key && pinned(entry)))
+    }
+
+    /// The keys to which some name is pinned.
+    pub(crate) fn pinned(&self) -> HashSet<Fingerprint> {
+        let pinned = |entry: &TrustEntry| entry.level == TrustLevel::Pinned;
+        self.read(|store| {
+            let pinned = store.iter().filter(|(_, entry)| pinned(entry));
+            pinned.map(|(_, entry)| entry.fingerprint).collect()
+        })
     }
 
     /// Pins an entity; the receiver tells whether it could be saved.

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
-use super::text::{pairs, printable, span};
+use super::text::{pairs, printable, span, time};
 use crate::api::Client;
 use crate::model::Netcheck;
 use crate::model::reachability::{Address, Nat, Reachable};
@@ -60,6 +60,8 @@ fn describe(it: &Netcheck) -> String {
         (false, None) => format!("{}: not connected", known.address),
     });
     list(&mut text, "bootstrap", bootstrap);
+    let trouble = it.store.iter().map(|it| format!("since {}: {}", time(it.since), it.reason));
+    list(&mut text, "nothing can be saved", trouble);
     text
 }
 

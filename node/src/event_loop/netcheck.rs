@@ -18,6 +18,7 @@ impl EventLoop {
             clock: self.clock_status(),
             dht_reason: dht.reason,
             dht_peers: dht.peers.len(),
+            store: self.store_trouble(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Stopping: no new work, a limited time for what is under way, sessions closed, then connections.
+//! Stopping: no new work, a limited time for what is under way, sessions closed, then
+//! connections, and what is to be remembered on disk.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::EventLoop;
 const WITHDRAWING: Duration = Duration::from_secs(4);
 /// Time for closing sessions and connections once everything else is done.
 const CLOSING: Duration = Duration::from_millis(500);
+/// Time for the disk to take what is to be remembered, and for the trust list.
+const SAVING: Duration = Duration::from_secs(3);
 
 impl EventLoop {
     pub(super) async fn shut_down(&mut self) {
@@ -24,7 +27,7 @@ impl EventLoop {
         self.withdraw();
         self.drain().await;
         self.run_for(WITHDRAWING, |this| !this.is_publishing()).await;
-        self.remember_all().await;
+        self.take_good_peers();
         let waiting = self.inbox.waiting();
         if waiting > 0 {
             tracing::warn!(waiting, "messages that no agent took are lost");
@@ -41,8 +44,12 @@ impl EventLoop {
             let _ = self.swarm.disconnect_peer_id(peer);
         }
         self.run_for(CLOSING, |this| this.swarm.connected_peers().next().is_none()).await;
-        if let Ok(Err(error)) = self.trust.save().await {
-            tracing::error!(%error, "the trust list could not be saved");
+        // The last, since a disk may hang: nobody else waits for it then.
+        self.remember_all(SAVING).await;
+        match tokio::time::timeout(SAVING, self.trust.save()).await {
+            Ok(Ok(Err(error))) => tracing::error!(%error, "the trust list could not be saved"),
+            Ok(_) => {}
+            Err(_) => tracing::error!("the disk is too slow: the trust list may not be saved"),
         }
     }
 

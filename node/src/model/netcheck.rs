@@ -1,5 +1,6 @@
 //! How a node stands in the network.
 
+use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Path;
@@ -45,6 +46,20 @@ pub struct Netcheck {
     pub dht_reason: String,
     /// Peers in the registry's routing table.
     pub dht_peers: usize,
+    /// Why nothing can be saved, if that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreTrouble>,
+}
+
+/// What keeps the node from saving anything. It goes on trying, and keeps what is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTrouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// What to do next.
+    pub next: String,
 }
 
 /// Peers by the kind of way to them.

@@ -1,14 +1,19 @@
 //! Reading everything, once, at the start.
 
-use peer_protocol::limits::{MAX_STORED_PROVIDERS, MAX_STORED_RECORDS};
 use peer_protocol::time::Timestamp;
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use serde::de::DeserializeOwned;
 
+use super::change::ROW_OVERHEAD;
 use super::error::Failed;
 use super::row::decode;
 use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
 use super::{Entry, Remembered, Store, StoreError};
+
+/// Most bytes of rows that are read: more than twice what the registry's stores hold.
+const MAX_LOADED: usize = 64 << 20;
+
+/// What stands under a key of the registry.
+type Row = ([u8; 32], Vec<Entry>);
 
 /// Everything that was remembered. What the registry holds is verified again by whoever takes it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,20 +21,26 @@ pub(crate) struct Loaded {
     pub(crate) salt: Option<[u8; 32]>,
     pub(crate) last_seen: Option<Timestamp>,
     pub(crate) capabilities: Vec<String>,
-    pub(crate) records: Vec<([u8; 32], Vec<Entry>)>,
-    pub(crate) providers: Vec<([u8; 32], Vec<Entry>)>,
+    pub(crate) records: Vec<Row>,
+    pub(crate) providers: Vec<Row>,
     pub(crate) peers: Vec<Remembered>,
-    /// Rows that could not be read, and were left out.
+    /// Rows that could not be read: those of the registry are there without entries.
     pub(crate) broken: usize,
+    /// Whether there were more rows than are read at once.
+    pub(crate) cut: bool,
 }
 
 impl Store {
-    /// Reads everything.
+    /// Reads everything, as far as it fits into memory.
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
-        self.try_load().map_err(|failed| failed.at(&self.path()))
+        self.load_up_to(MAX_LOADED)
     }
 
-    fn try_load(&self) -> Result<Loaded, Failed> {
+    pub(super) fn load_up_to(&self, most: usize) -> Result<Loaded, StoreError> {
+        self.try_load(most).map_err(|failed| failed.at(self.place.path()))
+    }
+
+    fn try_load(&self, most: usize) -> Result<Loaded, Failed> {
         let transaction = self.database.begin_read()?;
         let meta = transaction.open_table(META)?;
         let bytes = |name| -> Result<Option<Vec<u8>>, Failed> {
@@ -46,31 +57,54 @@ impl Store {
             },
             ..Loaded::default()
         };
-        loaded.records = rows(&transaction, RECORDS, MAX_STORED_RECORDS, &mut loaded.broken)?;
-        loaded.providers = rows(&transaction, PROVIDERS, MAX_STORED_PROVIDERS, &mut loaded.broken)?;
+        let mut room = Room(most);
         for row in transaction.open_table(PEERS)?.iter()? {
-            match decode(row?.1.value()) {
+            let (_, value) = row?;
+            if !room.take(value.value()) {
+                loaded.cut = true;
+                break;
+            }
+            match decode(value.value()) {
                 Ok(peer) => loaded.peers.push(peer),
                 Err(_) => loaded.broken += 1,
             }
         }
+        loaded.records = rows(&transaction, RECORDS, &mut room, &mut loaded)?;
+        loaded.providers = rows(&transaction, PROVIDERS, &mut room, &mut loaded)?;
         Ok(loaded)
     }
 }
 
-fn rows<T: DeserializeOwned>(
+/// Bytes that may still be read.
+struct Room(usize);
+
+impl Room {
+    /// Whether a row fits in.
+    fn take(&mut self, value: &[u8]) -> bool {
+        let left = self.0.checked_sub(ROW_OVERHEAD + value.len());
+        self.0 = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+fn rows(
     transaction: &redb::ReadTransaction,
     table: TableDefinition<'_, &'static [u8; 32], &'static [u8]>,
-    most: usize,
-    broken: &mut usize,
-) -> Result<Vec<([u8; 32], T)>, Failed> {
+    room: &mut Room,
+    loaded: &mut Loaded,
+) -> Result<Vec<Row>, Failed> {
     let mut found = Vec::new();
-    for row in transaction.open_table(table)?.iter()?.take(most) {
+    for row in transaction.open_table(table)?.iter()? {
         let (key, value) = row?;
-        match decode(value.value()) {
-            Ok(value) => found.push((*key.value(), value)),
-            Err(_) => *broken += 1,
+        if !room.take(value.value()) {
+            loaded.cut = true;
+            break;
         }
+        let entries = decode(value.value()).unwrap_or_else(|_| {
+            loaded.broken += 1;
+            Vec::new()
+        });
+        found.push((*key.value(), entries));
     }
     Ok(found)
 }

@@ -1,41 +1,43 @@
 //! What a node remembers across restarts: one file, written in transactions (redb).
 //!
+//! - `place`: where the file is, and how it is opened.
 //! - `tables`, `row`: what stands where, and its bytes.
 //! - `load`: everything, read once at the start.
-//! - `writer`: one thread that commits what has come in since the last commit, all at once.
+//! - `change`, `commit`: what there is to write, bounded, and one transaction.
+//! - `writer`, `thread`: one thread commits what has come in since the last commit, all at once. When
+//!   the disk fails it keeps that, opens the file again, and goes on trying.
 
+mod change;
+mod commit;
+#[cfg(test)]
+pub(crate) mod disk;
 mod error;
 mod load;
+mod place;
 mod row;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod writer;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadableDatabase as _};
+use redb::Database;
 
+pub(crate) use change::Change;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
 pub(crate) use row::{Entry, Remembered};
-pub(crate) use writer::{Change, Writer};
+pub(crate) use writer::{Trouble, Writer};
 
-use self::error::Failed;
-use self::tables::{META, SCHEMA, SCHEMA_VERSION};
-
-/// Bytes of the file that are kept in memory.
-const CACHE_LEN: usize = 8 << 20;
+use self::place::Place;
 
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
     database: Database,
-    /// Where it is; none for one in memory.
-    path: Option<PathBuf>,
+    place: Place,
 }
 
 impl Store {
@@ -45,19 +47,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong; the file is left as it is.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| StoreError::unusable(path, &error))?;
-        let opened = Builder::new().set_cache_size(CACHE_LEN).create_file(file);
-        let database = opened.map_err(|error| StoreError::opening(path, error))?;
-        let store = Self { database, path: Some(path.to_owned()) };
-        store.check_schema().map_err(|failed| failed.at(path))?;
-        Ok(store)
+        Self::at(Place::file(path))
     }
 
     /// A store that forgets everything when it is dropped.
@@ -65,36 +55,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let memory = Path::new(":memory:");
-        let opened =
-            Builder::new().set_cache_size(CACHE_LEN).create_with_backend(InMemoryBackend::new());
-        let database = opened.map_err(|error| StoreError::opening(memory, error))?;
-        let store = Self { database, path: None };
-        store.check_schema().map_err(|failed| failed.at(memory))?;
-        Ok(store)
+        Self::at(Place::memory())
     }
 
-    /// Writes the version of the tables into a new file, and refuses files of another one.
-    fn check_schema(&self) -> Result<(), Failed> {
-        let found = match self.database.begin_read()?.open_table(META) {
-            Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value().to_vec()),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        match found {
-            Some(version) if version == SCHEMA_VERSION => Ok(()),
-            Some(version) => Err(Failed::Schema(String::from_utf8_lossy(&version).into_owned())),
-            None => {
-                let transaction = self.database.begin_write()?;
-                tables::create(&transaction)?;
-                transaction.open_table(META)?.insert(SCHEMA, SCHEMA_VERSION)?;
-                Ok(transaction.commit()?)
-            }
-        }
-    }
-
-    /// Where it is, for messages.
-    fn path(&self) -> PathBuf {
-        self.path.clone().unwrap_or_else(|| PathBuf::from(":memory:"))
+    fn at(place: Place) -> Result<Self, StoreError> {
+        Ok(Self { database: place.open()?, place })
     }
 }

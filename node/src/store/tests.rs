@@ -1,10 +1,15 @@
 //! What is written is read again, whatever happens in between.
 
+mod failing;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use super::*;
+use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::time::Timestamp;
+
+use super::tables::{META, SCHEMA};
+use super::*;
 
 fn entry(n: u8) -> Entry {
     Entry {
@@ -40,8 +45,14 @@ fn check(loaded: &Loaded) {
     assert_eq!(loaded.broken, 0);
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
 fn commit(store: &Store, changes: &[Change]) {
-    store.commit(changes.iter()).map_err(|failed| failed.at(Path::new("test"))).unwrap();
+    commit::commit(&store.database, changes.iter())
+        .map_err(|failed| failed.at(Path::new("test")))
+        .unwrap();
 }
 
 #[test]
@@ -63,27 +74,16 @@ fn what_is_written_is_there_after_the_store_is_opened_again() {
 }
 
 #[tokio::test]
-async fn the_writing_thread_commits_what_it_was_given_before_it_ends() {
+async fn what_was_given_to_the_writing_thread_is_committed_before_the_file_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let writer = Writer::start(Arc::new(Store::open(&path).unwrap()));
-    let written: Vec<_> =
-        changes().into_iter().map(|change| writer.write(vec![change]).unwrap()).collect();
-    drop(writer);
-    for written in written {
-        assert_eq!(written.await, Ok(Ok(())));
+    let mut writer = Writer::start(Store::open(&path).unwrap(), clock()).unwrap();
+    for change in changes() {
+        writer.write([change]);
     }
-    check(&open_again(&path).await.load().unwrap());
-}
-
-/// The thread closes the file a moment after it has told the last writer.
-async fn open_again(path: &Path) -> Store {
-    loop {
-        match Store::open(path) {
-            Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
-            store => return store.unwrap(),
-        }
-    }
+    assert_eq!(writer.close().unwrap().await, Ok(Ok(())));
+    check(&Store::open(&path).unwrap().load().unwrap());
+    assert!(writer.close().is_none());
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_store_of_another_version_is_refused() {
 }
 
 #[test]
-fn a_broken_row_is_left_out_and_counted() {
+fn a_broken_row_is_empty_and_counted() {
     let store = Store::in_memory().unwrap();
     commit(&store, &changes());
     let transaction = store.database.begin_write().unwrap();
@@ -128,5 +128,23 @@ fn a_broken_row_is_left_out_and_counted() {
     transaction.open_table(tables::RECORDS).unwrap().insert(&[9; 32], broken).unwrap();
     transaction.commit().unwrap();
     let loaded = store.load().unwrap();
-    assert_eq!((loaded.records.len(), loaded.broken), (2, 1));
+    assert_eq!((loaded.records.len(), loaded.broken), (3, 1));
+    assert_eq!(loaded.records[2], ([9; 32], Vec::new()));
+}
+
+#[test]
+fn not_more_is_read_than_fits_and_that_is_said() {
+    let store = Store::in_memory().unwrap();
+    let row = |n: u16| {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        Change::Records(key, vec![entry(1)])
+    };
+    let rows: Vec<_> = (0..9_000).map(row).collect();
+    commit(&store, &rows);
+    let loaded = store.load().unwrap();
+    assert_eq!((loaded.records.len(), loaded.cut), (9_000, false));
+    let loaded = store.load_up_to(100_000).unwrap();
+    assert!((100..300).contains(&loaded.records.len()), "{}", loaded.records.len());
+    assert!(loaded.cut);
 }

@@ -1,144 +1,165 @@
-//! Writing: one thread, and one commit for all that came in while it was busy with the last.
+//! The way to the writing thread: what is to be written waits in one place, where a later change takes
+//! the place of an earlier one, however long the disk takes.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use peer_behaviours::Clock;
 use peer_protocol::time::Timestamp;
-use redb::WriteTransaction;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::error::Failed;
-use super::row::encode;
-use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
-use super::{Entry, Remembered, Store, StoreError};
+use super::change::{Change, Unsaved};
+use super::thread::{Pauses, Thread};
+use super::{Store, StoreError};
 
-/// Places in the queue to the writing thread.
-const JOBS: usize = 256;
-/// Most jobs that one commit takes in.
-const MAX_GROUP: usize = 128;
+/// A write that takes longer is as bad as one that fails.
+const SLOW: Duration = Duration::from_secs(10);
 
-/// Something to remember.
+/// Writes that do not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The registry's secret.
-    Salt([u8; 32]),
-    /// The latest `last_seen` that was used.
-    LastSeen(Timestamp),
-    /// What was registered at run time.
-    Capabilities(Vec<String>),
-    /// All records under a key; none forgets it.
-    Records([u8; 32], Vec<Entry>),
-    /// All provider entries under a key; none forgets it.
-    Providers([u8; 32], Vec<Entry>),
-    /// All peers to remember, in place of those before.
-    Peers(Vec<Remembered>),
+pub(crate) struct Trouble {
+    /// When the first of them began.
+    pub(crate) since: Timestamp,
+    /// Why the last one failed.
+    pub(crate) error: StoreError,
 }
 
+/// How the writing thread ended: whether everything is on disk.
+pub(crate) type Closed = oneshot::Receiver<Result<(), StoreError>>;
+
+/// The way to the writing thread, which writes what is left and ends once this is closed or dropped.
 #[derive(Debug)]
-struct Job {
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<(), StoreError>>,
-}
-
-/// The way to the writing thread, which ends once all of these are gone.
-#[derive(Debug, Clone)]
 pub(crate) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+    closed: Option<Closed>,
 }
-
-/// A write whose end can be waited for.
-pub(crate) type Written = oneshot::Receiver<Result<(), StoreError>>;
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(store: Arc<Store>) -> Self {
-        let (jobs, receiver) = mpsc::channel(JOBS);
-        tokio::task::spawn_blocking(move || store.keep_writing(receiver));
-        Self { jobs }
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if the system has no thread left.
+    pub(crate) fn start(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::with_pauses(store, clock, Pauses::default())
     }
 
-    /// Whether the thread keeps up.
-    pub(crate) fn has_room(&self) -> bool {
-        self.jobs.capacity() > 0
+    pub(super) fn with_pauses(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        pauses: Pauses,
+    ) -> Result<Self, StoreError> {
+        let path = store.place.path().to_owned();
+        let shared = Arc::new(Shared { path: path.clone(), ..Shared::default() });
+        let thread = Thread::new(store, Arc::clone(&shared), clock, pauses);
+        let (done, closed) = oneshot::channel();
+        // Of tokio's threads a hanging one would keep a runtime from ending.
+        let started = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            // The file is closed when this returns; whoever stops may not wait for it any more.
+            let _ = done.send(thread.run());
+        });
+        started.map_err(|error| StoreError::unusable(&path, &error))?;
+        Ok(Self { shared, closed: Some(closed) })
     }
 
-    /// Writes `changes` all together or not at all. Never waits; `None` if the thread is so far
-    /// behind that its queue is full.
-    pub(crate) fn write(&self, changes: Vec<Change>) -> Option<Written> {
-        let (done, written) = oneshot::channel();
-        self.jobs.try_send(Job { changes, done }).ok().map(|()| written)
-    }
-}
-
-impl Store {
-    fn keep_writing(&self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < MAX_GROUP
-                && let Ok(job) = jobs.try_recv()
-            {
-                group.push(job);
-            }
-            let changes = group.iter().flat_map(|job| &job.changes);
-            let written = self.commit(changes).map_err(|failed| failed.at(&self.path()));
-            if let Err(error) = &written {
-                tracing::error!(%error, next = error.next_step(), "nothing could be saved");
-            }
-            for job in group {
-                // Whoever does not wait for it does not need to know.
-                let _ = job.done.send(written.clone());
-            }
-        }
-    }
-
-    /// Writes everything in one transaction.
-    pub(super) fn commit<'a>(
-        &self,
-        changes: impl Iterator<Item = &'a Change>,
-    ) -> Result<(), Failed> {
-        let transaction = self.database.begin_write()?;
+    /// Writes `changes` soon, all together or not at all. Never waits for the disk.
+    pub(crate) fn write(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut state = self.shared.lock();
         for change in changes {
-            apply(&transaction, change)?;
+            state.unsaved.add(change);
         }
-        Ok(transaction.commit()?)
+        self.shared.news.notify_one();
+    }
+
+    /// Whether something still waits, because the disk is slow or fails.
+    pub(crate) fn is_behind(&self) -> bool {
+        let state = self.shared.lock();
+        !state.unsaved.is_empty() || state.trouble.is_some()
+    }
+
+    /// What is wrong, if writes fail or hang.
+    pub(crate) fn trouble(&self, now: Timestamp) -> Option<Trouble> {
+        let state = self.shared.lock();
+        let hangs = |since: &Timestamp| now.distance(*since) >= SLOW;
+        state.trouble.clone().or_else(|| {
+            let since = state.writing.filter(hangs)?;
+            let reason = format!("a write has not ended for {} s", now.distance(since).as_secs());
+            Some(Trouble { since, error: StoreError::unusable(&self.shared.path, &reason) })
+        })
+    }
+
+    /// Writes what is left, even if the disk failed a moment ago, and closes the file. What is written
+    /// after this is lost. `None` if it was closed before.
+    pub(crate) fn close(&mut self) -> Option<Closed> {
+        self.shared.close();
+        self.closed.take()
     }
 }
 
-fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), Failed> {
-    let meta = |name: &str, value: &[u8]| -> Result<(), Failed> {
-        transaction.open_table(META)?.insert(name, value)?;
-        Ok(())
-    };
-    match change {
-        Change::Salt(salt) => meta(SALT, salt)?,
-        Change::LastSeen(at) => meta(LAST_SEEN, &at.as_millis().to_be_bytes())?,
-        Change::Capabilities(names) => meta(CAPABILITIES, &bytes(names)?)?,
-        Change::Records(key, entries) => {
-            let mut table = transaction.open_table(RECORDS)?;
-            if entries.is_empty() {
-                table.remove(key)?;
-            } else {
-                table.insert(key, bytes(entries)?.as_slice())?;
-            }
-        }
-        Change::Providers(key, entries) => {
-            let mut table = transaction.open_table(PROVIDERS)?;
-            if entries.is_empty() {
-                table.remove(key)?;
-            } else {
-                table.insert(key, bytes(entries)?.as_slice())?;
-            }
-        }
-        Change::Peers(peers) => {
-            let mut table = transaction.open_table(PEERS)?;
-            table.retain(|_, _| false)?;
-            for (number, peer) in (0..).zip(peers) {
-                table.insert(number, bytes(peer)?.as_slice())?;
-            }
-        }
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.close();
     }
-    Ok(())
 }
 
-fn bytes<T: serde::Serialize>(row: &T) -> Result<Vec<u8>, Failed> {
-    encode(row).map_err(|error| Failed::Encoding(error.to_string()))
+/// What both sides see. The lock is never held over anything that waits.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    path: PathBuf,
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    unsaved: Unsaved,
+    closed: bool,
+    /// Since when a write has been under way.
+    writing: Option<Timestamp>,
+    trouble: Option<Trouble>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Waits for something to write, or for so long if the disk just failed; not at all once this is
+    /// closed. Returns what there is, and whether it is the last.
+    pub(super) fn next(&self, pause: Option<Duration>) -> (Unsaved, bool) {
+        let mut state = self.lock();
+        state = match pause {
+            None => {
+                let idle = |state: &mut State| state.unsaved.is_empty() && !state.closed;
+                self.news.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(pause) => {
+                let open = |state: &mut State| !state.closed;
+                let waited = self.news.wait_timeout_while(state, pause, open);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        (std::mem::take(&mut state.unsaved), state.closed)
+    }
+
+    pub(super) fn begins(&self, now: Timestamp) {
+        self.lock().writing = Some(now);
+    }
+
+    /// A write has ended. Returns since when writes had failed until now, if they had.
+    pub(super) fn ended(&self, failed: Option<&StoreError>) -> Option<Timestamp> {
+        let mut state = self.lock();
+        let began = state.writing.take();
+        let before = state.trouble.take().map(|trouble| trouble.since);
+        if let Some(error) = failed {
+            let since = before.or(began).unwrap_or_default();
+            state.trouble = Some(Trouble { since, error: error.clone() });
+        }
+        before
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::Finding;
 use crate::cli::netcheck;
+use crate::cli::text::time;
 use crate::model::reachability::{Nat, Reachable};
-use crate::model::{Netcheck, PeerStatus, Status};
+use crate::model::{Netcheck, PeerStatus, Status, StoreTrouble};
 
 /// Clocks further apart than this will be refused soon, in milliseconds: at 60 s they are.
 const SKEW_WARNING: u64 = 10_000;
@@ -28,6 +29,7 @@ pub(super) fn examine(status: &Status, net: &Netcheck) -> Vec<Finding> {
     findings.push(reachability(net));
     findings.push(registry(net));
     findings.push(clock(net));
+    findings.push(store(net));
     findings
 }
 
@@ -128,12 +130,22 @@ fn clock(net: &Netcheck) -> Finding {
     }
 }
 
+/// The store of a node that runs cannot be opened by others: it says itself how it is.
+fn store(net: &Netcheck) -> Finding {
+    let Some(StoreTrouble { since, reason, next }) = &net.store else {
+        return Finding::ok("store", "what is to be remembered can be saved");
+    };
+    let detail = format!("failing since {}: {reason}", time(*since));
+    Finding::wrong("store", detail, format!("{next}; the node goes on trying"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Grade;
     use super::*;
     use crate::model::reachability::Report;
     use crate::model::{BootstrapStatus, ClockStatus};
+    use peer_protocol::time::Timestamp;
 
     fn grades(net: &Netcheck, connected: usize) -> Vec<(&'static str, Grade)> {
         let status = Status { connected, ..crate::api::fake::status() };
@@ -167,6 +179,11 @@ mod tests {
                 connected: false,
                 last_error: error,
             }],
+            store: Some(StoreTrouble {
+                since: Timestamp::from_millis(1_800_000_000_000),
+                reason: "cannot use the store x: No space left on device".to_owned(),
+                next: "make room".to_owned(),
+            }),
             ..Netcheck::default()
         };
         let wrong = Grade::Wrong;
@@ -180,12 +197,14 @@ mod tests {
                 ("reachable", warning),
                 ("registry", warning),
                 ("clock of peers", wrong),
+                ("store", wrong),
             ]
         );
         let findings = examine(&crate::api::fake::status(), &net);
         assert!(findings.iter().all(|it| (it.grade == Grade::Ok) == it.fix.is_none()));
         assert!(findings[2].detail.contains("Connection refused"));
         assert!(findings[5].detail.contains("61.0 s behind"));
+        assert!(findings[6].detail.contains("No space left"), "{}", findings[6].detail);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod asked;
 mod finding;
+mod good_peers;
 mod publisher;
 mod publishing;
 mod remembering;

@@ -1,34 +1,29 @@
 //! Keeping on disk what a restart should not lose: the registry's entries, good peers, and what was
 //! registered at run time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use libp2p::PeerId;
-use peer_behaviours::reachability::scope::is_relayed;
+use libp2p::{Multiaddr, PeerId};
 use peer_behaviours::registry::{KeyChange, Space, StoredEntry};
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::registry::Capability;
 use peer_protocol::time::{Instant, Timestamp};
 
-use crate::directory::{Peer, peer_of};
+use super::good_peers::{self, Candidate};
+use crate::directory::peer_of;
 use crate::event_loop::EventLoop;
-use crate::store::{Change, Entry, Loaded, Remembered, Writer};
+use crate::model::StoreTrouble;
+use crate::store::{Change, Entry, Loaded, Remembered, Trouble, Writer};
 
 /// How often the registry's changes are written.
 const ENTRIES: Duration = Duration::from_secs(2);
 /// How often good peers are written.
 const PEERS: Duration = Duration::from_secs(30);
-/// Most peers remembered, those last connected first.
-const MAX_PEERS: usize = 128;
-/// Most addresses remembered of each.
-const MAX_ADDRESSES: usize = 8;
-/// Most changes that wait because the disk is slow.
-const MAX_UNSAVED: usize = 4096;
 
-/// What has not been written yet.
+/// What is remembered, and the way to disk.
 pub(super) struct Remembering {
     writer: Writer,
-    unsaved: Vec<Change>,
     /// Capabilities that were registered at run time.
     added: BTreeSet<Capability>,
     next_entries: Instant,
@@ -40,18 +35,11 @@ pub(super) struct Remembering {
 impl Remembering {
     pub(super) fn new(writer: Writer, added: BTreeSet<Capability>) -> Self {
         let start = Instant::default();
-        Self {
-            writer,
-            unsaved: Vec::new(),
-            added,
-            next_entries: start,
-            next_peers: start,
-            peers: Vec::new(),
-        }
+        Self { writer, added, next_entries: start, next_peers: start, peers: Vec::new() }
     }
 
-    pub(super) fn save(&mut self, change: Change) {
-        self.unsaved.push(change);
+    pub(super) fn save(&self, change: Change) {
+        self.writer.write([change]);
     }
 
     pub(super) fn capabilities(&mut self, add: &[Capability], remove: &[Capability]) {
@@ -59,14 +47,6 @@ impl Remembering {
         self.added.extend(add.iter().cloned());
         let names = self.added.iter().map(ToString::to_string).collect();
         self.save(Change::Capabilities(names));
-    }
-
-    /// Hands everything to the writing thread, unless that is too far behind.
-    fn flush(&mut self) {
-        if self.unsaved.is_empty() || !self.writer.has_room() {
-            return;
-        }
-        drop(self.writer.write(std::mem::take(&mut self.unsaved)));
     }
 }
 
@@ -80,61 +60,67 @@ impl EventLoop {
             self.registry.remembering.next_peers = now + PEERS;
             self.take_good_peers();
         }
-        self.registry.remembering.flush();
     }
 
-    /// Writes what is left, when the node stops.
-    pub(in crate::event_loop) async fn remember_all(&mut self) {
-        self.take_registry_changes();
-        self.take_good_peers();
-        let remembering = &mut self.registry.remembering;
-        let unsaved = std::mem::take(&mut remembering.unsaved);
-        if let Some(written) = remembering.writer.write(unsaved) {
-            // The writing thread has logged what went wrong.
-            let _ = written.await;
+    /// Why nothing can be saved, if that is so.
+    pub(in crate::event_loop) fn store_trouble(&self) -> Option<StoreTrouble> {
+        let Trouble { since, error } =
+            self.registry.remembering.writer.trouble(self.clock.now().timestamp)?;
+        Some(StoreTrouble { since, reason: error.to_string(), next: error.next_step() })
+    }
+
+    /// Writes what is left when the node stops, and closes the store; waits at most `time` for the disk.
+    pub(in crate::event_loop) async fn remember_all(&mut self, time: Duration) {
+        while self.take_some_changes() > 0 {}
+        let Some(closed) = self.registry.remembering.writer.close() else { return };
+        match tokio::time::timeout(time, closed).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => {
+                tracing::error!(%error, "what was to be remembered is not saved");
+            }
+            Ok(Err(_)) => tracing::error!("the store's thread broke off: not all may be saved"),
+            Err(_) => tracing::error!("the disk is too slow: not all may be saved"),
         }
     }
 
+    /// While the disk is slow the registry itself knows best what has changed, in little memory.
     fn take_registry_changes(&mut self) {
-        if self.registry.remembering.unsaved.len() >= MAX_UNSAVED {
-            return;
-        }
-        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
-            let changes = registry.take_changes().into_iter().map(row);
-            self.registry.remembering.unsaved.extend(changes);
+        if !self.registry.remembering.writer.is_behind() {
+            self.take_some_changes();
         }
     }
 
-    fn take_good_peers(&mut self) {
-        let routing: BTreeSet<PeerId> = match self.swarm.behaviour_mut().registry.as_mut() {
-            Some(registry) => registry.neighbours().into_iter().map(|(id, _)| id).collect(),
-            None => BTreeSet::new(),
+    /// Returns how many keys changed; there may be more.
+    fn take_some_changes(&mut self) -> usize {
+        let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return 0 };
+        let changes = registry.take_changes();
+        let count = changes.len();
+        self.registry.remembering.writer.write(changes.into_iter().map(row));
+        count
+    }
+
+    /// Writes who was good, and where.
+    pub(in crate::event_loop) fn take_good_peers(&mut self) {
+        let mut routing: HashMap<PeerId, _> = match self.swarm.behaviour_mut().registry.as_mut() {
+            Some(registry) => registry.neighbours().into_iter().collect(),
+            None => HashMap::new(),
         };
         let now = self.clock.now();
-        let good = |(_, peer): &(&PeerId, &Peer)| !peer.is_nowhere() && peer.was_connected();
-        let mut peers: Vec<_> = self
-            .directory
-            .iter()
-            .filter(good)
-            .map(|(id, peer)| {
-                let ago =
-                    if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
-                Remembered {
-                    addresses: peer
-                        .dialable()
-                        .0
-                        .iter()
-                        .filter(|it| !is_relayed(it))
-                        .take(MAX_ADDRESSES)
-                        .map(ToString::to_string)
-                        .collect(),
-                    seen: (now.timestamp - ago).as_millis(),
-                    routing: routing.contains(id),
-                }
-            })
-            .collect();
-        peers.sort_by(|a, b| b.seen.cmp(&a.seen).then_with(|| a.addresses.cmp(&b.addresses)));
-        peers.truncate(MAX_PEERS);
+        let pinned = self.trust.pinned();
+        let mut candidates = Vec::new();
+        for (id, peer) in self.directory.iter().filter(|(_, peer)| peer.was_connected()) {
+            let ago =
+                if peer.is_connected() { Duration::ZERO } else { now.instant.since(peer.seen) };
+            // What it says itself, or somebody says of it, does not count until it was dialled there.
+            candidates.push(Candidate {
+                chosen: peer.redial.is_kept() || pinned.contains(&Fingerprint::of(&peer.key)),
+                had_session: !peer.sessions.is_empty() || peer.clock_ahead_ms.is_some(),
+                dialled: peer.addresses.clone(),
+                table: routing.remove(id).map(|addresses| named(addresses, *id)),
+                seen: (now.timestamp - ago).as_millis(),
+            });
+        }
+        let peers = good_peers::choose(candidates);
         let remembering = &mut self.registry.remembering;
         let places = |peers: &[Remembered]| -> BTreeSet<Vec<String>> {
             peers.iter().map(|peer| peer.addresses.clone()).collect()
@@ -148,19 +134,30 @@ impl EventLoop {
 
     /// Takes back what was remembered when the node last ran.
     pub(crate) fn recall(&mut self, loaded: Loaded) {
-        let Loaded { records, providers, peers, broken, .. } = loaded;
+        let Loaded { records, providers, peers, broken, cut, .. } = loaded;
         if broken > 0 {
             tracing::warn!(broken, "rows of the store that make no sense were left out");
         }
-        let rows = [(Space::Records, records), (Space::Providers, providers)];
-        let entries = rows.into_iter().flat_map(|(space, rows)| {
-            rows.into_iter().flat_map(move |(key, entries)| {
-                entries.into_iter().filter_map(move |entry| stored(space, key, entry))
-            })
-        });
-        if let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() {
-            let restored = registry.restore(entries);
-            tracing::debug!(restored, peers = peers.len(), "recalled");
+        if cut {
+            tracing::warn!("the store has more rows than are read at once: the rest is left out");
+        }
+        let rows = |space, rows: Vec<_>| rows.into_iter().map(move |(key, it)| (space, key, it));
+        let rows = rows(Space::Records, records).chain(rows(Space::Providers, providers));
+        let mut registry = self.swarm.behaviour_mut().registry.as_mut();
+        let (mut restored, mut useless) = (0, Vec::new());
+        for (space, key, entries) in rows {
+            let entries = entries.into_iter().filter_map(|entry| stored(space, key, entry));
+            let taken = registry.as_mut().map_or(0, |registry| registry.restore(entries));
+            if taken == 0 {
+                useless.push(KeyChange { space, key, entries: Vec::new() });
+            }
+            restored += taken;
+        }
+        tracing::debug!(restored, useless = useless.len(), peers = peers.len(), "recalled");
+        // What the registry took, in whole or in part, it reports as changed. Of the rest it knows
+        // nothing: those rows would stay for ever.
+        self.registry.remembering.writer.write(useless.into_iter().map(row));
+        if let Some(registry) = registry {
             for peer in peers.iter().filter(|peer| peer.routing) {
                 for address in peer.addresses.iter().filter_map(|text| text.parse().ok()) {
                     if let Some(id) = peer_of(&address) {
@@ -173,6 +170,11 @@ impl EventLoop {
         self.remember(peers.iter().filter_map(first).collect());
         self.registry.remembering.peers = peers;
     }
+}
+
+/// Addresses with the peer's id at the end.
+fn named(addresses: Vec<Multiaddr>, id: PeerId) -> Vec<Multiaddr> {
+    addresses.into_iter().filter_map(|address| address.with_p2p(id).ok()).collect()
 }
 
 fn row(change: KeyChange) -> Change {
@@ -195,3 +197,6 @@ fn stored(space: Space, key: [u8; 32], entry: Entry) -> Option<StoredEntry> {
     let expires = Timestamp::from_millis(entry.expires);
     Some(StoredEntry { space, key, source, value: entry.value.into_vec().into(), expires })
 }
+
+#[cfg(test)]
+mod tests;

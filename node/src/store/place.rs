@@ -1,0 +1,101 @@
+//! Where a store is, and how it is opened there: at the start, and again after a failure.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
+
+use super::StoreError;
+use super::error::Failed;
+use super::tables::{self, META, SCHEMA, SCHEMA_VERSION};
+
+/// Bytes of the file that are kept in memory.
+const CACHE_LEN: usize = 8 << 20;
+
+type Open = dyn Fn(&Path) -> Result<Database, StoreError> + Send + Sync;
+
+/// Where a store is.
+pub(super) struct Place {
+    path: PathBuf,
+    open: Box<Open>,
+}
+
+impl Place {
+    /// The file at `path`, which is made if it is not there.
+    pub(super) fn file(path: &Path) -> Self {
+        Self { path: path.to_owned(), open: Box::new(open_file) }
+    }
+
+    /// Memory, which is empty each time that it is opened.
+    pub(super) fn memory() -> Self {
+        Self::backend(InMemoryBackend::new)
+    }
+
+    /// What `backend` gives each time that the store is opened.
+    pub(super) fn backend<B: StorageBackend>(
+        backend: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
+        let open = move |path: &Path| {
+            let opened = builder().create_with_backend(backend());
+            opened.map_err(|error| StoreError::opening(path, error))
+        };
+        Self { path: PathBuf::from(":memory:"), open: Box::new(open) }
+    }
+
+    /// Opens it, with every table in it.
+    pub(super) fn open(&self) -> Result<Database, StoreError> {
+        let database = (self.open)(&self.path)?;
+        check_schema(&database).map_err(|failed| failed.at(&self.path))?;
+        Ok(database)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.path).finish()
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_LEN);
+    builder
+}
+
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::unusable(path, &error))?;
+    builder().create_file(file).map_err(|error| StoreError::opening(path, error))
+}
+
+/// Writes the version of the tables into a new file, and refuses files of another one.
+fn check_schema(database: &Database) -> Result<(), Failed> {
+    let found = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value().to_vec()),
+        Err(redb::TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match found {
+        Some(version) if version == SCHEMA_VERSION => Ok(()),
+        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(&version).into_owned())),
+        None => {
+            let transaction = database.begin_write()?;
+            tables::create(&transaction)?;
+            transaction.open_table(META)?.insert(SCHEMA, SCHEMA_VERSION)?;
+            Ok(transaction.commit()?)
+        }
+    }
+}
