@@ -92,7 +92,9 @@ pub(super) enum Failed {
 impl Failed {
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
-            Self::Redb(redb::Error::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+            Self::Redb(redb::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+            {
                 StoreError::damaged(path, &error)
             }
             Self::Redb(error @ (redb::Error::Io(_) | redb::Error::PreviousIo)) => {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
@@ -78,7 +79,23 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(|error| StoreError::unusable(path, &error))?;
-    builder().create_file(file).map_err(|error| StoreError::opening(path, error))
+    let opened = quietly(|| builder().create_file(file));
+    let opened = opened.map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
+    opened.map_err(|error| StoreError::opening(path, error))
+}
+
+/// Runs something that panics if a file is not what its head says, as redb does where one was cut short;
+/// returns what it said. Nobody is helped by a backtrace of that.
+pub(super) fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let done = panic::catch_unwind(AssertUnwindSafe(run));
+    panic::set_hook(hook);
+    done.map_err(|said| {
+        let text = said.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| said.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "it contradicts itself".to_owned())
+    })
 }
 
 /// Writes the version of the tables into a new file, and refuses files of another one.

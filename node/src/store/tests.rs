@@ -148,3 +148,21 @@ fn not_more_is_read_than_fits_and_that_is_said() {
     assert!((100..300).contains(&loaded.records.len()), "{}", loaded.records.len());
     assert!(loaded.cut);
 }
+
+/// redb asserts that its file is as long as its head says.
+#[test]
+fn a_file_that_was_cut_short_is_refused_like_any_damaged_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = Store::open(&path).unwrap();
+    commit(&store, &changes());
+    drop(store);
+    let bytes = std::fs::read(&path).unwrap();
+    for len in [1, 100, 4_096, 20_000, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        match Store::open(&path).and_then(|store| store.load()) {
+            Err(error) => assert!(matches!(error, StoreError::Damaged { .. }), "{len}: {error:?}"),
+            Ok(loaded) => panic!("{len} bytes of {}: {loaded:?}", bytes.len()),
+        }
+    }
+}

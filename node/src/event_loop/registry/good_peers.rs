@@ -4,12 +4,13 @@
 //! stranger cannot bring about alone, and no network has more than a few places.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use libp2p::Multiaddr;
 use peer_behaviours::reachability::scope::{ip_of, is_relayed};
 
+use crate::directory::peer_of;
 use crate::store::Remembered;
 
 /// Most peers remembered.
@@ -69,6 +70,15 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> Vec<Remembered> {
         peers.push(Remembered { addresses, seen, routing });
     }
     peers
+}
+
+/// Those of an earlier run that have not been met in this one keep the places that are left.
+pub(super) fn keep_old(peers: &mut Vec<Remembered>, old: &[Remembered]) {
+    let id = |peer: &Remembered| peer_of(&peer.addresses.first()?.parse().ok()?);
+    let met: HashSet<_> = peers.iter().filter_map(id).collect();
+    let left = MAX_PEERS.saturating_sub(peers.len());
+    let unmet = |peer: &&Remembered| id(peer).is_some_and(|id| !met.contains(&id));
+    peers.extend(old.iter().filter(unmet).take(left).cloned());
 }
 
 /// The first address of the network that an address belongs to.
@@ -166,5 +176,21 @@ mod tests {
             [2, 1, 3, 4, 5, 6, 7, 8].map(|n| format!("/ip4/192.0.2.{n}/tcp/1")).into();
         assert_eq!(peers[0].addresses, expected);
         assert!(peers[0].routing);
+    }
+
+    #[test]
+    fn those_of_before_keep_the_places_that_are_left() {
+        let remembered = |number: u8, seen| {
+            let keypair = libp2p::identity::Keypair::ed25519_from_bytes([number; 32]).unwrap();
+            let id = keypair.public().to_peer_id();
+            let addresses = vec![format!("/ip4/9.0.0.{number}/tcp/1/p2p/{id}")];
+            Remembered { addresses, seen, routing: false }
+        };
+        let old: Vec<_> = (1..=200).map(|number| remembered(number, 1)).collect();
+        let mut peers = vec![remembered(1, 2)];
+        keep_old(&mut peers, &old);
+        assert_eq!(peers.len(), MAX_PEERS);
+        assert_eq!(peers[0].seen, 2, "it was met again");
+        assert_eq!(peers[1], remembered(2, 1));
     }
 }

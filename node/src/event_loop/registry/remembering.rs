@@ -120,8 +120,9 @@ impl EventLoop {
                 seen: (now.timestamp - ago).as_millis(),
             });
         }
-        let peers = good_peers::choose(candidates);
+        let mut peers = good_peers::choose(candidates);
         let remembering = &mut self.registry.remembering;
+        good_peers::keep_old(&mut peers, &remembering.peers);
         let places = |peers: &[Remembered]| -> BTreeSet<Vec<String>> {
             peers.iter().map(|peer| peer.addresses.clone()).collect()
         };
