@@ -26,8 +26,9 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    let timeout = args.timeout.timeout;
     let ask = api::Connect { address: args.address, timeout_ms: args.timeout.millis() };
-    let peer = client.connect(&ask).await?;
+    let peer = super::patiently(output, timeout, client.connect(&ask)).await?;
     output.show(&peer, describe)?;
     Ok(Exit::Ok)
 }

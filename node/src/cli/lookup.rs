@@ -27,9 +27,10 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    let timeout = args.timeout.timeout;
     let timeout_ms = args.timeout.millis();
     let ask = Lookup { entity: args.entity, fresh: args.fresh, timeout_ms };
-    let found = client.lookup(&ask).await?;
+    let found = super::patiently(output, timeout, client.lookup(&ask)).await?;
     output.show(&found, describe)?;
     Ok(Exit::Ok)
 }

@@ -38,7 +38,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::Client;
-use crate::config::{Layer, NodeConfig, Origin, Settings, parse_duration};
+use crate::config::{Layer, NodeConfig, Origin, Settings, format_duration, parse_duration};
 use crate::paths::DataDir;
 use crate::telemetry::Telemetry;
 use error::CliError;
@@ -108,6 +108,9 @@ enum Command {
     Doctor(doctor::Args),
 }
 
+/// How long a command is silent.
+const MOMENT: Duration = Duration::from_secs(3);
+
 /// A peer, and how long to wait for it.
 #[derive(Debug, Args)]
 struct PeerArgs {
@@ -128,6 +131,22 @@ impl Timeout {
     fn millis(&self) -> Option<u64> {
         u64::try_from(self.timeout.as_millis()).ok()
     }
+}
+
+/// Waits for an answer, and says so on the side if it does not come at once.
+async fn patiently<T>(
+    output: &mut Output,
+    timeout: Duration,
+    request: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(request);
+    tokio::select! {
+        done = &mut request => return done,
+        () = tokio::time::sleep(MOMENT) => {}
+    }
+    let waiting = format_duration(timeout);
+    output.note(&format!("no answer yet; waiting up to {waiting} (`peer peers` shows why)"));
+    request.await
 }
 
 /// Runs the command that the process's arguments name.

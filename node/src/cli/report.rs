@@ -31,6 +31,7 @@ pub(super) async fn execute(
     output: &mut Output,
 ) -> Result<Exit, CliError> {
     let content = args.content.map(|argument| content::read(Some(&argument))).transpose()?;
+    let timeout = args.peer.timeout.timeout;
     let ask = api::Report {
         peer: args.peer.peer,
         status: args.status,
@@ -38,7 +39,7 @@ pub(super) async fn execute(
         content,
         timeout_ms: args.peer.timeout.millis(),
     };
-    let reported = client.report(&ask).await?;
+    let reported = super::patiently(output, timeout, client.report(&ask)).await?;
     output.show(&reported, describe)?;
     Ok(Exit::Ok)
 }

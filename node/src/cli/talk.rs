@@ -28,13 +28,14 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    let timeout = args.peer.timeout.timeout;
     let ask = api::Talk {
         peer: args.peer.peer,
         content: content::read(args.message.as_deref())?,
         conversation: args.conversation,
         timeout_ms: args.peer.timeout.millis(),
     };
-    let answer = client.talk(&ask).await?;
+    let answer = super::patiently(output, timeout, client.talk(&ask)).await?;
     if output.json() {
         output.document(&answer)?;
     } else if answer.done {

@@ -25,12 +25,13 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    let timeout = args.peer.timeout.timeout;
     let ask = api::Wake {
         timeout_ms: args.peer.timeout.millis(),
         peer: args.peer.peer,
         reason: args.reason,
     };
-    let woken = client.wake(&ask).await?;
+    let woken = super::patiently(output, timeout, client.wake(&ask)).await?;
     output.show(&woken, describe)?;
     Ok(if woken.woken { Exit::Ok } else { Exit::Failed })
 }
