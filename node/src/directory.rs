@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) seen: Instant,
     /// Where it was dialled, or where the operator says it is; the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
+    /// Whether somebody here has spoken to it first.
+    pub(crate) wanted: bool,
     /// What its record calls it: for messages to people, and for nothing else.
     pub(crate) called: Option<EntityId>,
     /// Where its record in the registry says that it is.
@@ -77,6 +79,7 @@ impl Peer {
             connected_at: None,
             seen: Instant::default(),
             addresses: Vec::new(),
+            wanted: false,
             called: None,
             listed: Vec::new(),
             hearsay: Vec::new(),

@@ -93,10 +93,6 @@ impl Asks {
             self.asks.iter().filter(|(_, ask)| heartbeat(ask)).map(|(id, _)| *id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
-
-    pub(super) fn count_for(&self, peer: &PeerId) -> usize {
-        self.asks.values().filter(|ask| ask.peer == *peer).count()
-    }
 }
 
 /// A caller that waits for a session.

@@ -98,6 +98,9 @@ impl EventLoop {
         lifetime: Duration,
     ) -> Result<(MessageId, PeerId), NodeError> {
         let id = self.resolve(peer)?;
+        if let Some(peer) = self.directory.get_mut(&id) {
+            peer.wanted = true;
+        }
         let message = self.send(id, body, None, lifetime)?;
         Ok((message, id))
     }

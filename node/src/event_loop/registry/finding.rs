@@ -181,10 +181,9 @@ impl EventLoop {
     /// What a stranger writes into its record must not be dialled for the stranger's sake. Returns
     /// whether the registry is asked.
     pub(in crate::event_loop) fn find_addresses(&mut self, id: PeerId) -> bool {
-        let wanted = self.asks.count_for(&id) > 0
-            || self.directory.get(&id).is_some_and(|peer| {
-                peer.redial.is_kept() || self.trust.is_pinned(Fingerprint::of(&peer.key))
-            });
+        let wanted = self.directory.get(&id).is_some_and(|peer| {
+            peer.wanted || peer.redial.is_kept() || self.trust.is_pinned(peer.fingerprint)
+        });
         if self.stopping || !wanted || !self.has_registry() {
             return false;
         }
@@ -487,12 +486,17 @@ fn is_dialable(address: &Multiaddr, local: bool, here: bool) -> bool {
         _ => true,
     });
     plain
-        && match Scope::of(address) {
+        && match Scope::of(&first_hop(address)) {
             Scope::Global | Scope::Name => true,
             Scope::Private => local,
             Scope::Loopback => here,
-            _ => false,
+            Scope::Link | Scope::Relayed | Scope::Nowhere => false,
         }
+}
+
+/// What is dialled: over a relay that is the relay.
+fn first_hop(address: &Multiaddr) -> Multiaddr {
+    address.iter().take_while(|part| *part != Protocol::P2pCircuit).collect()
 }
 
 #[cfg(test)]
@@ -512,6 +516,9 @@ mod tests {
         assert!(dialable(private, true, false) && !dialable(private, false, false));
         let loopback = "/ip4/127.0.0.1/tcp/1";
         assert!(dialable(loopback, true, true) && !dialable(loopback, true, false));
+        let over = |relay: &str| format!("{relay}/p2p/{}/p2p-circuit", PeerId::random());
+        assert!(dialable(&over("/ip4/44.1.2.3/tcp/1"), false, false));
+        assert!(!dialable(&over(loopback), true, false));
         for never in ["/ip4/169.254.169.254/tcp/80", "/ip4/44.1.2.3/tcp/80/x-parity-ws/%2Fadmin"] {
             assert!(!dialable(never, true, true), "{never}");
         }
