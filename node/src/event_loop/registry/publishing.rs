@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use peer_behaviours::registry::PublishId;
+use peer_protocol::identity::Identity;
 use peer_protocol::limits::MAX_RECORD_CAPABILITIES;
-use peer_protocol::registry::{Capability, Record};
+use peer_protocol::registry::{Capability, Record, RegistryError};
 use peer_protocol::time::Instant;
 
 use super::{Registering, RegistryState, off};
@@ -20,6 +22,8 @@ pub(super) struct Publishing {
     since: Instant,
     keys: usize,
     stored: usize,
+    /// Why nothing could be published.
+    refused: Option<String>,
     /// Whether another node ever took something.
     told: bool,
     /// Wait for the one under way.
@@ -111,13 +115,16 @@ impl EventLoop {
 
     fn publish_record(&mut self, record: &Record) {
         let Some(registry) = self.swarm.behaviour_mut().registry.as_mut() else { return };
-        let published = match record.sign(&self.identity) {
+        let published = match sign(record, &self.identity) {
             Ok(bytes) => registry.publish(bytes).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match published {
             Ok(id) => self.registry.publishing.under_way.push(id),
-            Err(error) => tracing::warn!(%error, "this entity cannot be registered"),
+            Err(error) => {
+                tracing::warn!(%error, "this entity cannot be registered");
+                self.registry.publishing.refused = Some(error);
+            }
         }
     }
 
@@ -146,6 +153,12 @@ impl EventLoop {
         }
         let took = clock.instant.since(publishing.since);
         let waiting = std::mem::take(&mut publishing.waiting);
+        if let Some(detail) = publishing.refused.take() {
+            for reply in waiting {
+                drop(reply.send(Err(NodeError::Registry { detail: detail.clone() })));
+            }
+            return;
+        }
         if stored > 0 {
             let record = publisher.record();
             let (addresses, capabilities) =
@@ -182,7 +195,47 @@ impl EventLoop {
     }
 }
 
+/// The record's bytes, with as many of its addresses as fit: the best come first.
+fn sign(record: &Record, identity: &Identity) -> Result<Bytes, RegistryError> {
+    let mut record = record.clone();
+    loop {
+        match record.sign(identity) {
+            Err(RegistryError::TooLong { .. }) if record.addresses.pop().is_some() => {}
+            signed => return signed,
+        }
+    }
+}
+
 /// A duration as whole milliseconds.
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use peer_protocol::crypto::Ed25519Authenticator;
+    use peer_protocol::limits::{MAX_RECORD_LEN, RECORD_TTL};
+    use peer_protocol::registry::SignedRecord;
+    use peer_protocol::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_record_too_long_is_told_with_fewer_addresses() {
+        let key = Arc::new(Ed25519Authenticator::from_seed(&[1; 32]));
+        let identity = Identity::new(Some("bob".parse().unwrap()), key).unwrap();
+        let addresses = (0..16).map(|n| format!("/dns/{}{n:02}.example/tcp/1", "x".repeat(180)));
+        let names = (0..32).map(|n| format!("{}{n:02}", "c".repeat(62)).parse().unwrap()).collect();
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let record = Record::new(&identity, addresses.collect(), names, now, RECORD_TTL);
+        assert!(matches!(record.sign(&identity), Err(RegistryError::TooLong { .. })));
+        let bytes = sign(&record, &identity).unwrap();
+        assert!(bytes.len() <= MAX_RECORD_LEN);
+        let told = SignedRecord::decode(bytes).unwrap();
+        let kept = &told.record().addresses;
+        assert!(!kept.is_empty() && record.addresses.starts_with(kept), "the best are kept");
+        assert_eq!(told.record().capabilities.len(), 32);
+    }
 }
