@@ -273,3 +273,14 @@ fn a_closed_pipe_is_no_failure() {
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
+
+#[test]
+fn wrong_usage_is_json_too_where_json_is_asked_for() {
+    let home = Home::new();
+    let ended = home.peer(&["--json", "ping"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(2), ""));
+    let error = &ended.json()["error"];
+    assert_eq!(error["kind"], "usage");
+    assert!(error["detail"].as_str().unwrap().contains("<PEER>"), "{error}");
+    assert_eq!(home.peer(&["--json", "--help"]).code, Some(0));
+}

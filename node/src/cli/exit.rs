@@ -36,7 +36,7 @@ impl Exit {
     /// The code of a failure of this kind.
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
-            "invalid" | "bad_address" => Self::Usage,
+            "invalid" | "bad_address" | "usage" => Self::Usage,
             "no_node" | "stopped" => Self::NoNode,
             "unknown_peer" | "not_found" | "unreachable" => Self::Unreachable,
             "timeout" | "silent" => Self::Timeout,

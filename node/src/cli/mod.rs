@@ -154,6 +154,16 @@ async fn patiently<T>(
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|it| it == "--json") => {
+            let text = error.render().to_string();
+            let detail = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            let next = "see `peer --help`, or the command's own";
+            return conclude(
+                Err(CliError::new("usage", detail, next)),
+                &mut Output::standard(true),
+            )
+            .into();
+        }
         Err(error) => {
             // Help goes to standard output, misuse to standard error; nobody else can be told.
             let _ = error.print();

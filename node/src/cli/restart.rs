@@ -29,13 +29,15 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    // Each attempt, and the look before them, may take so long.
+    let timeout = args.peer.timeout.timeout.saturating_mul(args.attempts.saturating_add(1));
     let ask = api::Restart {
         timeout_ms: args.peer.timeout.millis(),
         peer: args.peer.peer,
         reason: args.reason,
         attempts: Some(args.attempts),
     };
-    let restarted = client.restart(&ask).await?;
+    let restarted = super::patiently(output, timeout, client.restart(&ask)).await?;
     output.show(&restarted, |restarted| describe(&ask.peer, restarted))?;
     Ok(match (restarted.ok, restarted.before.alive) {
         (true, _) => Exit::Ok,
