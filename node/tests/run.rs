@@ -164,3 +164,13 @@ fn two_nodes_talk_and_a_shell_command_is_the_agent() {
     let dead = alice.peer(&["alive", "entity_b", "--timeout", "2s"]);
     assert_eq!(dead.code, Some(4), "{}{}", dead.out, dead.err);
 }
+
+/// Ports are shared so that holes can be punched; nodes do not share them.
+#[test]
+fn two_nodes_do_not_share_a_port() {
+    let (one, two) = (Home::initialised(), Home::initialised());
+    let (_node, started) = node(&one, &[]);
+    let address = started["listen"][0].as_str().unwrap();
+    let address = address.split("/p2p/").next().unwrap();
+    two.peer(&["run", "--listen", address]).failed(8, &[address, "--listen"]);
+}

@@ -168,6 +168,7 @@ async fn check(lie: Lie) {
 
     // Only the liar is there.
     let alone = a.send(b.id, "alone with a liar");
+    // What must not happen leaves nothing to wait for but time.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let saw = a.rest();
     let settled = |saw: &Saw| matches!(saw, Saw::Link(link::Event::Receipt { .. }));

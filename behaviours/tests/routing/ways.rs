@@ -120,6 +120,7 @@ async fn without_a_route_a_message_waits_and_goes_once_there_is_one() {
     let mut nodes = line(2).await;
     let stranger = Node::new("entity_x").await;
     let waiting = nodes[0].send(stranger.id, "whenever you come");
+    // What must not happen leaves nothing to wait for but time.
     tokio::time::sleep(Duration::from_millis(700)).await;
     let failed = nodes[0].rest();
     let failed = failed.iter().any(|saw| matches!(saw, Saw::Link(Event::Failed { .. })));

@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hashlink::LruCache;
-use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use peer_behaviours::reachability::scope::Scope;
 use peer_behaviours::registry::LookupId;
 use peer_behaviours::secure;
 use peer_protocol::error::ErrorCode;
@@ -17,8 +15,10 @@ use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
 use peer_protocol::registry::{Key, Lookup, RegistryError, Resolution};
 use peer_protocol::time::Instant;
 
+use super::dialable::is_dialable;
 use super::off;
 use super::publishing::millis;
+use super::wanted::Wanted;
 use crate::error::NodeError;
 use crate::event_loop::EventLoop;
 use crate::handle::{Command, Reply};
@@ -98,37 +98,6 @@ struct Cached {
 impl Cached {
     fn holds(&self, now: Instant) -> bool {
         now.since(self.at) < if self.outcome.is_ok() { FRESH } else { MISSING }
-    }
-}
-
-/// What a name asks the registry for.
-struct Wanted {
-    key: Key,
-    /// The key that the entity must have, where the name says so.
-    fingerprint: Option<Fingerprint>,
-}
-
-impl Wanted {
-    /// Where the key is known, the record is looked up under the id that the key derives: nobody else
-    /// can stand there, and a crowd of others under the name does not matter.
-    fn of(name: &str, known: impl Fn(&EntityId) -> Option<Fingerprint>) -> Option<Self> {
-        if name.starts_with('/') {
-            return None;
-        }
-        if let Ok(id) = name.parse::<PeerId>() {
-            return Some(Self::with_key(Fingerprint::of(&secure::key_of(&id)?)));
-        }
-        if let Ok(fingerprint) = name.parse::<Fingerprint>() {
-            return Some(Self::with_key(fingerprint));
-        }
-        let entity: EntityId = name.parse().ok()?;
-        let named = || Self { key: Key::of_entity(&entity), fingerprint: None };
-        Some(known(&entity).map_or_else(named, Self::with_key))
-    }
-
-    fn with_key(fingerprint: Fingerprint) -> Self {
-        let key = Key::of_entity(&EntityId::of_fingerprint(&fingerprint));
-        Self { key, fingerprint: Some(fingerprint) }
     }
 }
 
@@ -475,65 +444,4 @@ impl EventLoop {
 fn refused(name: &str, detail: String) -> NodeError {
     let (peer, code) = (name.to_owned(), ErrorCode::InvalidSignature);
     NodeError::Refused { peer, code, detail }
-}
-
-/// Whether an address of somebody's record is dialled. Whoever wrote it chose it: `local` networks are
-/// dialled only by those who are in one, this machine only if that is all there is `here`.
-fn is_dialable(address: &Multiaddr, local: bool, here: bool) -> bool {
-    // A path would make it a request of the record's choice to whatever web server is there.
-    let plain = address.iter().all(|part| match part {
-        Protocol::Ws(path) | Protocol::Wss(path) => path == "/",
-        _ => true,
-    });
-    plain
-        && match Scope::of(&first_hop(address)) {
-            Scope::Global | Scope::Name => true,
-            Scope::Private => local,
-            Scope::Loopback => here,
-            Scope::Link | Scope::Relayed | Scope::Nowhere => false,
-        }
-}
-
-/// What is dialled: over a relay that is the relay.
-fn first_hop(address: &Multiaddr) -> Multiaddr {
-    address.iter().take_while(|part| *part != Protocol::P2pCircuit).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_does_not_choose_where_in_its_readers_network_to_dial() {
-        let dialable =
-            |address: &str, local, here| is_dialable(&address.parse().unwrap(), local, here);
-        for everywhere in
-            ["/ip4/44.1.2.3/tcp/1", "/ip6/2a00::1/udp/1/quic-v1", "/dns/x.org/tcp/1/ws"]
-        {
-            assert!(dialable(everywhere, false, false), "{everywhere}");
-        }
-        let private = "/ip4/192.168.1.2/tcp/1";
-        assert!(dialable(private, true, false) && !dialable(private, false, false));
-        let loopback = "/ip4/127.0.0.1/tcp/1";
-        assert!(dialable(loopback, true, true) && !dialable(loopback, true, false));
-        let over = |relay: &str| format!("{relay}/p2p/{}/p2p-circuit", PeerId::random());
-        assert!(dialable(&over("/ip4/44.1.2.3/tcp/1"), false, false));
-        assert!(!dialable(&over(loopback), true, false));
-        for never in ["/ip4/169.254.169.254/tcp/80", "/ip4/44.1.2.3/tcp/80/x-parity-ws/%2Fadmin"] {
-            assert!(!dialable(never, true, true), "{never}");
-        }
-    }
-
-    #[test]
-    fn a_name_whose_key_is_known_is_looked_up_under_that_key() {
-        let fingerprint: Fingerprint = "ab".repeat(32).parse().unwrap();
-        let unknown = Wanted::of("bob", |_| None).unwrap();
-        let known = Wanted::of("bob", |_| Some(fingerprint)).unwrap();
-        assert_eq!(unknown.key, Key::of_entity(&"bob".parse().unwrap()));
-        assert_eq!(known.key, Key::of_entity(&EntityId::of_fingerprint(&fingerprint)));
-        assert_eq!((unknown.fingerprint, known.fingerprint), (None, Some(fingerprint)));
-        let by_fingerprint = Wanted::of(&fingerprint.to_string(), |_| None).unwrap();
-        assert_eq!(by_fingerprint.key, known.key);
-        assert!(Wanted::of("/ip4/44.1.2.3/tcp/1", |_| None).is_none());
-    }
 }

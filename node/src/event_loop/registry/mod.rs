@@ -2,6 +2,7 @@
 //! there, and what it keeps of it on disk.
 
 mod asked;
+mod dialable;
 mod finding;
 mod good_peers;
 mod publisher;
@@ -9,6 +10,7 @@ mod publishing;
 mod remembering;
 mod searching;
 mod status;
+mod wanted;
 
 use std::collections::BTreeSet;
 
