@@ -8,6 +8,7 @@
 
 mod cbor;
 pub mod crypto;
+pub mod delivery;
 pub mod envelope;
 pub mod error;
 pub mod handshake;

@@ -68,6 +68,29 @@ pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
 
+/// Streams of one sender that are remembered as over (§8.2).
+pub const MAX_DEAD_STREAMS: usize = 16;
+/// Ids of the last ordered messages from one sender that are remembered on disk (§8.2).
+pub const MAX_TAKEN_IDS: usize = 4_096;
+/// Most ordered messages to one peer that are in memory and under way (§8.1).
+pub const MAX_WINDOW_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.1).
+pub const MAX_WINDOW_BYTES: usize = 8 << 20;
+/// Most ordered messages from one peer that wait for a predecessor (§8.2).
+pub const MAX_HELD_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies (§8.2).
+pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// Default time to live of an ordered message (§8.1).
+pub const MESSAGE_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// Longest time to live of an ordered message (§8.1).
+pub const MAX_MESSAGE_TTL: Duration = Duration::from_secs(30 * 86_400);
+/// Contents longer than this go as a transfer ahead of their message, in bytes (§9.4).
+pub const MAX_INLINE_CONTENT_LEN: usize = 64 << 10;
+/// Longest name of a file in an offer, in bytes (§9.1).
+pub const MAX_FILE_NAME_LEN: usize = 255;
+/// Longest transfer, in bytes (§9.1).
+pub const MAX_TRANSFER_LEN: u64 = 1 << 53;
+
 /// Longest wait that is announced to a peer, or believed when a peer announces it (§10.2).
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 

@@ -28,6 +28,7 @@ impl EventLoop {
             let task = Task {
                 name: content.name.clone(),
                 content: bytes.into(),
+                transfer: None,
                 content_type: content.media_type().to_owned(),
                 conversation,
             };
@@ -40,7 +41,9 @@ impl EventLoop {
         let Outgoing { peer, timeout, what: Report { status, next_action, content } } = report;
         let sent = bytes_of(&content).and_then(|bytes| {
             let content_type = content.media_type().to_owned();
-            let report = StatusReport { status, content: bytes.into(), next_action, content_type };
+            let content = bytes.into();
+            let report =
+                StatusReport { status, content, transfer: None, next_action, content_type };
             self.send_to(&peer, &report.into(), timeout.max(REPORT_LIFETIME))
         });
         self.wait(sent, timeout, Waiting::Report(reply));
@@ -71,6 +74,7 @@ impl EventLoop {
         let result = TaskResult {
             content: bytes_of(content)?.into(),
             outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
+            transfer: None,
             content_type: content.media_type().to_owned(),
         };
         self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME)?;

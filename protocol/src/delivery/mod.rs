@@ -1,0 +1,13 @@
+//! Delivery: what a sender was told is accepted arrives once and in order, across crashes of either
+//! side (`docs/PROTOCOL.md` §8).
+//!
+//! Nothing here touches a disk. What has to be durable leaves as [`Write`]s, which the owner commits in
+//! order, many at a time, and reports back.
+
+mod order;
+mod status;
+mod write;
+
+pub use order::{Order, Position};
+pub use status::{Status, Step};
+pub use write::{Arrival, Outgoing, Write};
