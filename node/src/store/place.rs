@@ -11,7 +11,7 @@ use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::StoreError;
 use super::error::Failed;
-use super::tables::{self, META, SCHEMA, SCHEMA_VERSION};
+use super::tables::{self, FIRST_VERSION, META, SCHEMA, SCHEMA_VERSION};
 
 /// Bytes of the file that are kept in memory.
 const CACHE_LEN: usize = 8 << 20;
@@ -98,21 +98,22 @@ pub(super) fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Writes the version of the tables into a new file, and refuses files of another one.
+/// Makes the tables of a new file, or those that an older one lacks, and refuses files of versions that
+/// are not known.
 fn check_schema(database: &Database) -> Result<(), Failed> {
     let found = match database.begin_read()?.open_table(META) {
         Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value().to_vec()),
         Err(redb::TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    match found {
-        Some(version) if version == SCHEMA_VERSION => Ok(()),
-        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(&version).into_owned())),
-        None => {
+    match found.as_deref() {
+        Some(SCHEMA_VERSION) => Ok(()),
+        None | Some(FIRST_VERSION) => {
             let transaction = database.begin_write()?;
             tables::create(&transaction)?;
             transaction.open_table(META)?.insert(SCHEMA, SCHEMA_VERSION)?;
             Ok(transaction.commit()?)
         }
+        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(version).into_owned())),
     }
 }
