@@ -1,7 +1,8 @@
 //! Where a store is, and how it is opened there: at the start, and again after a failure.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,13 @@ fn builder() -> Builder {
 }
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
+    if !path.exists() {
+        make_file(path)?;
+    }
+    open_existing(path)
+}
+
+fn open_existing(path: &Path) -> Result<Database, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -82,6 +90,32 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     let opened = quietly(|| builder().create_file(file));
     let opened = opened.map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
     opened.map_err(|error| StoreError::opening(path, error))
+}
+
+/// Makes an empty store beside its place and puts it there when it is whole: one that was not finished
+/// would be taken for a damaged one ever after.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    let unusable = |error: std::io::Error| StoreError::unusable(path, &error);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = Path::new(&beside);
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(error)),
+        _ => {}
+    }
+    let database = open_existing(beside)?;
+    check_schema(&database).map_err(|failed| failed.at(path))?;
+    drop(database);
+    // Another process may have been faster; some file systems have no links.
+    match fs::hard_link(beside, path) {
+        Ok(()) => fs::remove_file(beside),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(beside),
+        Err(_) => fs::rename(beside, path),
+    }
+    .map_err(unusable)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = fs::File::open(directory.unwrap_or(Path::new("."))).map_err(unusable)?;
+    directory.sync_all().map_err(unusable)
 }
 
 /// Runs something that panics if a file is not what its head says, as redb does where one was cut short;

@@ -6,12 +6,12 @@
 use redb::WriteTransaction;
 
 use super::change::Change;
+use super::contacts;
 use super::delivery::{Delivery, Mark, Written};
 use super::durable::Durable;
 use super::error::Failed;
 use super::row::encode;
 use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
-use super::contacts;
 
 /// The tables of one transaction; those that are written often are opened once.
 pub(super) struct Tables<'txn> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use peer_protocol::delivery::Write;
+use peer_protocol::delivery::{Position, Write};
 use peer_protocol::time::Timestamp;
 use redb::{ReadableTable as _, Table, WriteTransaction};
 
@@ -151,6 +151,17 @@ impl<'txn> Delivery<'txn> {
                 Some(row) => Place::decode(row.value())?,
                 None => Place::default(),
             }),
+        })
+    }
+
+    /// How far the messages of a sender were taken.
+    pub(super) fn position(&self, peer: &[u8; 32]) -> Result<Position, Failed> {
+        Ok(match self.places.get(peer) {
+            Some(place) => place.position.clone(),
+            None => match self.places_table.get(peer)? {
+                Some(row) => Place::decode(row.value())?.position,
+                None => Position::default(),
+            },
         })
     }
 

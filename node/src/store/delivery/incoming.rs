@@ -17,11 +17,8 @@ impl Delivery<'_> {
     pub(super) fn arrive(&mut self, arrival: &Arrival) -> Result<Written, Failed> {
         let Arrival { peer, message, before, after, at } = arrival;
         let sender = peer.as_bytes();
-        let place = self.place(sender)?;
-        if place.position != *before {
+        if self.stale.contains(sender) || self.position(sender)? != *before {
             self.stale.insert(*sender);
-        }
-        if self.stale.contains(sender) {
             return Ok(Written::Stale);
         }
         let name = named(&message.id, sender);
@@ -88,11 +85,7 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    pub(super) fn told(
-        &mut self,
-        peer: &PublicKey,
-        messages: &[MessageId],
-    ) -> Result<(), Failed> {
+    pub(super) fn told(&mut self, peer: &PublicKey, messages: &[MessageId]) -> Result<(), Failed> {
         for id in messages {
             let Some((number, mut row)) = self.received_row(peer, id)? else { continue };
             if self.owed.remove(&numbered(&row.peer, number))?.is_some() {
@@ -108,7 +101,9 @@ impl Delivery<'_> {
         peer: &PublicKey,
         id: &MessageId,
     ) -> Result<Option<(u64, Received)>, Failed> {
-        let Some(number) = self.received_ids.get(&named(id, peer.as_bytes()))? else { return Ok(None) };
+        let Some(number) = self.received_ids.get(&named(id, peer.as_bytes()))? else {
+            return Ok(None);
+        };
         let number = number.value();
         match self.received.get(number)? {
             Some(row) => Ok(Some((number, Received::decode(row.value())?))),

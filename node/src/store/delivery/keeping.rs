@@ -13,7 +13,7 @@ use crate::store::bytes::{Broken, Put, Take};
 use crate::store::error::Failed;
 
 /// Most records of messages that are settled or taken.
-pub(super) const MAX_SETTLED: u64 = 100_000;
+pub(super) const MAX_SETTLED: u64 = if cfg!(test) { 500 } else { 100_000 };
 /// How long they are kept.
 pub(super) const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Most that are let go in one transaction.

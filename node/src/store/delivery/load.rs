@@ -1,32 +1,21 @@
 //! What the node needs to go on where it was, in bounded pieces.
 
 use peer_protocol::crypto::PublicKey;
-use peer_protocol::delivery::{Outgoing, Position};
-use peer_protocol::id::{MessageId, StreamId};
-use peer_protocol::message::{Message, ReceiptStatus};
+use peer_protocol::delivery::{Head, Outgoing, Position, Resume, Saved, Status};
+use peer_protocol::id::MessageId;
+use peer_protocol::limits::MAX_TAKEN_IDS;
+use peer_protocol::message::Message;
 use peer_protocol::time::Timestamp;
-use redb::ReadableTable as _;
+use redb::{ReadOnlyTable, ReadableTable as _};
 
 use super::rows::{self, Place, Sent, Stream, Waiting};
 use super::tables::{
-    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, STREAMS, TAKEN, numbered, parts,
+    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS, TAKEN,
+    numbered, parts,
 };
 use crate::store::bytes::{Broken, Take};
 use crate::store::error::Failed;
 use crate::store::{Store, StoreError};
-
-/// What waits for one receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outbox {
-    /// The receiver.
-    pub peer: PublicKey,
-    /// The stream that its messages are numbered in; `None` before the first.
-    pub stream: Option<StreamId>,
-    /// The next number.
-    pub next: u64,
-    /// What is not settled.
-    pub waiting: Waiting,
-}
 
 /// What came from one sender and waits for the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,17 +26,6 @@ pub struct Sender {
     pub position: Position,
     /// What no agent took yet.
     pub waiting: Waiting,
-}
-
-/// Where to go on with one sender.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// How far its messages were taken.
-    pub position: Position,
-    /// The last [`MAX_TAKEN_IDS`] of them, the oldest first: `delivered` or `processed`.
-    ///
-    /// [`MAX_TAKEN_IDS`]: peer_protocol::limits::MAX_TAKEN_IDS
-    pub taken: Vec<(MessageId, ReceiptStatus)>,
 }
 
 /// A message in the inbox.
@@ -64,20 +42,26 @@ pub struct Arrived {
 }
 
 impl Store {
-    /// Every receiver that something was ever sent to.
+    /// Every receiver that something was ever sent to, and its unsettled messages.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn outboxes(&self) -> Result<Vec<Outbox>, StoreError> {
+    pub fn saved(&self) -> Result<Vec<Saved>, StoreError> {
         self.read(|transaction| {
-            let mut outboxes = Vec::new();
+            let sent = transaction.open_table(SENT)?;
+            let mut all = Vec::new();
             for row in transaction.open_table(STREAMS)?.iter()? {
                 let (key, row) = row?;
+                let Stream { stream: Some(stream), next, waiting } = Stream::decode(row.value())?
+                else {
+                    continue;
+                };
                 let peer = peer_of(key.value())?;
-                let Stream { stream, next, waiting } = Stream::decode(row.value())?;
-                outboxes.push(Outbox { peer, stream, next, waiting });
+                let heads =
+                    if waiting.messages > 0 { heads(&sent, key.value())? } else { Vec::new() };
+                all.push(Saved { peer, stream, next, heads });
             }
-            Ok(outboxes)
+            Ok(all)
         })
     }
 
@@ -98,8 +82,8 @@ impl Store {
         })
     }
 
-    /// The oldest unsettled messages to `peer` with `from` or a greater number: at most `messages`, and
-    /// `bytes` of bodies; a larger one comes alone.
+    /// The unsettled messages to `peer` with these numbers, in order. Whoever asks has reserved room for
+    /// their bodies.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -107,20 +91,15 @@ impl Store {
         &self,
         peer: &PublicKey,
         from: u64,
-        messages: usize,
-        bytes: usize,
+        to: u64,
     ) -> Result<Vec<Outgoing>, StoreError> {
         self.read(|transaction| {
             let sent = transaction.open_table(SENT)?;
-            let mut room = Room { messages, bytes, taken: 0 };
             let mut window = Vec::new();
-            let (first, last) = ends(peer.as_bytes(), from);
+            let (first, last) = (numbered(peer.as_bytes(), from), numbered(peer.as_bytes(), to));
             for row in transaction.open_table(OUT_BODIES)?.range::<&Numbered>(&first..=&last)? {
                 let (key, body) = row?;
-                if !room.take(body.value().len()) {
-                    break;
-                }
-                let Some(row) = sent.get(key.value())? else { return Err(Broken.into()) };
+                let row = sent.get(key.value())?.ok_or(Broken)?;
                 let Sent { head, created, expires, may_be_sent, .. } = Sent::decode(row.value())?;
                 window.push(Outgoing {
                     peer: *peer,
@@ -135,48 +114,59 @@ impl Store {
         })
     }
 
-    /// Where to go on with messages from `peer`.
+    /// Of these messages those that were sent to `peer` and are known still: number, id and status.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn recall(
+        &self,
+        peer: &PublicKey,
+        ids: &[MessageId],
+    ) -> Result<Vec<(u64, MessageId, Status)>, StoreError> {
+        self.read(|transaction| {
+            let (known, sent) = (transaction.open_table(SENT_IDS)?, transaction.open_table(SENT)?);
+            let mut found = Vec::new();
+            for id in ids {
+                let Some(key) = known.get(id.as_bytes())? else { continue };
+                let (receiver, number) = parts(key.value());
+                if receiver == *peer.as_bytes()
+                    && let Some(row) = sent.get(key.value())?
+                {
+                    found.push((number, *id, Sent::decode(row.value())?.status));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Where to go on with messages from `peer`: its position, the last [`MAX_TAKEN_IDS`] that were taken,
+    /// and the oldest so many of which it does not know yet that they are processed.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn resume(&self, peer: &PublicKey) -> Result<Resume, StoreError> {
         self.read(|transaction| {
-            let Some(row) = transaction.open_table(PLACES)?.get(peer.as_bytes())? else {
-                return Ok(Resume::default());
+            let position = match transaction.open_table(PLACES)?.get(peer.as_bytes())? {
+                Some(row) => Place::decode(row.value())?.position,
+                None => return Ok(Resume::default()),
             };
-            let position = Place::decode(row.value())?.position;
             let waiting = transaction.open_table(IN_BODIES)?;
-            let mut taken = Vec::new();
             let (first, last) = ends(peer.as_bytes(), 0);
+            let mut taken = Vec::new();
             for row in transaction.open_table(TAKEN)?.range::<&Numbered>(&first..=&last)? {
                 let (_, row) = row?;
                 let mut row = Take(row.value());
                 let (number, id) = (row.number()?, row.id(MessageId::from_bytes)?);
-                let status = match waiting.get(number)? {
-                    Some(_) => ReceiptStatus::Delivered,
-                    None => ReceiptStatus::Processed,
-                };
-                taken.push((id, status));
+                taken.push((id, waiting.get(number)?.is_none()));
             }
-            Ok(Resume { position, taken })
+            let table = transaction.open_table(OWED)?;
+            let owed = table.range::<&Numbered>(&first..=&last)?.take(MAX_TAKEN_IDS);
+            let owed = owed.map(|row| Ok(message_id(row?.1.value())?));
+            Ok(Resume { position, taken, owed: owed.collect::<Result<_, Failed>>()? })
         })
     }
 
-    /// At most so many messages of which `peer` does not know yet that they are processed, the oldest
-    /// first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn owed(&self, peer: &PublicKey, most: usize) -> Result<Vec<MessageId>, StoreError> {
-        self.read(|transaction| {
-            let owed = transaction.open_table(OWED)?;
-            let (first, last) = ends(peer.as_bytes(), 0);
-            let range = owed.range::<&Numbered>(&first..=&last)?;
-            range.take(most).map(|row| Ok(message_id(row?.1.value())?)).collect()
-        })
-    }
-
-    /// Peers that [`Self::owed`] has something for.
+    /// Peers that do not know yet that messages of theirs are processed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -213,11 +203,37 @@ impl Store {
                 if !room.take(body.value().len()) {
                     break;
                 }
-                arrived.push(arrival(&received_row(&received, number.value())?, number.value(), body.value())?);
+                arrived.push(arrival(
+                    &received_row(&received, number.value())?,
+                    number.value(),
+                    body.value(),
+                )?);
             }
             Ok(arrived)
         })
     }
+}
+
+fn heads(
+    sent: &ReadOnlyTable<&'static Numbered, &'static [u8]>,
+    peer: &[u8; 32],
+) -> Result<Vec<Head>, Failed> {
+    let (first, last) = ends(peer, 0);
+    let mut heads = Vec::new();
+    for row in sent.range::<&Numbered>(&first..=&last)? {
+        let (key, row) = row?;
+        let row = Sent::decode(row.value())?;
+        if !row.status.is_settled() {
+            heads.push(Head {
+                number: parts(key.value()).1,
+                id: row.head.id,
+                len: usize::try_from(row.head.len).map_err(|_| Broken)?,
+                expires: row.expires,
+                may_be_sent: row.may_be_sent,
+            });
+        }
+    }
+    Ok(heads)
 }
 
 /// Room for rows that are read at once.
@@ -240,7 +256,7 @@ impl Room {
 }
 
 pub(super) fn received_row(
-    received: &redb::ReadOnlyTable<u64, &'static [u8]>,
+    received: &ReadOnlyTable<u64, &'static [u8]>,
     number: u64,
 ) -> Result<rows::Received, Failed> {
     let row = received.get(number)?.ok_or(Broken)?;

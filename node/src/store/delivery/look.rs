@@ -308,11 +308,9 @@ fn steps_out(record: &OutgoingRecord) -> Vec<(Timestamp, Step)> {
     // What ended as unknown may have been delivered since; what it was called then is known.
     let ended = match &record.status {
         Status::Expired | Status::Failed { .. } | Status::Cancelled => record.status.clone(),
-        Status::Queued
-        | Status::Sent
-        | Status::Delivered
-        | Status::Processed
-        | Status::Unknown => Status::Unknown,
+        Status::Queued | Status::Sent | Status::Delivered | Status::Processed | Status::Unknown => {
+            Status::Unknown
+        }
     };
     became(record.ended, ended);
     became(record.delivered, Status::Delivered);
@@ -327,10 +325,7 @@ fn steps_in(record: &IncomingRecord) -> Vec<(Timestamp, Step)> {
 
 /// The steps of a message that no record tells. They lie where they were written, among those of all
 /// messages: writing them costs little, and they are read when somebody asks.
-fn noted(
-    transaction: &ReadTransaction,
-    id: MessageId,
-) -> Result<Vec<(Timestamp, Step)>, Failed> {
+fn noted(transaction: &ReadTransaction, id: MessageId) -> Result<Vec<(Timestamp, Step)>, Failed> {
     let mut steps = Vec::new();
     for row in transaction.open_table(TRAIL)?.iter()? {
         let (_, row) = row?;

@@ -25,7 +25,7 @@ mod tests;
 
 pub use apply::Written;
 pub(super) use apply::{Delivery, Mark};
-pub use load::{Arrived, Outbox, Resume, Sender};
+pub use load::{Arrived, Sender};
 pub use look::{Filter, Found, IncomingRecord, OutgoingRecord, Page, Trace};
 pub use rows::Waiting;
 pub(super) use tables::create;

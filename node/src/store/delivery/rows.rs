@@ -221,14 +221,12 @@ impl Sent {
 
     /// Takes on a status, unless that would go back. Returns whether anything changed.
     pub(super) fn become_status(&mut self, status: Status, at: Timestamp) -> bool {
-        if !follows(&self.status, &status) {
+        if !self.status.may_become(&status) {
             return false;
         }
-        let before = self.clone();
         match status {
             Status::Queued => {}
-            // The mark that a message may be sent names no time: the first word on it does.
-            Status::Sent => self.sent = self.sent.or(Some(at)),
+            Status::Sent => self.sent = Some(at),
             Status::Delivered => self.delivered = Some(at),
             Status::Processed => self.processed = Some(at),
             Status::Expired | Status::Unknown | Status::Failed { .. } | Status::Cancelled => {
@@ -237,18 +235,7 @@ impl Sent {
         }
         self.may_be_sent |= !matches!(status, Status::Queued | Status::Expired | Status::Cancelled);
         self.status = status;
-        *self != before
-    }
-}
-
-/// Whether one status may come after another: none ever goes back (§8.1).
-fn follows(before: &Status, after: &Status) -> bool {
-    match before {
-        Status::Queued => true,
-        Status::Sent => *after != Status::Queued,
-        Status::Unknown => matches!(after, Status::Delivered | Status::Processed),
-        Status::Delivered => *after == Status::Processed,
-        Status::Processed | Status::Expired | Status::Failed { .. } | Status::Cancelled => false,
+        true
     }
 }
 

@@ -12,17 +12,12 @@ use crate::store::error::Failed;
 use crate::store::row::encode;
 
 /// Most steps that are kept, of all messages; the oldest go.
-pub(super) const MAX_STEPS: u64 = 200_000;
+pub(super) const MAX_STEPS: u64 = if cfg!(test) { 1_000 } else { 200_000 };
 /// Attempts that are all noted; of later ones every power of two is.
 const NOTED_ATTEMPTS: u32 = 4;
 
 impl Delivery<'_> {
-    pub(super) fn step(
-        &mut self,
-        id: MessageId,
-        step: &Step,
-        at: Timestamp,
-    ) -> Result<(), Failed> {
+    pub(super) fn step(&mut self, id: MessageId, step: &Step, at: Timestamp) -> Result<(), Failed> {
         if !is_noted(step) {
             return Ok(());
         }

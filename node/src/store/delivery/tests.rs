@@ -1,1 +1,0 @@
-//! Against a naive model, and across crashes.
