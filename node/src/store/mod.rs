@@ -1,7 +1,7 @@
 //! What a node remembers across restarts: one file, written in transactions (redb).
 //!
-//! - `place`: where the file is, and how it is opened; `database`: the open file, opened again after it
-//!   failed.
+//! - `place`: where the file is, and how it is opened; `check`: whether it is whole; `database`: the
+//!   open file, opened again after it failed.
 //! - `tables`, `row`: what stands where, and its bytes; `bytes`: of rows that are written for each message.
 //! - `load`: what is read once at the start.
 //! - `change`: what is remembered, of which the last of each counts, bounded; `contacts`.
@@ -13,6 +13,7 @@
 
 mod bytes;
 mod change;
+mod check;
 mod contacts;
 mod database;
 mod delivery;

@@ -136,3 +136,33 @@ fn a_trace_tells_the_way_and_the_trail_is_bounded() {
     }
     assert_eq!(trace().len(), 2, "only what the record tells");
 }
+
+#[test]
+fn a_file_that_is_mostly_empty_is_made_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store"), dir.path().join("copy"));
+    let store = Store::open(&path).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut settle = Vec::new();
+    for number in 0..90 {
+        let outgoing = outgoing(&mut rng, peer(1), number, 1 << 20);
+        let (peer, id) = (peer(1), outgoing.message.id);
+        let status = Status::Cancelled;
+        settle.push(Write::Became { peer, number, id, status, at: at(1) });
+        store.commit(&[Write::Accept(outgoing)]).unwrap();
+    }
+    let kept = settle.pop().unwrap();
+    let len = |path| std::fs::metadata(path).unwrap().len();
+    // A crash leaves the file as long as it is. While it is full it stays so.
+    std::fs::copy(&path, &copy).unwrap();
+    let full = len(&copy);
+    drop(Store::open(&copy).unwrap());
+    assert!(len(&copy) > 80 << 20, "{full} {}", len(&copy));
+    store.commit(&settle).unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    let store = Store::open(&copy).unwrap();
+    assert!(len(&copy) < full / 4, "{full} {}", len(&copy));
+    let left = store.window(&peer(1), 0, u64::MAX).unwrap();
+    assert_eq!(left.len(), 1);
+    store.commit(&[kept]).unwrap();
+}
