@@ -117,6 +117,16 @@ impl Lane {
         !self.due.is_empty() || !self.delayed.is_empty()
     }
 
+    /// How many are to be sent next.
+    pub(super) fn due(&self) -> usize {
+        self.due.len()
+    }
+
+    /// The lengths of their bodies.
+    pub(super) fn due_lens(&self) -> impl Iterator<Item = usize> {
+        self.due.iter().filter_map(|number| Some(self.entries.get(number)?.message.body.len()))
+    }
+
     /// Whether anything could be sent right now.
     pub(super) fn has_due(&self, now: Instant) -> bool {
         !self.due.is_empty() && self.paused_until().is_none_or(|until| until <= now)

@@ -78,6 +78,7 @@ pub struct Link {
     refusals: TokenBucket,
     sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
+    last_sealed: Instant,
     next_request: u64,
     /// By the number under which they are held; the oldest first.
     held: BTreeMap<u64, Held>,
@@ -118,6 +119,7 @@ impl Link {
             refusals: TokenBucket::default(),
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
+            last_sealed: Instant::default(),
             next_request: 0,
             held: BTreeMap::new(),
             next_hold: 0,
@@ -163,9 +165,19 @@ impl Link {
     /// # Errors
     /// [`QueueFull`] if too much waits already; the message is then not queued.
     pub fn send(&mut self, message: Message, deadline: Instant, now: Now) -> Result<(), QueueFull> {
+        self.queue(message, deadline)?;
+        self.flush(now);
+        Ok(())
+    }
+
+    /// As [`Link::send`], but nothing goes out before [`Link::flush`]: several messages at once are
+    /// then sealed together.
+    ///
+    /// # Errors
+    /// [`QueueFull`] if too much waits already; the message is then not queued.
+    pub fn queue(&mut self, message: Message, deadline: Instant) -> Result<(), QueueFull> {
         self.outbox.push(Message { order: None, ..message }, deadline)?;
         self.opening.hurry();
-        self.flush(now);
         Ok(())
     }
 
@@ -209,6 +221,7 @@ impl Link {
             self.lane.next_tick(),
             self.next_held_tick(),
             self.next_receipt_tick(now),
+            self.next_gathered(now),
             self.next_unresponsive_tick(),
             self.next_reminder(),
         ]
@@ -246,6 +259,12 @@ impl Link {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.peer_key)
+    }
+
+    /// Whether there is a session, of whatever age.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        !self.sessions.is_empty()
     }
 
     /// Messages that wait or are under way.

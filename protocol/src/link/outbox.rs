@@ -104,6 +104,17 @@ impl Outbox {
         !self.bulk.is_empty()
     }
 
+    /// How many could be sent right now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len() + self.bulk.len()
+    }
+
+    /// The lengths of the bodies that could be sent right now.
+    pub(super) fn waiting_lens(&self) -> impl Iterator<Item = usize> {
+        let ids = self.waiting.values().chain(self.bulk.values());
+        ids.filter_map(|id| Some(self.entries.get(id)?.message.body.len()))
+    }
+
     /// Puts the next messages to send into `batch`; they are then neither waiting nor delayed.
     pub(super) fn fill(&mut self, batch: &mut Batch, line: Line, now: Instant) {
         // Those whose pause is over come before what was queued after them.

@@ -91,7 +91,7 @@ impl Link {
             // Nothing rides with refusals: together they could be more than one envelope holds.
             return self.answer_sealed(exchange, session, refused, now);
         }
-        let riding = self.next_batch(true, now);
+        let riding = self.next_batch(MAX_BATCH, true, now);
         let (ordered, volatile): (Vec<_>, Vec<_>) =
             riding.iter().partition(|message| message.order.is_some());
         for message in volatile {
@@ -105,8 +105,9 @@ impl Link {
     }
 
     /// What goes next: volatile messages, then, if `all` may go, ordered ones, then chunks.
-    pub(super) fn next_batch(&mut self, all: bool, now: Now) -> Vec<Message> {
-        let mut batch = Batch::default();
+    /// At most `most` in all.
+    pub(super) fn next_batch(&mut self, most: usize, all: bool, now: Now) -> Vec<Message> {
+        let mut batch = Batch::new(most);
         self.outbox.fill(&mut batch, Line::Prompt, now.instant);
         if all {
             self.lane.fill(&mut batch, &mut self.outbox.pacer, now.instant);

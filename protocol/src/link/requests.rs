@@ -5,10 +5,19 @@ use std::time::Duration;
 use super::owed::Receipts;
 use super::{Event, Link, RequestId, Transmit};
 use crate::id::{MessageId, Nonce, SessionId, StreamId};
-use crate::limits::MAX_REQUESTS_IN_FLIGHT;
+use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_REQUESTS_IN_FLIGHT};
 use crate::message::Message;
 use crate::time::{Instant, Now};
 
+/// With so many requests in flight, messages gather for the next one: under load a few large ones cost
+/// less than many small ones, and two that overlap leave no gap.
+const OVERLAPPING: usize = 2;
+/// Longest time for which messages gather.
+const GATHER: Duration = Duration::from_millis(2);
+/// So many messages are worth an envelope of their own.
+const FULL_BATCH: usize = MAX_BATCH / 4;
+/// Fewer messages than twice that are not worth two signatures.
+const SMALLEST_HALF: usize = 16;
 /// How often an owner without a connection is reminded that there is something to send.
 const REMIND: Duration = Duration::from_secs(2);
 
@@ -47,20 +56,24 @@ pub(super) enum Content {
 
 impl Link {
     /// Sends whatever can be sent, and opens a session if that is what it takes.
-    pub(super) fn flush(&mut self, now: Now) {
+    pub fn flush(&mut self, now: Now) {
         self.answer_with_waiting(now);
         loop {
             // The last place is for what is volatile, which waits for nothing else.
-            let free = MAX_REQUESTS_IN_FLIGHT.saturating_sub(self.sealed_in_flight());
-            let all = free > 1;
-            if free == 0
+            let in_flight = self.sealed_in_flight();
+            let all = in_flight + 1 < MAX_REQUESTS_IN_FLIGHT;
+            if in_flight >= MAX_REQUESTS_IN_FLIGHT
                 || !self.has_something_due(all, now.instant)
+                || self.is_gathering(now.instant)
                 || !self.connected
                 || self.sessions.sendable(now.instant).is_none()
             {
                 break;
             }
-            let batch = self.next_batch(all, now);
+            // Of two batches of equal size the peer opens one while the other is sealed.
+            let waiting = self.outbox.waiting() + self.lane.due();
+            let half = if in_flight == 0 { waiting.div_ceil(2).max(SMALLEST_HALF) } else { waiting };
+            let batch = self.next_batch(half, all, now);
             if batch.is_empty() && !self.owed.is_due(now.instant) {
                 break;
             }
@@ -97,6 +110,7 @@ impl Link {
             self.owed.add_taken(&taken, now.instant);
             return;
         };
+        self.last_sealed = now.instant;
         self.lane.sealed(&ordered, session);
         let nonce = sealed.nonce;
         let content =
@@ -187,6 +201,48 @@ impl Link {
     /// Whether a session is needed for what waits.
     pub(super) fn has_something_to_send(&self) -> bool {
         !self.outbox.is_empty() || self.lane.wants_to_send()
+    }
+
+    /// Whether what waits should wait for more: requests are in flight, the last one has only just gone,
+    /// and what there is does not fill another.
+    fn is_gathering(&self, now: Instant) -> bool {
+        now < self.last_sealed + GATHER
+            && self.sealed_in_flight() >= OVERLAPPING
+            && !self.owed.is_due(now)
+            && !self.fills_a_batch(now)
+    }
+
+    /// Whether there is as much waiting as is worth an envelope of its own at once.
+    fn fills_a_batch(&self, now: Instant) -> bool {
+        let ordered = if self.lane.has_due(now) { self.lane.due() } else { 0 };
+        if self.outbox.waiting() + ordered >= FULL_BATCH {
+            return true;
+        }
+        let ordered = self.lane.due_lens().take(ordered);
+        self.outbox.waiting_lens().chain(ordered).sum::<usize>() >= BATCH_TARGET_LEN
+    }
+
+    /// When what gathers goes out. While there is nothing to send it with, the clock makes no
+    /// difference: whatever ends that flushes it.
+    pub(super) fn next_gathered(&self, now: Instant) -> Option<Instant> {
+        let in_flight = self.sealed_in_flight();
+        let waits = if in_flight + 1 < MAX_REQUESTS_IN_FLIGHT {
+            self.outbox.has_waiting() || self.outbox.has_bulk() || self.lane.has_due(now)
+        } else {
+            self.outbox.has_waiting()
+        };
+        let gathers = self.connected
+            && waits
+            && in_flight < MAX_REQUESTS_IN_FLIGHT
+            && self.is_gathering(now)
+            && self.sessions.has_sendable(now);
+        gathers.then_some(self.last_sealed + GATHER)
+    }
+
+    /// Whether a request carries a sealed envelope. One that does not is a step of a handshake.
+    #[must_use]
+    pub fn is_sealed(&self, id: RequestId) -> bool {
+        matches!(self.in_flight.get(&id), Some(Content::Sealed { .. }))
     }
 
     fn has_something_due(&self, all: bool, now: Instant) -> bool {

@@ -51,8 +51,8 @@ fn identity(name: &str, seed: u8) -> Identity {
 }
 
 /// What is owed for a volatile message.
-fn received(id: MessageId) -> super::owed::Receipts {
-    super::owed::Receipts { received: vec![id], ..Default::default() }
+fn received(id: MessageId) -> owed::Receipts {
+    owed::Receipts { received: vec![id], ..Default::default() }
 }
 
 struct Pair {
