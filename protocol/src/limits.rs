@@ -80,6 +80,24 @@ pub const MAX_TAKEN_IDS: usize = 4_096;
 pub const MAX_WINDOW_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies; one larger message goes alone (§8.1).
 pub const MAX_WINDOW_BYTES: usize = 8 << 20;
+/// Most bytes of windows of all peers; each may have one message in any case (§8.1).
+pub const MAX_WINDOWS_BYTES: usize = 64 << 20;
+/// Most unsettled messages in the outbox (§8.1).
+pub const MAX_OUTBOX_MESSAGES: usize = 100_000;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES: u64 = 1 << 30;
+/// Most unsettled messages to one peer (§8.1).
+pub const MAX_OUTBOX_MESSAGES_PER_PEER: usize = 65_536;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES_PER_PEER: u64 = 512 << 20;
+/// Most bytes of bodies that wait to be written to the outbox.
+pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
+/// Most ordered messages from one peer that are being written (§8.2).
+pub const MAX_WRITING_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.2).
+pub const MAX_WRITING_BYTES: usize = 8 << 20;
+/// Most receipts of status `processed` that one peer is owed in memory (§8.3).
+pub const MAX_OWED_PROCESSED: usize = 4_096;
 /// Most ordered messages from one peer that wait for a predecessor (§8.2).
 pub const MAX_HELD_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies (§8.2).
