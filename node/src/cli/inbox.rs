@@ -50,7 +50,7 @@ enum Command {
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// With --all: only those from this peer
-        #[arg(long, value_name = "PEER", requires = "all")]
+        #[arg(long, value_name = "PEER", requires = "all", conflicts_with = "ids")]
         from: Option<String>,
     },
 }

@@ -160,5 +160,5 @@ async fn answers_and_files_are_told_as_what_they_are() {
     let arguments = ["listen", "--exec", script];
     let (ended, ()) = tokio::join!(rig.peer(&arguments), feed);
     assert!(ended.err.contains("answer   task-0 false"), "{}", ended.err);
-    assert!(ended.err.contains("file /data/files/plan.pdf 5242880  "), "{}", ended.err);
+    assert!(ended.err.contains("\nfile /data/files/plan.pdf 5242880"), "{}", ended.err);
 }
