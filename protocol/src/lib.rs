@@ -24,5 +24,6 @@ pub mod replay;
 pub mod routing;
 pub mod session;
 pub mod time;
+pub mod transfer;
 
 pub use cbor::CborError;
