@@ -183,7 +183,7 @@ impl World {
                     self.sender.refused(ErrorCode::ChunkError, "refused");
                 }
                 (Step::Piece { offset, .. }, Fate::Arrived) => {
-                    self.sender.arrived(offset, self.now)
+                    self.sender.arrived(offset, self.now);
                 }
                 (Step::Piece { offset, .. }, Fate::Lost) => self.sender.lost(offset, self.now),
                 (Step::Piece { offset, .. }, Fate::Refused) => {
