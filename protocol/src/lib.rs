@@ -23,6 +23,7 @@ pub mod registry;
 pub mod replay;
 pub mod routing;
 pub mod session;
+pub mod stream;
 pub mod time;
 pub mod transfer;
 

@@ -65,6 +65,10 @@ pub const MAX_QUEUED_MESSAGES: usize = 4096;
 pub const MAX_QUEUED_BYTES: usize = 16 << 20;
 /// Most requests in flight to one peer (§14.2).
 pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
+/// Requests that a peer may have unanswered on its session stream (§14.4).
+pub const MAX_STREAM_REQUESTS: u32 = 32;
+/// Bytes of requests that a peer may have unanswered on its session stream (§14.4).
+pub const MAX_STREAM_BYTES: u32 = 8 << 20;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
 

@@ -99,7 +99,13 @@ impl ClientError {
                 ("garbled", "check that command and node are of the same version: `peer status`")
             }
         };
-        Failure { kind: kind.to_owned(), code: None, detail, next: next.to_owned() }
+        Failure {
+            kind: kind.to_owned(),
+            code: None,
+            message_id: None,
+            detail,
+            next: next.to_owned(),
+        }
     }
 }
 

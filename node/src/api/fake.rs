@@ -112,8 +112,12 @@ impl Fake {
                 self.look(|memory| {
                     memory.reports.push((what.status, what.next_action, what.content));
                 });
-                let reported =
-                    Reported { message_id: "m-2".to_owned(), delivery: Delivery::Received };
+                let reported = Reported {
+                    message_id: "m-2".to_owned(),
+                    status: Delivery::Received,
+                    expires: None,
+                    waits_for: None,
+                };
                 let _ = reply.send(judge(&ask.peer).map(|()| reported));
             }
             Command::Alive(ask, reply) => {
@@ -162,6 +166,7 @@ impl Fake {
                 let _ = reply.send(net);
             }
             Command::Registry(command) => registry::obey(command),
+            Command::Delivery(command) => command.refuse(NodeError::Stopped),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
     }
@@ -280,6 +285,8 @@ fn legacy() -> PeerStatus {
 pub(crate) fn task(id: &str, text: &str) -> Incoming {
     Incoming {
         message_id: id.to_owned(),
+        inbox_number: None,
+        durable: false,
         kind: IncomingKind::Task,
         from: entity("entity_b"),
         from_peer_id: PEER_ID.to_owned(),
@@ -290,5 +297,8 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         status: None,
         next_action: None,
         conversation: None,
+        in_reply_to: None,
+        done: None,
+        file: None,
     }
 }

@@ -82,7 +82,7 @@ async fn every_request_reaches_the_node() {
         content: None,
         timeout_ms: None,
     };
-    assert_eq!(client.report(&report).await.unwrap().delivery, Delivery::Received);
+    assert_eq!(client.report(&report).await.unwrap().status, Delivery::Received);
     let (status, next, content) = rig.fake.look(|memory| memory.reports.remove(0));
     assert_eq!((status.as_str(), next.as_deref()), ("half done", Some("the rest")));
     assert_eq!(content.to_bytes().unwrap(), b"");

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::content::compact;
-use crate::model::{Content, Incoming, IncomingKind};
+use crate::model::{Content, Incoming};
 
 /// How much of standard error goes into the answer when the program fails, in bytes.
 const TAIL_LEN: usize = 4096;
@@ -136,7 +136,7 @@ fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
 fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
     [
         ("PEER_MESSAGE_ID", Some(message.message_id.clone())),
-        ("PEER_KIND", Some(kind(message.kind).to_owned())),
+        ("PEER_KIND", Some(message.kind.as_str().to_owned())),
         ("PEER_FROM", Some(message.from.to_string())),
         ("PEER_FROM_PEER_ID", Some(message.from_peer_id.clone())),
         ("PEER_TRUST", message.trust.map(|trust| super::trust::level(trust).to_owned())),
@@ -148,15 +148,6 @@ fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
         ("PEER_NEXT_ACTION", message.next_action.clone()),
         ("PEER_CONVERSATION", message.conversation.clone()),
     ]
-}
-
-/// The kind of a message in a word, as in JSON.
-pub(super) const fn kind(kind: IncomingKind) -> &'static str {
-    match kind {
-        IncomingKind::Task => "task",
-        IncomingKind::StatusReport => "status_report",
-        IncomingKind::WakeUp => "wake_up",
-    }
 }
 
 /// The program and all that it started, killed when dropped unless it has ended.

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::error::CliError;
-use super::exec::{Program, Ran, kind};
+use super::exec::{Program, Ran};
 use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, printable, time};
@@ -123,7 +123,7 @@ fn tell(handled: &Handled, output: &mut Output) {
             format!("failed in {took}: {why}")
         }
     };
-    output.note(&printable(&format!("{} {}: {end}", kind(message.kind), message.message_id)));
+    output.note(&printable(&format!("{} {}: {end}", message.kind.as_str(), message.message_id)));
 }
 
 fn describe(message: &Incoming, brief: bool) -> String {
@@ -133,6 +133,8 @@ fn describe(message: &Incoming, brief: bool) -> String {
         IncomingKind::Task => "task",
         IncomingKind::StatusReport => "report",
         IncomingKind::WakeUp => "wake-up",
+        IncomingKind::Answer => "answer",
+        IncomingKind::File => "file",
     };
     let mut text = format!(
         "{} {what} from {} ({trust}{secrecy}) {}\n",

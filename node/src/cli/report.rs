@@ -45,12 +45,17 @@ pub(super) async fn execute(
 }
 
 fn describe(reported: &Reported) -> String {
-    let (word, meaning) = match reported.delivery {
-        Delivery::Queued => ("queued", "the peer cannot be reached now; the node keeps trying"),
-        Delivery::Received => ("received", "the peer's node has it"),
-        Delivery::Delivered => ("delivered", "the peer's node has stored it"),
-        Delivery::Processed => ("processed", "the peer's agent took it"),
-        Delivery::Unknown => ("unknown", "sent, but nothing came back yet"),
+    let meaning = match &reported.status {
+        Delivery::Queued => "the node keeps trying",
+        Delivery::Sent => "nothing came back yet; the node keeps trying",
+        Delivery::Received => "the peer's node has it",
+        Delivery::Delivered => "the peer's node has stored it",
+        Delivery::Processed => "the peer's agent took it",
+        Delivery::Expired => "its time ran out before it could be sent",
+        Delivery::Unknown => "nobody can tell what became of it",
+        Delivery::Failed { detail, .. } => detail,
+        Delivery::Cancelled => "it was cancelled before it could be sent",
     };
-    format!("{word}: {meaning} (message {})", printable(&reported.message_id))
+    let word = reported.status.as_str();
+    printable(&format!("{word}: {meaning} (message {})", reported.message_id))
 }

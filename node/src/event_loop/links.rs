@@ -10,10 +10,10 @@ use peer_protocol::message::ReceiptStatus;
 
 use super::EventLoop;
 use super::asks::Waiting;
-use super::outgoing::delivery;
+use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
-use crate::model::{HandshakeKind, Reported, SessionStatus};
+use crate::model::{HandshakeKind, SessionStatus};
 
 impl EventLoop {
     pub(super) fn on_secure(&mut self, event: secure::Event) {
@@ -182,8 +182,7 @@ impl EventLoop {
         if let Some(ask) = self.asks.remove(message)
             && let Waiting::Report(reply) = ask.waiting
         {
-            let message_id = message.to_string();
-            drop(reply.send(Ok(Reported { message_id, delivery: delivery(status) })));
+            drop(reply.send(Ok(reported(message, delivery(status)))));
         }
     }
 

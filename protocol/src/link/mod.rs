@@ -72,6 +72,7 @@ pub struct Link {
     refusals: TokenBucket,
     sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
+    last_sealed: Instant,
     next_request: u64,
     held: VecDeque<Held>,
     last_heard: Instant,
@@ -109,6 +110,7 @@ impl Link {
             refusals: TokenBucket::default(),
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
+            last_sealed: Instant::default(),
             next_request: 0,
             held: VecDeque::new(),
             last_heard: Instant::default(),
@@ -150,9 +152,18 @@ impl Link {
     /// # Errors
     /// [`QueueFull`] if too much waits already; the message is then not queued.
     pub fn send(&mut self, message: Message, deadline: Instant, now: Now) -> Result<(), QueueFull> {
-        self.outbox.push(message, deadline)?;
+        self.queue(message, deadline)?;
         self.flush(now);
         Ok(())
+    }
+
+    /// As [`Link::send`], but nothing goes out before [`Link::flush`]: several messages at once are
+    /// then sealed together.
+    ///
+    /// # Errors
+    /// [`QueueFull`] if too much waits already; the message is then not queued.
+    pub fn queue(&mut self, message: Message, deadline: Instant) -> Result<(), QueueFull> {
+        self.outbox.push(message, deadline)
     }
 
     /// Tells the peer that the session ends, and forgets it. What still waits stays queued.
@@ -193,6 +204,7 @@ impl Link {
             self.outbox.next_tick(),
             self.held.front().map(|held| held.until),
             self.next_receipt_tick(now),
+            self.next_gathered(now),
             self.next_unresponsive_tick(),
             self.next_reminder(),
         ]
@@ -230,6 +242,12 @@ impl Link {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.peer_key)
+    }
+
+    /// Whether there is a session, of whatever age.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        !self.sessions.is_empty()
     }
 
     /// Messages that wait or are under way.

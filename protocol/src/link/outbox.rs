@@ -15,6 +15,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Pause after the second failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
+/// So many messages are worth an envelope of their own.
+const FULL_BATCH: usize = MAX_BATCH / 4;
+
+/// Fewer messages than twice that are not worth two signatures.
+const SMALLEST_HALF: usize = 16;
+
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -89,13 +95,31 @@ impl Outbox {
         !self.waiting.is_empty()
     }
 
+    /// Whether there is as much waiting as is worth an envelope of its own at once.
+    pub(super) fn fills_a_batch(&self) -> bool {
+        let enough = |len: usize| len >= BATCH_TARGET_LEN;
+        let waiting = self.waiting.values().take(FULL_BATCH).filter_map(|id| self.entries.get(id));
+        self.waiting.len() >= FULL_BATCH || enough(waiting.map(|it| it.message.body.len()).sum())
+    }
+
     /// The next batch to send; its messages are then neither waiting nor delayed.
     pub(super) fn take_batch(&mut self, now: Instant) -> Vec<Message> {
+        self.take_at_most(MAX_BATCH - 1, now)
+    }
+
+    /// The first of two batches of equal size, so that the peer opens one while the other is sealed; all
+    /// there is, if it is little.
+    pub(super) fn take_half(&mut self, now: Instant) -> Vec<Message> {
+        let half = self.waiting.len().div_ceil(2).max(SMALLEST_HALF);
+        self.take_at_most(half.min(MAX_BATCH - 1), now)
+    }
+
+    fn take_at_most(&mut self, most: usize, now: Instant) -> Vec<Message> {
         // Those whose pause is over come before what was queued after them.
         self.wake(now);
         let mut batch = Vec::new();
         let mut len = 0;
-        while batch.len() < MAX_BATCH - 1
+        while batch.len() < most
             && let Some((number, id)) = self.waiting.pop_first()
         {
             let Some(entry) = self.entries.get_mut(&id) else { continue };

@@ -8,6 +8,11 @@ use crate::limits::MAX_REQUESTS_IN_FLIGHT;
 use crate::message::{Body, Message, Receipt, ReceiptStatus};
 use crate::time::{Instant, Now};
 
+/// With so many requests in flight, messages gather for the next one: under load a few large ones cost
+/// less than many small ones, and two that overlap leave no gap.
+const OVERLAPPING: usize = 2;
+/// Longest time for which messages gather.
+const GATHER: Duration = Duration::from_millis(2);
 /// How often an owner without a connection is reminded that there is something to send.
 const REMIND: Duration = Duration::from_secs(2);
 
@@ -35,15 +40,19 @@ pub(super) enum Content {
 
 impl Link {
     /// Sends whatever can be sent, and opens a session if that is what it takes.
-    pub(super) fn flush(&mut self, now: Now) {
+    pub fn flush(&mut self, now: Now) {
         self.answer_with_waiting(now);
         while self.has_something_due(now.instant)
             && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT
+            && !self.is_gathering(now.instant)
         {
             if !self.connected || self.sessions.sendable(now.instant).is_none() {
                 break;
             }
-            let batch = self.outbox.take_batch(now.instant);
+            let batch = match self.sealed_in_flight() {
+                0 => self.outbox.take_half(now.instant),
+                _ => self.outbox.take_batch(now.instant),
+            };
             if batch.is_empty() && self.owed.is_empty() {
                 break;
             }
@@ -75,6 +84,7 @@ impl Link {
             self.owe(&receipts, now.instant);
             return;
         };
+        self.last_sealed = now.instant;
         let content = Content::Sealed { session, nonce: sealed.nonce, messages: ids, receipts };
         self.request(sealed.bytes, content, now.instant);
     }
@@ -175,6 +185,32 @@ impl Link {
     /// When the owner is to be reminded that a connection is needed.
     pub(super) fn next_reminder(&self) -> Option<Instant> {
         self.asked_for_connection.filter(|_| self.needs_connection()).map(|at| at + REMIND)
+    }
+
+    /// Whether what waits should wait for more: requests are in flight, the last one has only just gone,
+    /// and what there is does not fill another.
+    fn is_gathering(&self, now: Instant) -> bool {
+        now < self.last_sealed + GATHER
+            && self.sealed_in_flight() >= OVERLAPPING
+            && self.owed_at.is_none_or(|at| at > now)
+            && !self.outbox.fills_a_batch()
+    }
+
+    /// When what gathers goes out. While there is nothing to send it with, the clock makes no
+    /// difference: whatever ends that flushes it.
+    pub(super) fn next_gathered(&self, now: Instant) -> Option<Instant> {
+        let gathers = self.connected
+            && self.outbox.has_waiting()
+            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT
+            && self.is_gathering(now)
+            && self.sessions.has_sendable(now);
+        gathers.then_some(self.last_sealed + GATHER)
+    }
+
+    /// Whether a request carries a sealed envelope. One that does not is a step of a handshake.
+    #[must_use]
+    pub fn is_sealed(&self, id: RequestId) -> bool {
+        matches!(self.in_flight.get(&id), Some(Content::Sealed { .. }))
     }
 
     fn has_something_due(&self, now: Instant) -> bool {

@@ -37,7 +37,13 @@ fn a_first_retransmission_keeps_its_turn() {
     let mut pair = Pair::new(|_| {});
     pair.links[0].open(pair.now);
     pair.settle();
-    let ids: Vec<_> = (0..3).map(|_| pair.send(0, task("x"), None)).collect();
+    let ids: Vec<_> = (0..3)
+        .map(|_| {
+            // Far enough apart not to gather in one request.
+            pair.now = pair.now + Duration::from_millis(2);
+            pair.send(0, task("x"), None)
+        })
+        .collect();
     let lost: Vec<_> = std::iter::from_fn(|| pair.links[0].poll_transmit()).collect();
     assert_eq!(lost.len(), 3, "one request each");
     for transmit in lost {
