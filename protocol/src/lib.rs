@@ -25,5 +25,6 @@ pub mod routing;
 pub mod session;
 pub mod stream;
 pub mod time;
+pub mod transfer;
 
 pub use cbor::CborError;

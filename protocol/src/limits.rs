@@ -112,6 +112,18 @@ pub const MAX_INLINE_CONTENT_LEN: usize = 64 << 10;
 pub const MAX_FILE_NAME_LEN: usize = 255;
 /// Longest transfer, in bytes (§9.1).
 pub const MAX_TRANSFER_LEN: u64 = 1 << 53;
+/// Shortest piece of a transfer but the last, in bytes (§9.2).
+pub const MIN_PIECE_LEN: u32 = 64 << 10;
+/// Longest piece of a transfer, in bytes (§9.2).
+pub const MAX_PIECE_LEN: u32 = 1 << 20;
+/// Most bytes of one transfer that are sent beyond what its receiver has on disk (§9.2).
+pub const TRANSFER_WINDOW: u64 = 8 << 20;
+/// A receiver tells its progress after so many bytes (§9.2).
+pub const PROGRESS_LEN: u64 = 4 << 20;
+/// A receiver tells its progress after so long without a piece (§9.2).
+pub const PROGRESS_PAUSE: Duration = Duration::from_millis(250);
+/// A transfer that makes no progress for so long is over at its receiver (§9.3).
+pub const TRANSFER_IDLE: Duration = Duration::from_secs(86_400);
 
 /// Longest wait that is announced to a peer, or believed when a peer announces it (§10.2).
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
