@@ -192,6 +192,8 @@ pub const MAX_PREKEY_LIFE: Duration = Duration::from_secs(28 * 86_400);
 pub const LAST_RESORT_LIFE: Duration = Duration::from_secs(14 * 86_400);
 /// How often the last-resort prekey is replaced here (§18.2).
 pub const LAST_RESORT_ROTATION: Duration = Duration::from_secs(7 * 86_400);
+/// Most private halves of one-time prekeys left with one mailbox node (§18.2).
+pub const MAX_OWN_PREKEYS: usize = 8_192;
 /// Most prekeys in one deposit (§18.4).
 pub const MAX_DEPOSIT: usize = 128;
 /// Most prekeys handed out at once (§18.4).

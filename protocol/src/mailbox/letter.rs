@@ -102,7 +102,8 @@ pub(super) fn read(plaintext: &Bytes, header: &[u8]) -> Result<Letter, ItemError
     let signature_end = range_within(plaintext, wire.signature).end;
     sender.verify(&signed_message(header, plaintext, signature_end), signature)?;
     let batch = decode_batch(&plaintext.slice_ref(wire.batch))?;
-    let messages = batch.into_iter().collect::<Result<Vec<_>, _>>().map_err(|_| ItemError::Order)?;
+    let messages =
+        batch.into_iter().collect::<Result<Vec<_>, _>>().map_err(|_| ItemError::Order)?;
     check_order(&messages)?;
     Ok(Letter { messages, spent: wire.spent, sender_id, timestamp: wire.timestamp, sender })
 }
@@ -118,9 +119,9 @@ pub(super) fn check_order(messages: &[Message]) -> Result<(), ItemError> {
             _ => None,
         };
         let order = ordered.ok_or(ItemError::Order)?;
-        if before.is_some_and(|before| {
-            before.stream != order.stream || before.number >= order.number
-        }) || order.after.is_some_and(|after| after >= order.number)
+        if before
+            .is_some_and(|before| before.stream != order.stream || before.number >= order.number)
+            || order.after.is_some_and(|after| after >= order.number)
         {
             return Err(ItemError::Order);
         }

@@ -8,17 +8,31 @@
 //!
 //! - `prekey`, `header`, `letter`, `seal`: items and what they are sealed to.
 //! - `receipt`: what comes back.
+//! - `keeper`: a mailbox node.
+//! - `keyring`, `receiver`: whose messages wait there.
+//! - `sender`: who puts them there.
+//! - `change`: what has to be on disk.
 
+mod change;
 mod error;
 mod header;
+mod keeper;
+mod keyring;
 mod letter;
 mod prekey;
 mod receipt;
+mod receiver;
 mod seal;
+mod sender;
 
+pub use change::{Change, Row};
 pub use error::{ItemError, ReceiptError};
 pub use header::{Item, ItemHeader};
+pub use keeper::{Bodies, Decision, Keeper, KeeperConfig, Room};
+pub use keyring::Keyring;
 pub use letter::Letter;
 pub use prekey::{Prekey, PrekeyError};
 pub use receipt::{MailReceipt, MailStatus};
+pub use receiver::{Opened, Output, Receiver, ReceiverConfig};
 pub use seal::Draft;
+pub use sender::{Event, Sender, SenderConfig, Unsettled, Waiting};

@@ -5,7 +5,6 @@ use serde_bytes::ByteBuf;
 
 use super::{BodyError, ErrorReport};
 use crate::cbor::text_enum;
-use crate::id::ItemId;
 use crate::limits::{
     MAX_DEPOSIT, MAX_ITEM_LEN, MAX_MAIL_RECEIPTS, MAX_PUT_BYTES, MAX_PUT_ITEMS, MAX_SETTLED_ITEMS,
     MAX_TAKEN_PREKEYS,
@@ -65,8 +64,8 @@ pub struct Fetch {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// Those that are not needed any more.
-    pub items: Vec<ItemId>,
+    /// The numbers of those that are not needed any more.
+    pub items: Vec<u64>,
     /// Signed receipts (§18.5), for who sent them.
     pub receipts: Vec<ByteBuf>,
 }

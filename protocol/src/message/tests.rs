@@ -78,12 +78,10 @@ fn full_bodies() -> Vec<Body<'static>> {
         }
         .into(),
         ChunkAck { window: 1 << 20, received: 5, transfer }.into(),
-        Mailbox::Deposit(Deposit {
-            keys: vec![prekey],
-            reset: true,
-            last_resort: Some(prekey),
-        }).into(),
-        MailboxResult::Prekeys(Prekeys { keys: vec![prekey, prekey], last_resort: Some(prekey) }).into(),
+        Mailbox::Deposit(Deposit { keys: vec![prekey], reset: true, last_resort: Some(prekey) })
+            .into(),
+        MailboxResult::Prekeys(Prekeys { keys: vec![prekey, prekey], last_resort: Some(prekey) })
+            .into(),
         Receipt { status: ReceiptStatus::Delivered, message_ids: vec![id, id] }.into(),
         ErrorReport {
             in_reply_to: Some([5; 16]),

@@ -19,9 +19,7 @@ use crate::cbor::{self, CborError, push_bytes, push_head, push_text};
 use crate::crypto::{PublicKey, SIGNATURE_LEN, Sha256, Signature};
 use crate::envelope::range_within;
 use crate::identity::{Fingerprint, Identity};
-use crate::limits::{
-    MAX_MAILBOXES, MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, MAX_RECORD_LEN,
-};
+use crate::limits::{MAX_MAILBOXES, MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, MAX_RECORD_LEN};
 use crate::mailbox::Prekey;
 use crate::time::Timestamp;
 
