@@ -62,6 +62,8 @@ pub struct Incoming {
     held: BTreeMap<u64, Message>,
     held_stream: Option<StreamId>,
     held_bytes: usize,
+    /// Whether a write failed, and nobody was told yet that the disk is to be asked.
+    failed: bool,
 }
 
 impl Incoming {
@@ -132,7 +134,7 @@ impl Incoming {
         }
         let before = std::mem::replace(&mut self.held, later);
         self.held_bytes -= before.values().map(|message| message.body.len()).sum::<usize>();
-        before.into_values().collect()
+        before.into_values().filter(|message| !self.has(message.id)).collect()
     }
 
     /// Takes out the one held that is to be taken now, if there is one.
@@ -164,9 +166,7 @@ impl Incoming {
         let order = message.order?;
         let before = self.position.clone()?;
         let is_current = before.stream == Some(order.stream);
-        let is_late = is_current && order.number < before.next;
-        if is_late || self.taken.contains_key(&message.id) || self.writing.contains_key(&message.id)
-        {
+        if self.has(message.id) || (is_current && order.number < before.next) {
             return None;
         }
         let mut after = before.clone();
@@ -217,8 +217,15 @@ impl Incoming {
     /// A message is not on disk, nor is any after it. Nothing more is taken until the disk was asked
     /// how far it has come. Returns the message's tag, if it was being written.
     pub fn not_stored(&mut self, id: MessageId) -> Option<u64> {
+        let tag = self.written(id)?;
         self.position = None;
-        self.written(id)
+        self.failed = true;
+        Some(tag)
+    }
+
+    /// Whether the disk is to be asked now. True once after writes failed and all are reported.
+    pub fn wants_resume(&mut self) -> bool {
+        self.writing.is_empty() && std::mem::take(&mut self.failed)
     }
 
     /// The agent took a message.
@@ -226,6 +233,11 @@ impl Incoming {
         if let Some(processed) = self.taken.get_mut(&id) {
             *processed = true;
         }
+    }
+
+    /// Whether a message was taken before.
+    fn has(&self, id: MessageId) -> bool {
+        self.taken.contains_key(&id) || self.writing.contains_key(&id)
     }
 
     fn written(&mut self, id: MessageId) -> Option<u64> {
