@@ -39,13 +39,14 @@ use redb::{ReadTransaction, StorageBackend};
 
 pub(crate) use change::Change;
 pub use delivery::{
-    Arrived, Filter, Found, IncomingRecord, OutgoingRecord, Page, Sender, Trace, Waiting, Written,
+    Arrived, Filter, Found, IncomingRecord, OutboxPlace, OutgoingRecord, Page, Sender, Trace,
+    Waiting, Written,
 };
 pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
 pub(crate) use row::{Contact, Entry, Remembered};
-pub(crate) use writer::{Committed, Refused, Ticket, Trouble, Writer};
+pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};
 
 use self::database::Inner;
 use self::error::Failed;

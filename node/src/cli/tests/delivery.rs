@@ -88,11 +88,10 @@ async fn empty_lists_say_what_to_do_next() {
 #[tokio::test]
 async fn colours_mark_a_status_where_they_are_shown() {
     // The table has them; the output takes them away where nobody sees them, as all tests here do.
-    let text = text::painted(
-        &["A", "B"],
-        vec![vec!["x".into(), "failed".into()]],
-        |column, text| super::super::delivery::color(text).filter(|_| column == 1),
-    );
+    let text =
+        text::painted(&["A", "B"], vec![vec!["x".into(), "failed".into()]], |column, text| {
+            super::super::delivery::color(text).filter(|_| column == 1)
+        });
     assert!(text.contains("\x1b[") && text.contains("failed"), "{text:?}");
     let rig = Rig::start().await;
     let all = rig.peer(&["outbox", "--all"]).await.out;
