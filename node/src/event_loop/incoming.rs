@@ -93,6 +93,8 @@ impl EventLoop {
             | Body::DiscoveryResponse(_)
             | Body::Chunk(_)
             | Body::ChunkAck(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {
