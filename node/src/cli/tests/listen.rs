@@ -98,6 +98,24 @@ async fn a_program_that_fails_leaves_a_report_and_settles_a_task() {
 }
 
 #[tokio::test]
+async fn whoever_takes_one_message_learns_whether_it_stays() {
+    let rig = Rig::start().await;
+    for (kind, script, exit) in [
+        (IncomingKind::StatusReport, "true", Exit::Ok),
+        (IncomingKind::StatusReport, "false", Exit::Failed),
+        (IncomingKind::Task, "false", Exit::Ok),
+    ] {
+        let mut message = kept(7, "task-7", "a");
+        message.kind = kind;
+        rig.fake.look(|memory| (memory.subscribers.clear(), memory.inbox.clear()));
+        let arguments = ["listen", "--once", "--exec", script];
+        let (ended, ()) = tokio::join!(rig.peer(&arguments), rig.fake.deliver(message));
+        assert_eq!(ended.exit, exit, "{kind:?} {script}");
+        assert_eq!(left(&rig).is_empty(), exit == Exit::Ok);
+    }
+}
+
+#[tokio::test]
 async fn many_messages_are_acknowledged_together() {
     let rig = Rig::start().await;
     let feed = async {
