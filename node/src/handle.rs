@@ -60,7 +60,6 @@ pub(crate) struct Outgoing<T> {
     pub(crate) what: T,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) content: Content,
@@ -71,7 +70,6 @@ pub(crate) struct Talk {
     pub(crate) volatile: bool,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: String,
