@@ -15,7 +15,11 @@ use crate::model::{Answer, Delivery, Life, PeerStatus, Reported, Wait, Woken};
 pub(super) enum Waiting {
     Talk(Reply<Answer>),
     /// Until it has come so far. It is tried until `expires`, if it is kept on disk.
-    Report { reply: Reply<Reported>, wait: Wait, expires: Option<Timestamp> },
+    Report {
+        reply: Reply<Reported>,
+        wait: Wait,
+        expires: Option<Timestamp>,
+    },
     Alive(Reply<Life>),
     Wake(Reply<Woken>),
 }

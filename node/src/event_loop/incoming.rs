@@ -5,8 +5,7 @@ use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
     AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, MessageKind,
-    TaskOutcome,
-    WakeOutcome, WakeUpAck,
+    TaskOutcome, WakeOutcome, WakeUpAck,
 };
 
 use super::EventLoop;

@@ -131,8 +131,7 @@ impl Listener {
             return Poll::Pending;
         }
         let messages = &self.agent.messages;
-        let permit =
-            self.permit.get_or_insert_with(|| Box::pin(messages.clone().reserve_owned()));
+        let permit = self.permit.get_or_insert_with(|| Box::pin(messages.clone().reserve_owned()));
         let permit = match Pin::new(permit).poll(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(_)) => return Poll::Ready(Next::Gone),

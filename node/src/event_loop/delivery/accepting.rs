@@ -107,7 +107,8 @@ impl EventLoop {
 
     /// A message is on disk, if that was not known yet.
     pub(super) fn accepted(&mut self, _peer: PeerId, id: MessageId) {
-        if let Some(Accepting::Answer { task, asker, reply }) = self.delivery.accepting.remove(&id) {
+        if let Some(Accepting::Answer { task, asker, reply }) = self.delivery.accepting.remove(&id)
+        {
             drop(reply.send(Ok(())));
             self.take_task(asker, task);
         }
@@ -170,7 +171,8 @@ impl EventLoop {
         };
         let waits_for = self.waits_for(&peer, &status);
         if let Waiting::Report { reply, expires, .. } = waiting {
-            let (message_id, waits_for) = (message_id.to_string(), waits_for.map(|it| it.to_string()));
+            let (message_id, waits_for) =
+                (message_id.to_string(), waits_for.map(|it| it.to_string()));
             drop(reply.send(Ok(Reported { message_id, status, expires, waits_for })));
             return;
         }

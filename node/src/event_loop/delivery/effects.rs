@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::naming::peer_id_of;
 use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
-use super::naming::peer_id_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Effect, Status, Step, Ticket, Write};
 use peer_protocol::id::{MessageId, StreamId};

@@ -4,9 +4,7 @@ use super::naming::peer_id_of;
 use peer_protocol::message::MessageKind;
 
 use crate::event_loop::EventLoop;
-use crate::model::{
-    Delivery, Direction, InboxLine, IncomingKind, OutboxLine, Trace, TraceStep,
-};
+use crate::model::{Delivery, Direction, InboxLine, IncomingKind, OutboxLine, Trace, TraceStep};
 use crate::store::{self, Found, IncomingRecord, OutgoingRecord};
 
 impl EventLoop {

@@ -1,8 +1,8 @@
 //! What callers ask of the outbox: lists, one message, its way, cancelling, trying again.
 
+use super::naming::peer_id_of;
 use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
-use super::naming::peer_id_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
 use peer_protocol::message::{Body, Message};
@@ -150,15 +150,20 @@ impl EventLoop {
     }
 
     fn trace(&mut self, id: IdPrefix, reply: Reply<Trace>) {
-        self.with_one(id, reply, |_| true, |this, found, reply| {
-            this.read(
-                move |store| store.trace(found),
-                move |this, trace| {
-                    let trace = trace.map_err(unreadable).map(|trace| this.trace_of(trace));
-                    drop(reply.send(trace));
-                },
-            );
-        });
+        self.with_one(
+            id,
+            reply,
+            |_| true,
+            |this, found, reply| {
+                this.read(
+                    move |store| store.trace(found),
+                    move |this, trace| {
+                        let trace = trace.map_err(unreadable).map(|trace| this.trace_of(trace));
+                        drop(reply.send(trace));
+                    },
+                );
+            },
+        );
     }
 
     /// Goes on with the message of this entity that `id` stands for.
@@ -168,11 +173,16 @@ impl EventLoop {
         reply: Reply<T>,
         then: impl FnOnce(&mut Self, OutgoingRecord, Reply<T>) + Send + 'static,
     ) {
-        self.with_one(id, reply, |it| outgoing(it).is_some(), |this, found, reply| {
-            if let Found::Outgoing(record) = found {
-                then(this, record, reply);
-            }
-        });
+        self.with_one(
+            id,
+            reply,
+            |it| outgoing(it).is_some(),
+            |this, found, reply| {
+                if let Found::Outgoing(record) = found {
+                    then(this, record, reply);
+                }
+            },
+        );
     }
 
     /// Goes on with the one message that `id` stands for, of those that are `wanted`.
@@ -188,7 +198,8 @@ impl EventLoop {
                 let (first, last) = id.range();
                 store.find(first, last, CANDIDATES)
             },
-            move |this, found| match found.map_err(unreadable).and_then(|all| one(id, all, wanted)) {
+            move |this, found| match found.map_err(unreadable).and_then(|all| one(id, all, wanted))
+            {
                 Ok(found) => then(this, found, reply),
                 Err(error) => drop(reply.send(Err(error))),
             },
@@ -196,10 +207,7 @@ impl EventLoop {
     }
 
     /// The key of the peer that a filter names.
-    pub(super) fn key_named(
-        &mut self,
-        name: Option<&str>,
-    ) -> Result<Option<PublicKey>, NodeError> {
+    pub(super) fn key_named(&mut self, name: Option<&str>) -> Result<Option<PublicKey>, NodeError> {
         let Some(name) = name else { return Ok(None) };
         let id = self.resolve(name)?;
         key_of(&id).map(Some).ok_or_else(|| NodeError::UnknownPeer { peer: name.to_owned() })

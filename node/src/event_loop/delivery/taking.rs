@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use libp2p::PeerId;
 use super::naming::peer_id_of;
+use libp2p::PeerId;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::Write;
 use peer_protocol::id::MessageId;

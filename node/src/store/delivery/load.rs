@@ -7,14 +7,14 @@ use peer_protocol::limits::MAX_TAKEN_IDS;
 use peer_protocol::message::Message;
 use peer_protocol::time::Timestamp;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _,
 };
 
 use super::rows::{self, Counters, Place, Sent, Stream, Waiting};
 use super::tables::{
-    COUNTERS,
-    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS, TAKEN, TRAIL,
-    numbered, parts,
+    COUNTERS, IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS,
+    TAKEN, TRAIL, numbered, parts,
 };
 use crate::store::bytes::{Broken, Take};
 use crate::store::error::Failed;
