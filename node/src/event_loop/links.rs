@@ -21,6 +21,7 @@ impl EventLoop {
         match kind {
             EventKind::Link(event) => self.on_link(peer, event),
             EventKind::Hops(hops) => self.on_hops(peer, hops),
+            EventKind::Forgotten => {}
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
                 // A version 1.0 peer has said what it speaks instead.
@@ -70,6 +71,14 @@ impl EventLoop {
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
+            // Nothing is stored yet: the sender keeps it.
+            Event::Ordered(arrival) => {
+                self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
+            }
+            Event::ResumeWanted
+            | Event::Acknowledged { .. }
+            | Event::OutOfSequence { .. }
+            | Event::Told(_) => {}
             Event::Paced { retry_after, .. } => {
                 let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
                 tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
