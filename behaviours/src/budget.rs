@@ -3,9 +3,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// Bytes of something oversized that are read and thrown away, so that its sender gets to read why
 /// it is refused.
@@ -57,6 +59,11 @@ impl Budget {
         Ok([connection, Some(node)])
     }
 
+    /// A budget of one more protocol, for which the node's is the same.
+    pub(crate) fn sibling(&self) -> Self {
+        Self { node: Arc::clone(&self.node), connection: None }
+    }
+
     /// Reads `len` bytes, which the caller has bounded. Beyond the first few, memory is taken only
     /// once these have come.
     pub(crate) async fn read_bytes(
@@ -64,20 +71,55 @@ impl Budget {
         io: &mut (impl AsyncRead + Unpin),
         len: usize,
     ) -> io::Result<Vec<u8>> {
-        let first = len.min(FREE);
-        let mut bytes = Vec::with_capacity(first);
-        (&mut *io).take(first as u64).read_to_end(&mut bytes).await?;
-        if bytes.len() == first && first < len {
+        self.read_on(io, Vec::with_capacity(len.min(FREE)), len, None).await
+    }
+
+    /// As [`Budget::read_bytes`], where some of the bytes are here already. The budget is held for
+    /// `patience` at most; without one the caller has its own.
+    pub(crate) async fn read_on(
+        &self,
+        io: &mut (impl AsyncRead + Unpin),
+        mut bytes: Vec<u8>,
+        len: usize,
+        patience: Option<Duration>,
+    ) -> io::Result<Vec<u8>> {
+        let first = len.min(FREE).max(bytes.len());
+        let have = bytes.len();
+        bytes.resize(first, 0);
+        read_from(io, &mut bytes, have).await?;
+        if first < len {
             let _reserved = self.reserve(len - first).await?;
-            bytes.reserve_exact(len - first);
-            io.take((len - first) as u64).read_to_end(&mut bytes).await?;
-        }
-        if bytes.len() < len {
-            let detail = format!("the frame announced {len} bytes, but {} came", bytes.len());
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, detail));
+            // All of it at once and zeroed by the system, instead of growing piece by piece.
+            let mut all = vec![0; len];
+            if let Some(beginning) = all.get_mut(..first) {
+                beginning.copy_from_slice(&bytes);
+            }
+            let rest = read_from(io, &mut all, first);
+            match patience {
+                Some(patience) => timeout(patience, rest)
+                    .await
+                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+                None => rest.await?,
+            }
+            bytes = all;
         }
         Ok(bytes)
     }
+}
+
+/// Fills `bytes` from `start` on.
+async fn read_from(
+    io: &mut (impl AsyncRead + Unpin),
+    bytes: &mut [u8],
+    start: usize,
+) -> io::Result<()> {
+    let read = io.read_exact(bytes.get_mut(start..).unwrap_or_default()).await;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(error.kind(), "the stream ended within a frame")
+        }
+        _ => error,
+    })
 }
 
 /// Reads the length of a frame.

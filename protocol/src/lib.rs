@@ -24,6 +24,8 @@ pub mod registry;
 pub mod replay;
 pub mod routing;
 pub mod session;
+pub mod stream;
 pub mod time;
+pub mod transfer;
 
 pub use cbor::CborError;

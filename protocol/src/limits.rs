@@ -65,6 +65,10 @@ pub const MAX_QUEUED_MESSAGES: usize = 4096;
 pub const MAX_QUEUED_BYTES: usize = 16 << 20;
 /// Most requests in flight to one peer (§14.2).
 pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
+/// Requests that a peer may have unanswered on its session stream (§14.4).
+pub const MAX_STREAM_REQUESTS: u32 = 32;
+/// Bytes of requests that a peer may have unanswered on its session stream (§14.4).
+pub const MAX_STREAM_BYTES: u32 = 8 << 20;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
 
@@ -76,6 +80,24 @@ pub const MAX_TAKEN_IDS: usize = 4_096;
 pub const MAX_WINDOW_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies; one larger message goes alone (§8.1).
 pub const MAX_WINDOW_BYTES: usize = 8 << 20;
+/// Most bytes of windows of all peers; each may have one message in any case (§8.1).
+pub const MAX_WINDOWS_BYTES: usize = 64 << 20;
+/// Most unsettled messages in the outbox (§8.1).
+pub const MAX_OUTBOX_MESSAGES: usize = 100_000;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES: u64 = 1 << 30;
+/// Most unsettled messages to one peer (§8.1).
+pub const MAX_OUTBOX_MESSAGES_PER_PEER: usize = 65_536;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES_PER_PEER: u64 = 512 << 20;
+/// Most bytes of bodies that wait to be written to the outbox.
+pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
+/// Most ordered messages from one peer that are being written (§8.2).
+pub const MAX_WRITING_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.2).
+pub const MAX_WRITING_BYTES: usize = 8 << 20;
+/// Most receipts of status `processed` that one peer is owed in memory (§8.3).
+pub const MAX_OWED_PROCESSED: usize = 4_096;
 /// Most ordered messages from one peer that wait for a predecessor (§8.2).
 pub const MAX_HELD_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies (§8.2).
@@ -90,6 +112,18 @@ pub const MAX_INLINE_CONTENT_LEN: usize = 64 << 10;
 pub const MAX_FILE_NAME_LEN: usize = 255;
 /// Longest transfer, in bytes (§9.1).
 pub const MAX_TRANSFER_LEN: u64 = 1 << 53;
+/// Shortest piece of a transfer but the last, in bytes (§9.2).
+pub const MIN_PIECE_LEN: u32 = 64 << 10;
+/// Longest piece of a transfer, in bytes (§9.2).
+pub const MAX_PIECE_LEN: u32 = 1 << 20;
+/// Most bytes of one transfer that are sent beyond what its receiver has on disk (§9.2).
+pub const TRANSFER_WINDOW: u64 = 8 << 20;
+/// A receiver tells its progress after so many bytes (§9.2).
+pub const PROGRESS_LEN: u64 = 4 << 20;
+/// A receiver tells its progress after so long without a piece (§9.2).
+pub const PROGRESS_PAUSE: Duration = Duration::from_millis(250);
+/// A transfer that makes no progress for so long is over at its receiver (§9.3).
+pub const TRANSFER_IDLE: Duration = Duration::from_secs(86_400);
 
 /// Longest wait that is announced to a peer, or believed when a peer announces it (§10.2).
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);

@@ -1,7 +1,8 @@
 //! How envelopes travel: the one seam between links and the network (`docs/PROTOCOL.md` §14).
 //!
-//! A carrier takes [`Transmit`]s and gives back what the peer sends. Today it is request–response;
-//! another way joins here, and neither links nor the behaviour notice.
+//! A carrier takes [`Transmit`]s and gives back what the peer sends. This one is request–response, which
+//! every peer speaks and which carries everything. Session streams ([`super::stream`]) carry sealed
+//! envelopes once there is one; links do not notice which it is.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,6 +22,7 @@ use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 
 use super::codec::{Codec, Request};
+use crate::budget::Budget;
 
 /// The protocol's name.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.1.0");
@@ -61,12 +63,17 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    pub(super) fn new() -> Self {
+    /// Reads within `budget`.
+    pub(super) fn new(budget: &Budget) -> Self {
         let config = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(MAX_STREAMS);
         Self {
-            inner: Inner::with_codec(Codec::default(), [(PROTOCOL, ProtocolSupport::Full)], config),
+            inner: Inner::with_codec(
+                Codec::new(budget),
+                [(PROTOCOL, ProtocolSupport::Full)],
+                config,
+            ),
             requests: HashMap::new(),
             exchanges: HashMap::new(),
             by_inbound: HashMap::new(),

@@ -20,9 +20,15 @@ pub enum Request {
 }
 
 /// The codec of `/peer/1.1.0`. What it reads counts towards a [`Budget`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Codec {
     budget: Budget,
+}
+
+impl Codec {
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self { budget: budget.sibling() }
+    }
 }
 
 impl libp2p_request_response::Codec for Codec {

@@ -41,6 +41,8 @@ struct Connection {
     asked: Option<Instant>,
     /// The link complained while it was there.
     suspect: bool,
+    /// The peer refused a session stream on it.
+    streamless: bool,
     /// It is being closed.
     closing: bool,
 }
@@ -134,6 +136,7 @@ impl Connections {
             heard: None,
             asked: None,
             suspect: false,
+            streamless: false,
             closing: false,
         });
         let silent = to.close(|it| it.is_silent(self.patience, now));
@@ -197,6 +200,28 @@ impl Connections {
         to.close(|it| {
             it.is_silent(self.patience, now) && it.asked.is_none_or(|asked| asked < heard)
         })
+    }
+
+    /// The best one for a session stream: direct rather than relayed, one that is heard, the newest.
+    pub(super) fn for_stream(&self, peer: &PeerId, now: Instant) -> Option<ConnectionId> {
+        let good = self.peers.get(peer)?.open().filter(|it| !it.streamless);
+        let best = good.max_by_key(|it| {
+            (!it.relayed, !it.is_silent(self.patience, now), it.heard.is_some(), it.since)
+        });
+        best.map(|it| it.id)
+    }
+
+    /// The peer refuses session streams on this one.
+    pub(super) fn refuses_streams(&mut self, peer: PeerId, id: ConnectionId) {
+        if let Some(it) = self.get_mut(&peer, id) {
+            it.streamless = true;
+        }
+    }
+
+    /// Whether this one goes over a relay.
+    pub(super) fn is_relayed(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        let mut list = self.peers.get(peer).into_iter().flat_map(|to| &to.list);
+        list.any(|it| it.id == id && it.relayed)
     }
 
     /// The peer starts a handshake over this one. If it made the connection long after the others,

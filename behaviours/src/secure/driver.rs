@@ -1,9 +1,14 @@
-//! One task per peer: it owns the link, its timer and all its cryptography, and talks to the
-//! behaviour through bounded channels.
+//! One task per peer: it owns the link, its timer, its session streams and all its cryptography, and
+//! talks to the behaviour through bounded channels.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use libp2p_core::PeerId;
+use libp2p_swarm::{ConnectionId, Stream};
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{Event, ExchangeId, Link, RequestId, SendFailure, Transmit};
 use peer_protocol::message::Message;
@@ -11,8 +16,16 @@ use peer_protocol::rate_limit::RateLimited;
 use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, watch};
 
+use super::alarm::Alarm;
 use super::routed::Routed;
+use super::stream::{News, Opener, Streams, Wish};
 use crate::clock::Clock;
+
+/// What is taken in before anything goes out, so that it goes out together: inputs, and frames.
+const INPUTS_AT_ONCE: usize = 128;
+const FRAMES_AT_ONCE: usize = 8;
+/// How often the behaviour hears that a connection carries frames.
+const HEARD: Duration = Duration::from_millis(500);
 
 /// What the behaviour tells a link.
 pub(super) enum Input {
@@ -27,6 +40,10 @@ pub(super) enum Input {
     Open,
     Send(Message, Instant),
     Close(String),
+    /// A session stream.
+    Stream(Opener, ConnectionId, Stream),
+    /// The stream that was asked for cannot be had; whether there is another way at once.
+    NoStream(bool),
 }
 
 /// What a link tells the behaviour.
@@ -35,6 +52,14 @@ pub(super) enum Output {
     Event(Event),
     /// An answer that came over hops is not the peer's, or not for this request.
     Misled,
+    /// A session stream is wanted.
+    WantsStream,
+    /// Frames come over this connection.
+    Heard(ConnectionId),
+    /// Requests on this connection's stream go unanswered.
+    Unanswered(ConnectionId),
+    /// The peer refuses session streams on this connection.
+    Refused(ConnectionId),
 }
 
 /// Whether the peer can be reached. Each new connection after none has an epoch of its own, so that
@@ -46,51 +71,93 @@ pub(super) struct Reach {
     pub(super) connected: bool,
 }
 
+/// The task.
 pub(super) struct Driver {
     pub(super) peer: PeerId,
-    pub(super) link: Link,
-    pub(super) routed: Routed,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) reach: watch::Receiver<Reach>,
     pub(super) outputs: mpsc::Sender<(PeerId, Output)>,
+    pub(super) work: Work,
 }
+
+/// What the task works with.
+pub(super) struct Work {
+    link: Link,
+    routed: Routed,
+    clock: Arc<dyn Clock>,
+    inputs: mpsc::Receiver<Input>,
+    streams: Streams,
+    wish: Wish,
+    /// When the behaviour last heard of a connection, and of which.
+    heard: Option<(ConnectionId, Instant)>,
+    /// What the behaviour is to be told besides what the link says. Emptied after every turn.
+    outputs: VecDeque<Output>,
+}
+
+/// The behaviour has dropped its end.
+struct Gone;
 
 impl Driver {
     /// Runs until the behaviour drops its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        let Self { peer, reach: mut reachable, outputs, mut work } = self;
         let mut reach = Reach::default();
+        let mut alarm = Alarm::default();
         loop {
-            let now = self.clock.now();
-            let due = self.link.poll_timeout(now.instant);
+            let now = work.clock.now().instant;
+            let due = work.next_timeout(now);
             tokio::select! {
                 biased;
-                changed = self.reach.changed() => {
+                changed = reachable.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    let latest = *self.reach.borrow_and_update();
-                    self.reached(reach, latest);
+                    let latest = *reachable.borrow_and_update();
+                    work.reached(reach, latest);
                     reach = latest;
                 }
-                () = sleep_until(due, now.instant) => self.link.handle_timeout(self.clock.now()),
-                input = self.inputs.recv() => {
-                    let Some(input) = input else { return };
-                    if let Some(output) = self.handle(input)
-                        && self.outputs.send((self.peer, output)).await.is_err()
-                    {
+                () = alarm.wait(due, now) => work.handle_timeout(),
+                worked = poll_fn(|cx| work.poll(cx)) => {
+                    if worked.is_err() {
                         return;
                     }
                 }
             }
-            if self.drain().await.is_err() {
-                return;
+            // A full channel makes this link wait, and only this one.
+            while let Some(output) = work.next_output() {
+                if outputs.send((peer, output)).await.is_err() {
+                    return;
+                }
             }
         }
+    }
+}
+
+impl Work {
+    pub(super) fn new(
+        link: Link,
+        routed: Routed,
+        clock: Arc<dyn Clock>,
+        inputs: mpsc::Receiver<Input>,
+        streams: Streams,
+    ) -> Self {
+        let (wish, outputs) = (Wish::default(), VecDeque::new());
+        Self { link, routed, clock, inputs, streams, wish, heard: None, outputs }
+    }
+
+    fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let streams = self.streams.next_timeout();
+        [self.link.poll_timeout(now), streams].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        self.streams.handle_timeout(now.instant);
+        self.link.handle_timeout(now);
     }
 
     fn reached(&mut self, before: Reach, after: Reach) {
         let now = self.clock.now();
+        self.wish.reset();
         if before.connected && (!after.connected || before.epoch != after.epoch) {
             self.link.disconnected(now);
         }
@@ -102,7 +169,34 @@ impl Driver {
         }
     }
 
-    fn handle(&mut self, input: Input) -> Option<Output> {
+    /// Takes in what there is, in turns: some of what the behaviour says, some of what streams bring.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        let mut worked = false;
+        for _ in 0..INPUTS_AT_ONCE {
+            match self.inputs.poll_recv(cx) {
+                Poll::Ready(Some(input)) => self.handle(input),
+                Poll::Ready(None) => return Poll::Ready(Err(Gone)),
+                Poll::Pending => break,
+            }
+            worked = true;
+        }
+        if worked {
+            self.link.flush(self.clock.now());
+            // It goes out now; what comes in can wait for the next turn.
+            self.pass_on();
+        }
+        for _ in 0..FRAMES_AT_ONCE {
+            let now = self.clock.now().instant;
+            match self.streams.poll(cx, now) {
+                Poll::Ready(news) => self.hear(news),
+                Poll::Pending => break,
+            }
+            worked = true;
+        }
+        if worked { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
             Input::Request(exchange, Ok(envelope)) => {
@@ -116,7 +210,8 @@ impl Driver {
                 if self.routed.admit(&envelope, now.timestamp) {
                     self.link.handle_envelope(exchange, envelope, now);
                 } else {
-                    return Some(Output::Transmit(Transmit::Drop { exchange }));
+                    let drop = Transmit::Drop { exchange };
+                    self.outputs.push_back(Output::Transmit(drop));
                 }
             }
             Input::RoutedAnswer(id, bytes) => {
@@ -124,7 +219,7 @@ impl Driver {
                     Some(bytes) => self.link.handle_answer(id, bytes, now),
                     None => {
                         self.link.handle_failure(id, now);
-                        return Some(Output::Misled);
+                        self.outputs.push_back(Output::Misled);
                     }
                 }
             }
@@ -134,35 +229,108 @@ impl Driver {
             Input::Close(reason) => self.link.close(&reason, now),
             Input::Send(message, deadline) => {
                 let id = message.id;
-                return self
-                    .link
-                    .send(message, deadline, now)
-                    .err()
-                    .map(|full| Event::Failed { id, why: SendFailure::QueueFull(full) })
-                    .map(Output::Event);
+                if let Err(full) = self.link.queue(message, deadline) {
+                    let why = SendFailure::QueueFull(full);
+                    self.outputs.push_back(Output::Event(Event::Failed { id, why }));
+                }
             }
-        }
-        None
-    }
-
-    /// Hands over everything that the link has to say. A full channel makes this link wait, and only
-    /// this one.
-    async fn drain(&mut self) -> Result<(), mpsc::error::SendError<(PeerId, Output)>> {
-        loop {
-            if let Some(transmit) = self.link.poll_transmit() {
-                self.outputs.send((self.peer, Output::Transmit(transmit))).await?;
-            } else if let Some(event) = self.link.poll_event() {
-                self.outputs.send((self.peer, Output::Event(event))).await?;
-            } else {
-                return Ok(());
+            Input::Stream(opener, connection, stream) if self.link.has_session() => {
+                if opener == Opener::Own {
+                    self.wish.answered();
+                }
+                self.streams.add(opener, connection, stream);
             }
+            Input::Stream(Opener::Peer, ..) => {}
+            Input::Stream(Opener::Own, ..) => self.wish.failed(false, now.instant),
+            Input::NoStream(another_way) => self.wish.failed(another_way, now.instant),
         }
     }
-}
 
-async fn sleep_until(due: Option<Instant>, now: Instant) {
-    match due {
-        Some(due) => tokio::time::sleep(due.since(now)).await,
-        None => std::future::pending().await,
+    /// Streams bring something.
+    fn hear(&mut self, news: News) {
+        let now = self.clock.now();
+        match news {
+            News::Asked(connection, exchange, envelope) => {
+                self.note(connection, now.instant);
+                match envelope {
+                    Ok(envelope) => self.link.handle_envelope(exchange, envelope, now),
+                    Err(error) => self.link.refuse_garbage(exchange, &error, now),
+                }
+            }
+            News::Answered(connection, id, bytes) => {
+                self.note(connection, now.instant);
+                self.link.handle_answer(id, bytes, now);
+            }
+            News::Failed(id) => self.link.handle_failure(id, now),
+            News::Refused(connection) => self.outputs.push_back(Output::Refused(connection)),
+            News::Usable => self.wish.fulfilled(),
+            News::Lost(was_of_use) => self.wish.failed(was_of_use, now.instant),
+        }
+    }
+
+    /// The behaviour learns now and then which connections are alive.
+    fn note(&mut self, connection: ConnectionId, now: Instant) {
+        let known = |(of, at): (ConnectionId, Instant)| of == connection && now.since(at) < HEARD;
+        if !self.heard.is_some_and(known) {
+            self.heard = Some((connection, now));
+            self.outputs.push_back(Output::Heard(connection));
+        }
+    }
+
+    /// Gives the link's transmits to the streams, as far as they are for them.
+    fn pass_on(&mut self) {
+        while let Some(transmit) = self.link.poll_transmit() {
+            let rest = match transmit {
+                Transmit::Request { id, envelope } if self.link.is_sealed(id) => {
+                    let now = self.clock.now().instant;
+                    match self.streams.ask(id, envelope, now) {
+                        Ok(()) => continue,
+                        Err(envelope) => {
+                            if !self.streams.is_usable() && self.wish.arises(now) {
+                                self.outputs.push_back(Output::WantsStream);
+                            }
+                            Transmit::Request { id, envelope }
+                        }
+                    }
+                }
+                step @ Transmit::Request { .. } => step,
+                Transmit::Answer { exchange, envelope } => {
+                    match self.streams.answer(exchange, Some(envelope)) {
+                        Ok(()) => continue,
+                        Err(envelope) => {
+                            let envelope = envelope.unwrap_or_default();
+                            Transmit::Answer { exchange, envelope }
+                        }
+                    }
+                }
+                Transmit::Drop { exchange } => match self.streams.answer(exchange, None) {
+                    Ok(()) => continue,
+                    Err(_) => Transmit::Drop { exchange },
+                },
+            };
+            self.outputs.push_back(Output::Transmit(rest));
+        }
+    }
+
+    /// What the behaviour is to be told, until there is nothing.
+    fn next_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.pass_on();
+        }
+        self.outputs.pop_front().or_else(|| {
+            let event = self.link.poll_event()?;
+            match event {
+                // Whatever it is told about a connection, it has to know before it is told to act.
+                Event::Unresponsive => {
+                    let silent = self.streams.silent().map(Output::Unanswered);
+                    self.outputs.extend(silent);
+                    self.outputs.push_back(Output::Event(event));
+                    return self.outputs.pop_front();
+                }
+                Event::SessionEnded { .. } if !self.link.has_session() => self.streams.retire(),
+                _ => {}
+            }
+            Some(Output::Event(event))
+        })
     }
 }

@@ -2,8 +2,10 @@
 //! (`docs/PROTOCOL.md` §14).
 //!
 //! The behaviour only moves things: from the carrier to the link of the peer concerned, and back.
-//! Links live in tasks of their own, which need a tokio runtime.
+//! Links live in tasks of their own, which need a tokio runtime. Sealed envelopes mostly pass the
+//! behaviour by: they travel on streams that belong to those tasks.
 
+mod alarm;
 mod carrier;
 mod codec;
 mod connections;
@@ -13,6 +15,8 @@ pub(crate) mod gate;
 mod hops;
 mod peers;
 mod routed;
+mod stream;
+mod streams;
 mod swarm;
 
 use std::collections::VecDeque;
@@ -24,7 +28,8 @@ use std::task::{Context, Waker};
 use libp2p_core::PeerId;
 use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{
-    CloseConnection, ConnectionId, NotifyHandler, THandler, THandlerInEvent, ToSwarm,
+    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent,
+    ToSwarm,
 };
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
@@ -45,10 +50,12 @@ pub use self::peers::{key_of, peer_id_of};
 use self::carrier::{Arrival, Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
-use self::driver::{Driver, Input, Output, Reach};
+use self::driver::{Driver, Input, Output, Reach, Work};
 use self::gate::Gate;
 use self::peers::{INPUTS, Peer, Peers};
 use self::routed::Routed;
+use self::stream::Streams;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
@@ -95,6 +102,9 @@ pub struct Behaviour {
     trust: Arc<dyn TrustView>,
     clock: Arc<dyn Clock>,
     carrier: Carrier,
+    budget: Budget,
+    /// Whether session streams are opened and accepted.
+    streams: bool,
     gate: Gate,
     doorman: Doorman,
     connections: Connections,
@@ -119,13 +129,16 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
+        let budget = Budget::default();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
-            carrier: Carrier::new(),
+            carrier: Carrier::new(&budget),
+            budget,
+            streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),
             peers: Peers::new(MAX_PEERS),
@@ -141,6 +154,13 @@ impl Behaviour {
     #[must_use]
     pub fn with_max_peers(mut self, most: usize) -> Self {
         self.peers.set_most(most);
+        self
+    }
+
+    /// Speaks `/peer/1.1.0` only. Peers notice nothing but that it is slower.
+    #[must_use]
+    pub const fn without_streams(mut self) -> Self {
+        self.streams = false;
         self
     }
 
@@ -191,6 +211,11 @@ impl Behaviour {
         self.connections.is_connected(peer)
     }
 
+    /// The connections to `peer`, the oldest first.
+    pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnectionId> {
+        self.connections.ids(peer)
+    }
+
     fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
         let peer = self.peer(peer)?;
         if peer.offer(input) { Ok(()) } else { Err(SendError::Busy) }
@@ -214,15 +239,11 @@ impl Behaviour {
         let link = Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng);
         let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
         let (reach, reach_receiver) = watch::channel(Reach::default());
-        let driver = Driver {
-            peer: id,
-            link,
-            routed: Routed::new(Arc::clone(&self.config), key),
-            clock: Arc::clone(&self.clock),
-            inputs: inputs_receiver,
-            reach: reach_receiver,
-            outputs: self.outputs_sender.clone(),
-        };
+        let routed = Routed::new(Arc::clone(&self.config), key);
+        let streams = Streams::new(self.budget.clone());
+        let work = Work::new(link, routed, Arc::clone(&self.clock), inputs_receiver, streams);
+        let outputs = self.outputs_sender.clone();
+        let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
         tokio::spawn(driver.run());
         Peer::new(key, inputs, reach)
     }
@@ -308,6 +329,10 @@ impl Behaviour {
                 }
             }
             Output::Misled => self.report_hops(peer, Hops::Misled),
+            Output::WantsStream => self.open_stream(peer),
+            Output::Heard(connection) => self.on_frames(peer, connection),
+            Output::Unanswered(connection) => self.on_unanswered(peer, connection),
+            Output::Refused(connection) => self.connections.refuses_streams(peer, connection),
             Output::Event(event) => {
                 self.note(peer, &event);
                 let event = Event { peer, kind: EventKind::Link(event) };
@@ -347,6 +372,7 @@ impl Behaviour {
         if let Some(state) = self.peers.get_mut(&peer_id) {
             state.set_direct(true);
         }
+        self.move_stream(peer_id, connection_id);
         self.wake();
     }
 
@@ -356,6 +382,7 @@ impl Behaviour {
         {
             state.set_direct(false);
         }
+        self.stream_closed(&event.peer_id, event.connection_id);
     }
 
     fn close_connections(&mut self, peer_id: PeerId, connections: Vec<ConnectionId>) {
@@ -381,7 +408,8 @@ impl Behaviour {
 
     fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {
         let keep = self.peers.get(peer).is_some_and(|peer| !peer.sessions.is_empty());
-        KeepAlive::new(inner, keep)
+        let streams = stream::Handler::new(self.streams);
+        KeepAlive::new(ConnectionHandler::select(inner, streams), keep)
     }
 
     fn wake(&mut self) {

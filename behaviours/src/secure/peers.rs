@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use hashlink::LinkedHashMap;
 use libp2p_core::PeerId;
+use libp2p_swarm::ConnectionId;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::{MessageId, SessionId};
 use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
@@ -28,6 +29,9 @@ pub(super) struct Peer {
     direct: bool,
     /// Whether it can be reached over hops.
     hops: bool,
+    /// The connection on which this side last opened a session stream, and whether that is still to
+    /// come about.
+    pub(super) stream: Option<(ConnectionId, bool)>,
     pub(super) sessions: HashSet<SessionId>,
     /// Who it is, once there was a session.
     entity: Option<EntityId>,
@@ -44,7 +48,8 @@ impl Peer {
     ) -> Self {
         let (sessions, unsettled) = (HashSet::new(), HashSet::new());
         let (direct, hops) = (false, false);
-        Self { key, inputs, reach, direct, hops, sessions, entity: None, unsettled }
+        let (stream, entity) = (None, None);
+        Self { key, inputs, reach, direct, hops, stream, sessions, entity, unsettled }
     }
 
     /// Messages whose fate is not known yet.

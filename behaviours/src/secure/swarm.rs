@@ -2,19 +2,20 @@
 
 use std::task::{Context, Poll};
 
+use either::Either;
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionHandlerSelect, ConnectionId, FromSwarm, NetworkBehaviour,
+    NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
 use super::carrier::{Inner, Polled};
-use super::{Behaviour, Event};
+use super::{Behaviour, Event, stream};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 
 impl NetworkBehaviour for Behaviour {
-    type ConnectionHandler = KeepAlive<THandler<Inner>>;
+    type ConnectionHandler = KeepAlive<ConnectionHandlerSelect<THandler<Inner>, stream::Handler>>;
     type ToSwarm = Event;
 
     fn handle_pending_inbound_connection(
@@ -79,7 +80,12 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.carrier.inner().on_connection_handler_event(peer, connection, event);
+        match event {
+            Either::Left(event) => {
+                self.carrier.inner().on_connection_handler_event(peer, connection, event);
+            }
+            Either::Right(told) => self.on_stream(peer, connection, told),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
@@ -107,7 +113,10 @@ impl NetworkBehaviour for Behaviour {
                         let now = self.clock.now().instant;
                         self.connections.asked(peer_id, *connection, now);
                     }
-                    let event = event.map_in(FromBehaviour::Inner).map_out(|never| match never {});
+                    let event = event
+                        .map_in(Either::Left)
+                        .map_in(FromBehaviour::Inner)
+                        .map_out(|never| match never {});
                     return Poll::Ready(event);
                 }
                 Poll::Pending if self.choose_connections(cx) => {}

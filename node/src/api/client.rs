@@ -1,5 +1,6 @@
 //! A client of the local API.
 
+mod delivery;
 mod registry;
 
 use std::io::ErrorKind;
@@ -99,7 +100,13 @@ impl ClientError {
                 ("garbled", "check that command and node are of the same version: `peer status`")
             }
         };
-        Failure { kind: kind.to_owned(), code: None, detail, next: next.to_owned() }
+        Failure {
+            kind: kind.to_owned(),
+            code: None,
+            message_id: None,
+            detail,
+            next: next.to_owned(),
+        }
     }
 }
 

@@ -40,6 +40,9 @@ impl EventLoop {
             Command::Revoke(who, reply) => self.revoke(&who, reply),
             Command::Netcheck(reply) => drop(reply.send(self.netcheck())),
             Command::Registry(command) => self.on_registry_command(command),
+            Command::Delivery(command) => command.refuse(NodeError::NotKept {
+                reason: "this node holds messages in memory only".to_owned(),
+            }),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

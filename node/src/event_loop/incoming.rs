@@ -114,6 +114,8 @@ impl EventLoop {
         let key = self.directory.get(&from).map(|peer| peer.key);
         Incoming {
             message_id: message.id.to_string(),
+            inbox_number: None,
+            durable: false,
             kind,
             trust: key.and_then(|key| self.trust.level(&entity, &key)),
             from: entity,
@@ -124,6 +126,9 @@ impl EventLoop {
             status: None,
             next_action: None,
             conversation: None,
+            in_reply_to: None,
+            done: None,
+            file: None,
         }
     }
 

@@ -10,10 +10,10 @@ use peer_protocol::message::ReceiptStatus;
 
 use super::EventLoop;
 use super::asks::Waiting;
-use super::outgoing::delivery;
+use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
-use crate::model::{HandshakeKind, Reported, SessionStatus};
+use crate::model::{HandshakeKind, SessionStatus};
 
 impl EventLoop {
     pub(super) fn on_secure(&mut self, event: secure::Event) {
@@ -61,6 +61,12 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
+            // Nothing here is sent in order yet, and what comes in order is not taken.
+            Event::Ordered(_)
+            | Event::ResumeWanted
+            | Event::Acknowledged { .. }
+            | Event::OutOfSequence { .. }
+            | Event::Told(_) => {}
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
@@ -182,8 +188,7 @@ impl EventLoop {
         if let Some(ask) = self.asks.remove(message)
             && let Waiting::Report(reply) = ask.waiting
         {
-            let message_id = message.to_string();
-            drop(reply.send(Ok(Reported { message_id, delivery: delivery(status) })));
+            drop(reply.send(Ok(reported(message, delivery(status)))));
         }
     }
 

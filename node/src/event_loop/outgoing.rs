@@ -23,7 +23,7 @@ const REPORT_LIFETIME: Duration = Duration::from_secs(600);
 
 impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
-        let Outgoing { peer, timeout, what: Talk { content, conversation } } = talk;
+        let Outgoing { peer, timeout, what: Talk { content, conversation, .. } } = talk;
         let sent = bytes_of(&content).and_then(|bytes| {
             let task = Task {
                 name: content.name.clone(),
@@ -38,7 +38,7 @@ impl EventLoop {
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
-        let Outgoing { peer, timeout, what: Report { status, next_action, content } } = report;
+        let Outgoing { peer, timeout, what: Report { status, next_action, content, .. } } = report;
         let sent = bytes_of(&content).and_then(|bytes| {
             let content_type = content.media_type().to_owned();
             let content = bytes.into();
@@ -186,9 +186,8 @@ impl EventLoop {
         };
         let error = NodeError::Timeout { peer: name, waited, progress };
         if let Waiting::Report(reply) = ask.waiting {
-            let delivery = if connected { Delivery::Unknown } else { Delivery::Queued };
-            let message_id = ask.message_id.to_string();
-            drop(reply.send(Ok(Reported { message_id, delivery })));
+            let status = if connected { Delivery::Sent } else { Delivery::Queued };
+            drop(reply.send(Ok(reported(ask.message_id, status))));
         } else {
             ask.waiting.fail(error);
         }
@@ -201,6 +200,11 @@ fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
         return Ok(Vec::new());
     }
     content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
+}
+
+/// What is known of a report that is held in memory only.
+pub(super) fn reported(id: MessageId, status: Delivery) -> Reported {
+    Reported { message_id: id.to_string(), status, expires: None, waits_for: None }
 }
 
 /// How far a message is known to have come.

@@ -12,7 +12,7 @@ mod suite;
 mod transcript;
 
 pub use aead::{Aead, AeadError, IV_LEN, KEY_LEN, TAG_LEN};
-pub use hash::{Digest, Sha256, sha256};
+pub use hash::{Blake3, Digest, Sha256, sha256};
 pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
 pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
 pub use mac::{ConfirmationMac, confirmation_mac, verify_confirmation};

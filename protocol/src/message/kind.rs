@@ -149,6 +149,12 @@ impl MessageKind {
         )
     }
 
+    /// Whether it may be kept and ordered (§8).
+    #[must_use]
+    pub const fn may_be_ordered(self) -> bool {
+        matches!(self, Self::Task | Self::TaskResult | Self::StatusReport)
+    }
+
     /// Whether the receiver acknowledges it. What is itself about other messages is not.
     #[must_use]
     pub const fn is_acknowledged(self) -> bool {

@@ -37,7 +37,13 @@ fn a_first_retransmission_keeps_its_turn() {
     let mut pair = Pair::new(|_| {});
     pair.links[0].open(pair.now);
     pair.settle();
-    let ids: Vec<_> = (0..3).map(|_| pair.send(0, task("x"), None)).collect();
+    let ids: Vec<_> = (0..3)
+        .map(|_| {
+            // Far enough apart not to gather in one request.
+            pair.now = pair.now + Duration::from_millis(2);
+            pair.send(0, task("x"), None)
+        })
+        .collect();
     let lost: Vec<_> = std::iter::from_fn(|| pair.links[0].poll_transmit()).collect();
     assert_eq!(lost.len(), 3, "one request each");
     for transmit in lost {
@@ -152,9 +158,9 @@ fn a_receipt_that_is_owed_is_kept_until_nobody_waits_for_it() {
     let link = &mut pair.links[0];
     link.disconnected(pair.now);
     assert!(link.owed.is_empty());
-    link.owe(&[id], pair.now.instant);
+    link.owe(&received(id), pair.now.instant);
     pair.pass(Duration::from_secs(59));
-    assert_eq!(pair.links[0].owed, [id]);
+    assert_eq!(pair.links[0].owed.received(), [id]);
     pair.pass(Duration::from_secs(2));
     assert!(pair.links[0].owed.is_empty());
     assert_eq!(pair.links[0].poll_timeout(pair.now.instant), None);
