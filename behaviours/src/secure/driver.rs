@@ -268,8 +268,7 @@ impl Work {
 
     /// The behaviour learns now and then which connections are alive.
     fn note(&mut self, connection: ConnectionId, now: Instant) {
-        let known =
-            |(of, at): (ConnectionId, Instant)| of == connection && now.since(at) < HEARD;
+        let known = |(of, at): (ConnectionId, Instant)| of == connection && now.since(at) < HEARD;
         if !self.heard.is_some_and(known) {
             self.heard = Some((connection, now));
             self.outputs.push_back(Output::Heard(connection));

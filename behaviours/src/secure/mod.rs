@@ -28,7 +28,8 @@ use std::task::{Context, Waker};
 use libp2p_core::PeerId;
 use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{
-    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent, ToSwarm,
+    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent,
+    ToSwarm,
 };
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
