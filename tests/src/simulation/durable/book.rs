@@ -28,6 +28,8 @@ pub struct Letter {
     pub place: u64,
     /// What may become of it.
     pub fate: Fate,
+    /// Whether it may run out of time, or be cancelled.
+    pub may_end: bool,
     /// Whether it is on its sender's disk, or was.
     pub accepted: bool,
     /// Whether its sender was told that it is not accepted.
@@ -42,7 +44,7 @@ pub struct Letter {
     pub taken: bool,
     /// What its sender was told last.
     pub told: Option<Status>,
-    /// Whether its sender has lost what it knew of it, with its disk.
+    /// Whether its sender has lost what it knew of it, in a crash or with its disk.
     pub forgotten: bool,
 }
 
@@ -64,6 +66,7 @@ impl Book {
             to,
             place: self.places,
             fate,
+            may_end: fate == Fate::MayEnd,
             accepted: false,
             rejected: false,
             handed: false,
@@ -102,10 +105,7 @@ impl Book {
     }
 
     pub(super) fn may_end(&mut self, id: MessageId) {
-        let letter = self.of(id);
-        if letter.fate == Fate::Arrives {
-            letter.fate = Fate::MayEnd;
-        }
+        self.of(id).may_end = true;
     }
 
     /// It is on its sender's disk.
@@ -124,6 +124,13 @@ impl Book {
         for letter in self.letters.values_mut().filter(|letter| letter.from == node) {
             letter.forgotten = true;
             letter.told = None;
+        }
+    }
+
+    /// Node `node` has crashed: what was not on its disk is gone, and its sender was told nothing.
+    pub(super) fn crashed(&mut self, node: usize) {
+        for letter in self.letters.values_mut() {
+            letter.forgotten |= letter.from == node && !letter.accepted;
         }
     }
 
@@ -211,30 +218,38 @@ impl Book {
             Status::Delivered => why(letter.arrived.is_some()),
             Status::Processed => why(letter.taken),
             Status::Expired | Status::Cancelled => {
-                why(!letter.handed && letter.arrived.is_none() && letter.fate == Fate::MayEnd);
+                why(!letter.handed && letter.arrived.is_none() && letter.may_end);
             }
-            Status::Unknown => why(letter.fate != Fate::Arrives),
+            Status::Unknown => why(letter.may_end),
             Status::Failed { .. } => why(letter.fate == Fate::Refused && letter.arrived.is_none()),
         }
     }
 
     /// Whether all that is to come has come.
     pub(super) fn is_settled(&self) -> bool {
-        self.letters.values().filter(|letter| letter.accepted && !letter.forgotten).all(|letter| {
+        self.open().next().is_none()
+    }
+
+    /// The messages of which more is to come.
+    pub(super) fn open(&self) -> impl Iterator<Item = (&MessageId, &Letter)> {
+        self.letters.iter().filter(|(_, letter)| {
             let told = letter.told.as_ref().is_some_and(Status::is_settled);
-            told && (letter.arrived.is_none() || letter.taken)
+            let expected = !letter.rejected && !letter.forgotten;
+            (expected && !told) || (letter.arrived.is_some() && !letter.taken)
         })
     }
 
     /// What must be true in the end, when everything had its time.
     pub(super) fn check_end(&self) {
         for (id, letter) in &self.letters {
-            if letter.accepted && !letter.forgotten && letter.fate == Fate::Arrives {
+            let must = letter.fate == Fate::Arrives && !letter.may_end;
+            if letter.accepted && !letter.forgotten && must {
                 assert!(letter.arrived.is_some(), "{id} is lost: {letter:?}");
                 assert!(letter.taken, "{id} was not taken: {letter:?}");
                 let told = matches!(letter.told, Some(Status::Delivered | Status::Processed));
                 assert!(told, "{id} arrived, and its sender does not know: {letter:?}");
             }
+            assert!(letter.arrived.is_none() || letter.taken, "{id} was not taken: {letter:?}");
             if letter.rejected {
                 assert!(letter.arrived.is_none(), "{id} was not accepted, and arrived");
             }

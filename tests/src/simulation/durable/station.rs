@@ -158,7 +158,7 @@ impl Station {
     pub fn may_all_end(&self, book: &mut Book) {
         let unsettled: Vec<_> = book
             .letters()
-            .filter(|(_, letter)| letter.from == self.node && letter.arrived.is_none())
+            .filter(|(_, letter)| letter.from == self.node)
             .map(|(id, _)| *id)
             .collect();
         for id in unsettled {
@@ -191,6 +191,7 @@ impl Station {
                 self.write(&job, book);
             }
         }
+        book.crashed(self.node);
         self.start_again(now, book);
     }
 
@@ -205,10 +206,24 @@ impl Station {
         for head in saved.iter().flat_map(|saved| &saved.heads) {
             book.remembered(head.id);
         }
+        self.read_statuses(book);
         let rng = Box::new(StdRng::seed_from_u64(self.chance.below(1 << 30) as u64));
         self.outbox = Outbox::new(saved, rng, now.timestamp);
         self.inbox = self.disk.inbox().into_iter().map(|it| (it.number, it)).collect();
         self.wake_application(now.instant);
+    }
+
+    /// Whoever asks after a crash what became of messages is told what the disk says.
+    fn read_statuses(&self, book: &mut Book) {
+        let mine = book.letters().filter(|(_, letter)| {
+            letter.from == self.node && letter.accepted && !letter.forgotten
+        });
+        let mine: Vec<_> = mine.map(|(id, letter)| (*id, letter.to)).collect();
+        for (id, to) in mine {
+            let found = self.disk.recall(identity(to).public_key(), &[id]);
+            let Some((_, _, status)) = found.first() else { panic!("{id} is gone from its disk") };
+            book.told(id, status);
+        }
     }
 
     /// The disk is exchanged for another one.
