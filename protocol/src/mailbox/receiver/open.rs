@@ -12,14 +12,13 @@ use crate::mailbox::Letter;
 pub(super) struct Finished {
     pub(super) node: PublicKey,
     pub(super) number: u64,
-    pub(super) prekey: PrekeyId,
-    pub(super) spent: Vec<PrekeyId>,
+    /// What it was sealed to, and what earlier forms of it were.
+    pub(super) prekeys: Vec<PrekeyId>,
 }
 
 #[derive(Debug)]
 struct OpenItem {
-    prekey: PrekeyId,
-    spent: Vec<PrekeyId>,
+    prekeys: Vec<PrekeyId>,
     sender: PublicKey,
     left: HashSet<MessageId>,
     held: bool,
@@ -62,8 +61,8 @@ impl OpenItems {
         let key = (*node, number);
         self.senders.entry(letter.sender).or_default().push(key);
         let left = letter.messages.iter().map(|message| message.id).collect();
-        let (spent, sender) = (letter.spent.clone(), letter.sender);
-        self.items.insert(key, OpenItem { prekey, spent, sender, left, held: false });
+        let prekeys = letter.spent.iter().copied().chain([prekey]).collect();
+        self.items.insert(key, OpenItem { prekeys, sender: letter.sender, left, held: false });
         true
     }
 
@@ -83,8 +82,7 @@ impl OpenItems {
                 && let Some(item) = self.remove(key)
             {
                 let (node, number) = key;
-                let OpenItem { prekey, spent, .. } = item;
-                finished.push(Finished { node, number, prekey, spent });
+                finished.push(Finished { node, number, prekeys: item.prekeys });
             }
         }
         finished
