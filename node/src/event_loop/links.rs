@@ -14,6 +14,7 @@ use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
 use crate::model::{HandshakeKind, SessionStatus};
+use crate::transfer::Fate;
 
 impl EventLoop {
     pub(super) fn on_secure(&mut self, event: secure::Event) {
@@ -21,6 +22,7 @@ impl EventLoop {
         match kind {
             EventKind::Link(event) => self.on_link(peer, event),
             EventKind::Hops(hops) => self.on_hops(peer, hops),
+            EventKind::Forgotten => {}
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
                 // A version 1.0 peer has said what it speaks instead.
@@ -61,15 +63,17 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
-            // Nothing here is sent in order yet, and what comes in order is not taken.
-            Event::Ordered(_)
-            | Event::ResumeWanted
-            | Event::Acknowledged { .. }
-            | Event::OutOfSequence { .. }
-            | Event::Told(_) => {}
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
+            // Nothing is stored yet: the sender keeps it.
+            Event::Ordered(arrival) => {
+                self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
+            }
+            Event::ResumeWanted
+            | Event::Acknowledged { .. }
+            | Event::OutOfSequence { .. }
+            | Event::Told(_) => {}
             Event::Paced { retry_after, .. } => {
                 let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
                 tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
@@ -122,6 +126,7 @@ impl EventLoop {
         self.on_secure_peer(id);
         self.release_parked(id);
         self.finish_connecting(id, None);
+        self.transfers_interrupted(&id);
     }
 
     pub(super) fn on_session_ended(
@@ -179,6 +184,9 @@ impl EventLoop {
     }
 
     pub(super) fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
+        if self.on_transfer_settled(message, Fate::Arrived) {
+            return;
+        }
         self.unsettled.remove(&message);
         let Some(ask) = self.asks.get_mut(message) else { return };
         ask.receipt = Some(status);
@@ -193,6 +201,9 @@ impl EventLoop {
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+        if self.on_transfer_failed(message, &why) {
+            return;
+        }
         self.unsettled.remove(&message);
         let peer = self.directory.name(&id);
         tracing::debug!(%peer, %message, %why, "message failed");

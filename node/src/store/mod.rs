@@ -1,7 +1,7 @@
 //! What a node remembers across restarts: one file, written in transactions (redb).
 //!
-//! - `place`: where the file is, and how it is opened; `database`: the open file, opened again after it
-//!   failed.
+//! - `place`: where the file is, and how it is opened; `check`: whether it is whole; `database`: the
+//!   open file, opened again after it failed.
 //! - `tables`, `row`: what stands where, and its bytes; `bytes`: of rows that are written for each message.
 //! - `load`: what is read once at the start.
 //! - `change`: what is remembered, of which the last of each counts, bounded; `contacts`.
@@ -13,6 +13,7 @@
 
 mod bytes;
 mod change;
+mod check;
 mod contacts;
 mod database;
 mod delivery;
@@ -38,13 +39,14 @@ use redb::{ReadTransaction, StorageBackend};
 
 pub(crate) use change::Change;
 pub use delivery::{
-    Arrived, Filter, Found, IncomingRecord, OutgoingRecord, Page, Sender, Trace, Waiting, Written,
+    Arrived, Filter, Found, IncomingRecord, OutboxPlace, OutgoingRecord, Page, Sender, Trace,
+    Waiting, Written,
 };
 pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
 pub(crate) use row::{Contact, Entry, Remembered};
-pub(crate) use writer::{Committed, Refused, Ticket, Trouble, Writer};
+pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};
 
 use self::database::Inner;
 use self::error::Failed;

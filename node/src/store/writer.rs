@@ -110,25 +110,9 @@ impl Writer {
         self.results.take()
     }
 
-    /// Writes `writes` in order, in one transaction with others, and reports that. Never waits for the disk.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing of it is written.
-    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
-        let len = writes.iter().map(Durable::len).sum();
-        let mut state = self.shared.lock();
-        if state.closed {
-            return Err(Refused::Closed);
-        }
-        if state.submitted_bytes > 0 && state.submitted_bytes + len > MAX_SUBMITTED {
-            return Err(Refused::Full);
-        }
-        state.submitted_bytes += len;
-        let ticket = Ticket(state.next_ticket);
-        state.next_ticket += 1;
-        state.submitted.push_back(Submitted { ticket, writes, len });
-        self.shared.news.notify_one();
-        Ok(ticket)
+    /// For those who wait for what they write.
+    pub(crate) fn submitter(&self) -> Submitter {
+        Submitter { shared: Arc::clone(&self.shared) }
     }
 
     /// Whether something still waits, because the disk is slow or fails.
@@ -153,6 +137,35 @@ impl Writer {
     pub(crate) fn close(&mut self) -> Option<Closed> {
         self.shared.close();
         self.closed.take()
+    }
+}
+
+/// The way to the writing thread for what is reported back.
+#[derive(Debug, Clone)]
+pub(crate) struct Submitter {
+    shared: Arc<Shared>,
+}
+
+impl Submitter {
+    /// Writes `writes` in order, in one transaction with others, and reports that. Never waits for the disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
+        let len = writes.iter().map(Durable::len).sum();
+        let mut state = self.shared.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        if state.submitted_bytes > 0 && state.submitted_bytes + len > MAX_SUBMITTED {
+            return Err(Refused::Full);
+        }
+        state.submitted_bytes += len;
+        let ticket = Ticket(state.next_ticket);
+        state.next_ticket += 1;
+        state.submitted.push_back(Submitted { ticket, writes, len });
+        self.shared.news.notify_one();
+        Ok(ticket)
     }
 }
 

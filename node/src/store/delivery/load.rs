@@ -6,16 +6,21 @@ use peer_protocol::id::MessageId;
 use peer_protocol::limits::MAX_TAKEN_IDS;
 use peer_protocol::message::Message;
 use peer_protocol::time::Timestamp;
-use redb::{ReadOnlyTable, ReadableTable as _};
+use redb::{
+    Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+};
 
 use super::rows::{self, Place, Sent, Stream, Waiting};
 use super::tables::{
-    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS, TAKEN,
+    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS, TAKEN, TRAIL,
     numbered, parts,
 };
 use crate::store::bytes::{Broken, Take};
 use crate::store::error::Failed;
 use crate::store::{Store, StoreError};
+
+/// What a record takes with its indices, or a step, at most, about.
+const RECORD_LEN: u64 = 512;
 
 /// What came from one sender and waits for the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +217,21 @@ impl Store {
             Ok(arrived)
         })
     }
+}
+
+/// Bytes of the file that ordered messages take, about.
+pub(in crate::store) fn used_bytes(database: &Database) -> Result<u64, Failed> {
+    let transaction = database.begin_read()?;
+    let records = transaction.open_table(SENT)?.len()? + transaction.open_table(RECEIVED)?.len()?;
+    let steps = transaction.open_table(TRAIL)?.len()?;
+    let mut used = (records + steps).saturating_mul(RECORD_LEN);
+    for row in transaction.open_table(STREAMS)?.iter()? {
+        used = used.saturating_add(Stream::decode(row?.1.value())?.waiting.bytes);
+    }
+    for row in transaction.open_table(PLACES)?.iter()? {
+        used = used.saturating_add(Place::decode(row?.1.value())?.waiting.bytes);
+    }
+    Ok(used)
 }
 
 fn heads(
