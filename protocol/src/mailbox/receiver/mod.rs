@@ -159,7 +159,8 @@ impl Receiver {
         self.open.drop_sender(&settlement.sender);
     }
 
-    /// Says that messages of an item wait for a predecessor: the item stays at its mailbox node.
+    /// Says that messages of an item wait for a predecessor, or for what is being written: the item stays
+    /// at its mailbox node, and is handed over again at the next visit.
     pub fn held(&mut self, node: &PublicKey, number: u64) {
         self.open.held(node, number);
     }

@@ -37,8 +37,9 @@ impl OpenItems {
         Self { per_sender, most, items: BTreeMap::new(), senders: HashMap::new() }
     }
 
-    pub(super) fn contains(&self, node: &PublicKey, number: u64) -> bool {
-        self.items.contains_key(&(*node, number))
+    /// Whether an item is open, and if it is, whether messages of it wait for others.
+    pub(super) fn is_held(&self, node: &PublicKey, number: u64) -> Option<bool> {
+        self.items.get(&(*node, number)).map(|item| item.held)
     }
 
     /// Notes an item, if there is room for one more of its sender. When all places are taken, an item
@@ -50,6 +51,11 @@ impl OpenItems {
         prekey: PrekeyId,
         letter: &Letter,
     ) -> bool {
+        // One that was held is judged again: whoever held its messages may have had no room for them.
+        if let Some(item) = self.items.get_mut(&(*node, number)) {
+            item.held = false;
+            return true;
+        }
         if self.senders.get(&letter.sender).map_or(0, Vec::len) >= self.per_sender {
             return false;
         }

@@ -252,7 +252,8 @@ impl Receiver {
     }
 
     fn open_one(&mut self, node: &PublicKey, number: u64, bytes: &ByteBuf, now: Now) -> One {
-        if self.done.contains(node, number) || self.open.contains(node, number) {
+        let is_being_taken = self.open.is_held(node, number) == Some(false);
+        if self.done.contains(node, number) || is_being_taken {
             return One::Known;
         }
         let own = self.identity.public_key();

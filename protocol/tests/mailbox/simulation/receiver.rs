@@ -36,8 +36,6 @@ pub(crate) struct ReceiverNode {
     pub(crate) inbox: Inbox,
     incoming: Incoming,
     sender: PublicKey,
-    /// Messages that came by mail and were not judged for good, by item.
-    waiting: VecDeque<Opened>,
     transactions: VecDeque<Transaction>,
 }
 
@@ -55,7 +53,6 @@ impl ReceiverNode {
             inbox: Inbox::default(),
             incoming: Incoming::default(),
             sender,
-            waiting: VecDeque::new(),
             transactions: VecDeque::new(),
         };
         node.resume();
@@ -90,7 +87,6 @@ impl ReceiverNode {
         let (config, identity) = (self.config.clone(), self.identity.clone());
         self.receiver = Receiver::new(config, identity, suites, self.disk.rows());
         self.incoming = Incoming::default();
-        self.waiting.clear();
         self.transactions.clear();
         self.resume();
     }
@@ -109,12 +105,12 @@ impl ReceiverNode {
         self.disk.apply(changes);
         for one in opened {
             assert_eq!(one.letter.sender, self.sender);
-            self.judge(one, now.timestamp);
+            self.judge(&one, now.timestamp);
         }
     }
 
     /// Gives the messages of an item to the order of their sender.
-    fn judge(&mut self, opened: Opened, now: Timestamp) {
+    fn judge(&mut self, opened: &Opened, now: Timestamp) {
         let mut transaction = Transaction { arrivals: Vec::new(), settlements: Vec::new() };
         let mut early = false;
         for message in &opened.letter.messages {
@@ -148,7 +144,6 @@ impl ReceiverNode {
         }
         if early {
             self.receiver.held(&opened.node, opened.number);
-            self.waiting.push_back(opened);
         }
         self.transactions.push_back(transaction);
     }
@@ -162,7 +157,7 @@ impl ReceiverNode {
     }
 
     /// The disk does what waits for it; the agent takes what it finds.
-    pub(crate) fn write(&mut self, now: Timestamp) {
+    pub(crate) fn write(&mut self) {
         while let Some(Transaction { arrivals, settlements }) = self.transactions.pop_front() {
             for arrival in arrivals {
                 assert_eq!(arrival.before, self.inbox.position, "nothing is stored behind a gap");
@@ -176,14 +171,6 @@ impl ReceiverNode {
                 let changes = self.receiver.committed(settlement);
                 self.disk.apply(changes);
             }
-        }
-        // Copies of what was being written are judged again.
-        for opened in std::mem::take(&mut self.waiting) {
-            let open = opened.letter.messages.iter().any(|message| {
-                let order = message.order.unwrap();
-                self.incoming.judge(message.id, &order) != Verdict::Early
-            });
-            if open { self.judge(opened, now) } else { self.waiting.push_back(opened) }
         }
     }
 

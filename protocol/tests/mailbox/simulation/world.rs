@@ -188,7 +188,7 @@ impl World {
             }
         }
         if self.rng.random_bool(0.5) {
-            self.receiver.write(self.now.timestamp);
+            self.receiver.write();
         }
         if self.rng.random_bool(0.1) {
             self.receiver.process(self.now.timestamp);
