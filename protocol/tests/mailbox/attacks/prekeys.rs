@@ -60,9 +60,13 @@ fn private_halves_are_deleted_when_they_are_spent_or_over() {
     assert_eq!(ring.last_resort(&owner, now, &mut rng), (first, vec![]), "no new one yet");
     assert_eq!(disk.0.len(), 4);
 
-    assert_eq!(ring.spend(&other, batch[0].id), None, "left with another node");
-    assert_eq!(ring.spend(&node, first.id), None, "others may have used it as well");
-    disk.apply(ring.spend(&node, batch[0].id).into_iter().collect());
+    assert_eq!(ring.deletion(&other, batch[0].id), None, "left with another node");
+    assert_eq!(ring.deletion(&node, first.id), None, "others may have used it as well");
+    ring.forget(&node, first.id);
+    ring.forget(&other, batch[0].id);
+    disk.apply(ring.deletion(&node, batch[0].id).into_iter().collect());
+    assert!(ring.has(batch[0].id), "until that is on disk");
+    ring.forget(&node, batch[0].id);
     assert!(!ring.has(batch[0].id) && ring.has(batch[1].id) && ring.has(first.id));
 
     let mut again = Keyring::default();
