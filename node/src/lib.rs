@@ -62,6 +62,7 @@ mod room;
 pub mod store;
 mod swarm;
 pub mod telemetry;
+mod transfer;
 mod trust;
 pub mod trust_file;
 
@@ -72,3 +73,4 @@ pub use handle::Handle;
 pub use node::Node;
 pub use registry_file::RegistryFileError;
 pub use store::{Store, StoreError};
+pub use transfer::TransferFailure;

@@ -12,6 +12,7 @@ use peer_protocol::identity::Fingerprint;
 use peer_protocol::link::Admission;
 use peer_protocol::message::{ErrorReport, Message, MessageKind};
 
+use crate::transfer::Intake;
 use crate::trust::SharedTrust;
 
 /// Most volatile messages held for agents.
@@ -113,15 +114,17 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct Room {
     trust: Arc<SharedTrust>,
+    intake: Arc<Intake>,
     volatile: Mutex<Usage>,
     ordered: Mutex<Usage>,
     closed: AtomicBool,
 }
 
 impl Room {
-    pub(crate) fn new(trust: Arc<SharedTrust>) -> Self {
+    pub(crate) fn new(trust: Arc<SharedTrust>, intake: Arc<Intake>) -> Self {
         Self {
             trust,
+            intake,
             volatile: Mutex::default(),
             ordered: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -140,10 +143,6 @@ impl Room {
     pub(crate) fn take(&self, share: Share, message: &Message) -> Result<(), ErrorReport> {
         match message.kind {
             MessageKind::Task | MessageKind::StatusReport | MessageKind::WakeUp => {}
-            MessageKind::Chunk => {
-                let detail = "this node takes no chunked transfers";
-                return Err(ErrorReport::new(ErrorCode::ChunkError, detail));
-            }
             _ => return Ok(()),
         }
         if self.closed.load(Ordering::Relaxed) {
@@ -201,9 +200,10 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        match message.order {
-            Some(_) => self.check_ordered(Share::of(from), message),
-            None => self.take(Share::of(from), message),
+        match (message.kind, &message.order) {
+            (MessageKind::Chunk, _) => self.intake.admit(from, message),
+            (_, Some(_)) => self.check_ordered(Share::of(from), message),
+            (_, None) => self.take(Share::of(from), message),
         }
     }
 }
@@ -220,7 +220,7 @@ fn later(detail: &str) -> ErrorReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::borrow::Cow;
 
     use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
@@ -241,8 +241,12 @@ mod tests {
         Message::new(&mut rand::rng(), &Body::from(report), None).unwrap()
     }
 
-    fn room() -> Room {
-        Room::new(SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0)
+    pub(crate) fn room() -> Room {
+        let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
+        let clock = Arc::new(peer_behaviours::SystemClock::new());
+        let intake =
+            Intake::new(&crate::config::TransferConfig::default(), Arc::clone(&trust), clock);
+        Room::new(trust, Arc::new(intake))
     }
 
     #[test]

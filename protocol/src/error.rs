@@ -191,6 +191,7 @@ impl From<&TransferError> for ErrorCode {
             | TransferError::WrongDigest
             | TransferError::Idle
             | TransferError::Disk
+            | TransferError::Withdrawn { .. }
             | TransferError::Cancelled => Self::ChunkError,
         }
     }

@@ -8,6 +8,7 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
+use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Settings {
     pub rate: Option<RateSettings>,
     /// Rate limits of pinned peers.
     pub trusted_rate: Option<RateSettings>,
+    /// What files are taken, and where they go.
+    pub transfers: Option<TransferSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -149,6 +152,12 @@ impl Settings {
             };
             text(key).map(parse).transpose()
         };
+        let transfers = TransferSettings {
+            accept_files: text("accept_files"),
+            received_dir: text("received_dir").map(PathBuf::from),
+            max_file: text("max_file"),
+            ..TransferSettings::default()
+        };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -174,6 +183,7 @@ impl Settings {
             private_network: text("private_network").map(PathBuf::from),
             rate: None,
             trusted_rate: None,
+            transfers: (!transfers.is_empty()).then_some(transfers),
         })
     }
 }

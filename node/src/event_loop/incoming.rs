@@ -84,12 +84,14 @@ impl EventLoop {
             }
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
-            Body::CapabilityResponse(_)
-            | Body::DiscoveryResponse(_)
-            | Body::Chunk(_)
+            Body::Chunk(chunk) if encrypted => self.on_chunk(from, message, &chunk),
+            Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
+            Body::Chunk(_)
             | Body::ChunkAck(_)
             | Body::Mailbox(_)
             | Body::MailboxResult(_)
+            | Body::CapabilityResponse(_)
+            | Body::DiscoveryResponse(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {

@@ -14,6 +14,7 @@ use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
 use crate::model::{HandshakeKind, SessionStatus};
+use crate::transfer::Fate;
 
 impl EventLoop {
     pub(super) fn on_secure(&mut self, event: secure::Event) {
@@ -131,6 +132,7 @@ impl EventLoop {
         self.remember_contact(id);
         self.attach(id);
         self.finish_connecting(id, None);
+        self.transfers_interrupted(&id);
     }
 
     pub(super) fn on_session_ended(
@@ -188,6 +190,9 @@ impl EventLoop {
     }
 
     pub(super) fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
+        if self.on_transfer_settled(message, Fate::Arrived) {
+            return;
+        }
         self.unsettled.remove(&message);
         let Some(ask) = self.asks.get_mut(message) else { return };
         ask.status = Some(delivery(status));
@@ -202,7 +207,7 @@ impl EventLoop {
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
-        if self.on_refused(id, message, &why) {
+        if self.on_transfer_failed(message, &why) || self.on_refused(id, message, &why) {
             return;
         }
         self.unsettled.remove(&message);

@@ -26,6 +26,7 @@ mod registry;
 mod remembered;
 mod shutdown;
 mod status;
+mod transfers;
 mod versions;
 
 use std::collections::{HashMap, HashSet};
@@ -48,6 +49,7 @@ use tokio::time::MissedTickBehavior;
 pub(crate) use self::delivery::{Delivery, Resuming};
 pub(crate) use self::legacy::LegacyAdmission;
 pub(crate) use self::registry::RegistryState;
+pub(crate) use self::transfers::TransferState;
 
 use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Inbox,
     pub(crate) delivery: Delivery,
     pub(crate) registry: RegistryState,
+    pub(crate) transfers: TransferState,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -121,12 +124,24 @@ pub(crate) struct EventLoop {
     /// Messages sent whose fate is not known yet; shutting down waits for them.
     unsettled: HashSet<MessageId>,
     registry: RegistryState,
+    transfers: TransferState,
     commands: mpsc::Receiver<Command>,
 }
 
 impl EventLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, identity, swarm, trust, clock, inbox, delivery, registry, commands } =
+        let Parts {
+            config,
+            identity,
+            swarm,
+            trust,
+            clock,
+            inbox,
+            delivery,
+            registry,
+            transfers,
+            commands,
+        } =
             parts;
         let started = clock.now().instant;
         Self {
@@ -156,6 +171,7 @@ impl EventLoop {
             parked: Parked::default(),
             unsettled: HashSet::new(),
             registry,
+            transfers,
             commands,
         }
     }
@@ -193,6 +209,10 @@ impl EventLoop {
                         Some(command) => self.on_command(command),
                         None => break None,
                     }
+                }
+                Some(output) = self.transfers.next() => {
+                    burst = 0;
+                    self.on_transfer_output(output);
                 }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }

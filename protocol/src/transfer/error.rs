@@ -99,6 +99,12 @@ pub enum TransferError {
     /// The receiver's disk has failed for too long.
     #[error("the receiver's disk fails")]
     Disk,
+    /// Its sender gave it up.
+    #[error("its sender gave it up: {why}")]
+    Withdrawn {
+        /// Why, as the sender says.
+        why: String,
+    },
     /// The receiver does not want it any more.
     #[error("the receiver cancelled it")]
     Cancelled,

@@ -189,7 +189,7 @@ impl Sender {
                 if post.is_dirty() {
                     outputs.push(Output::Save(vec![post.row(peer, node)]));
                 }
-                outputs.push(Output::Ask { node: *node, request });
+                outputs.push(Output::Ask { node: *node, request: Box::new(request) });
                 busy.insert(*node);
             }
         }
@@ -203,7 +203,7 @@ impl Sender {
                 continue;
             }
             let request = collecting.request();
-            outputs.push(Output::Ask { node: *node, request });
+            outputs.push(Output::Ask { node: *node, request: Box::new(request) });
         }
         outputs
     }
