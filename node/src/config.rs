@@ -13,7 +13,9 @@ mod private_network;
 mod reachability;
 mod registry;
 mod settings;
+mod size;
 mod template;
+mod transfers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +35,9 @@ pub use layer::{Layer, Origin};
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
+pub use size::{BadSize, format_size, parse_size};
 pub use template::template;
+pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;
@@ -66,6 +70,7 @@ pub struct NodeConfig {
     relay_server: bool,
     carry: bool,
     private_network: Option<PrivateNetwork>,
+    transfers: TransferConfig,
 }
 
 impl Default for NodeConfig {
@@ -94,6 +99,7 @@ impl Default for NodeConfig {
             relay_server: false,
             carry: true,
             private_network: None,
+            transfers: TransferConfig::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::config::InvalidSetting;
 use crate::model::Failure;
 use crate::registry_file::RegistryFileError;
 use crate::store::StoreError;
+use crate::transfer::TransferFailure;
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -35,6 +36,12 @@ pub enum StartError {
     /// The registry file makes no sense.
     #[error(transparent)]
     RegistryFile(#[from] RegistryFileError),
+    /// The directories for transfers cannot be made.
+    #[error("the directories for transfers cannot be made: {reason}")]
+    Transfers {
+        /// Why.
+        reason: String,
+    },
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {
@@ -178,6 +185,9 @@ pub enum NodeError {
         /// Why.
         reason: String,
     },
+    /// Something about a transfer.
+    #[error(transparent)]
+    Transfer(#[from] TransferFailure),
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,
@@ -204,6 +214,7 @@ impl NodeError {
             Self::NotKept { .. } => "not_kept",
             Self::Invalid { .. } => "invalid",
             Self::Storage { .. } => "storage",
+            Self::Transfer(failure) => failure.kind(),
             Self::Stopped => "stopped",
         }
     }
@@ -240,7 +251,9 @@ impl NodeError {
                 "see `peer trace <message>` for its way; `peer inbox` will have the answer"
             }
             Self::TooLarge { .. } => "send less, or split it",
-            Self::QueueFull { .. } => "wait until the peer takes messages again: `peer peers`",
+            Self::QueueFull { .. } => {
+                "see `peer outbox` for what waits; cancel some, or wait until the peer takes messages"
+            }
             Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
             Self::NoSuchMessage { .. } => {
                 "see `peer outbox --all` and `peer inbox`; what was settled long ago is forgotten"
@@ -256,6 +269,7 @@ impl NodeError {
             Self::Storage { .. } => {
                 "make room in, or repair the permissions of, the data directory"
             }
+            Self::Transfer(failure) => failure.next_step(),
             Self::Stopped => "start it again: `peer run`",
         }
     }
@@ -265,6 +279,7 @@ impl NodeError {
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            Self::Transfer(failure) => failure.code(),
             Self::NotFound { .. } | Self::Registry { .. } => Some(ErrorCode::DhtError),
             _ => None,
         }

@@ -3,6 +3,7 @@
 mod deferred;
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::model::{
 
 pub(crate) use delivery::DeliveryCommand;
 pub(crate) use registry::Registry;
+pub(crate) use transfers::TransferCommand;
 
 /// What the event loop is asked to do.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Revoke(String, Reply<Vec<TrustLine>>),
     Registry(Registry),
     Delivery(DeliveryCommand),
+    Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
     Shutdown(oneshot::Sender<()>),
 }

@@ -59,9 +59,10 @@ pub mod paths;
 mod private_file;
 mod registry_file;
 mod room;
-mod store;
+pub mod store;
 mod swarm;
 pub mod telemetry;
+mod transfer;
 mod trust;
 pub mod trust_file;
 
@@ -72,3 +73,4 @@ pub use handle::Handle;
 pub use node::Node;
 pub use registry_file::RegistryFileError;
 pub use store::{Store, StoreError};
+pub use transfer::TransferFailure;

@@ -9,6 +9,7 @@ mod netcheck;
 mod path;
 pub mod reachability;
 mod registry;
+mod transfer;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,6 +31,7 @@ pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
+pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,13 +13,14 @@ use tokio::task::JoinHandle;
 use crate::builder::NodeBuilder;
 use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::{EventLoop, Parts, RegistryState};
+use crate::event_loop::{EventLoop, Parts, RegistryState, TransferState};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::registry_file::RegistryFile;
 use crate::room::Room;
 use crate::store::{Change, Loaded, Store, Writer};
 use crate::swarm;
+use crate::transfer::{Intake, Memory, Transfers};
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
 
@@ -49,7 +50,9 @@ impl Node {
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (trust, saves) = SharedTrust::new(trust);
-        let room = Arc::new(Room::new(Arc::clone(&trust)));
+        let intake = Intake::new(config.transfers(), Arc::clone(&trust), Arc::clone(&clock));
+        let intake = Arc::new(intake);
+        let room = Arc::new(Room::new(Arc::clone(&trust), Arc::clone(&intake)));
         let file = match config.registry_file() {
             Some(path) => RegistryFile::read(path)?,
             None => RegistryFile::default(),
@@ -71,6 +74,15 @@ impl Node {
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
         let registry = RegistryState::new(&config, &loaded, file, writer);
         let inbox = Inbox::new(room);
+        let transfers = Transfers::start(
+            config.transfers().clone(),
+            intake,
+            Arc::clone(&trust),
+            Arc::clone(&clock),
+            Arc::new(Memory::default()),
+            Vec::new(),
+        )
+        .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
         let mut event_loop = EventLoop::new(Parts {
             config,
             identity,
@@ -79,6 +91,7 @@ impl Node {
             clock,
             inbox,
             registry,
+            transfers: TransferState::new(transfers),
             commands: receiver,
         });
         event_loop.recall(loaded);

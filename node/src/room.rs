@@ -10,6 +10,7 @@ use peer_protocol::identity::Fingerprint;
 use peer_protocol::link::Admission;
 use peer_protocol::message::{ErrorReport, Message, MessageKind};
 
+use crate::transfer::Intake;
 use crate::trust::SharedTrust;
 
 /// Most messages held for agents.
@@ -70,13 +71,14 @@ struct Usage {
 #[derive(Debug)]
 pub(crate) struct Room {
     trust: Arc<SharedTrust>,
+    intake: Arc<Intake>,
     usage: Mutex<Usage>,
     closed: AtomicBool,
 }
 
 impl Room {
-    pub(crate) fn new(trust: Arc<SharedTrust>) -> Self {
-        Self { trust, usage: Mutex::default(), closed: AtomicBool::new(false) }
+    pub(crate) fn new(trust: Arc<SharedTrust>, intake: Arc<Intake>) -> Self {
+        Self { trust, intake, usage: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
     /// Takes nothing more in.
@@ -91,10 +93,6 @@ impl Room {
     pub(crate) fn take(&self, share: Share, message: &Message) -> Result<(), ErrorReport> {
         match message.kind {
             MessageKind::Task | MessageKind::StatusReport | MessageKind::WakeUp => {}
-            MessageKind::Chunk => {
-                let detail = "this node takes no chunked transfers";
-                return Err(ErrorReport::new(ErrorCode::ChunkError, detail));
-            }
             _ => return Ok(()),
         }
         if self.closed.load(Ordering::Relaxed) {
@@ -142,7 +140,10 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        self.take(Share::of(from), message)
+        match message.kind {
+            MessageKind::Chunk => self.intake.admit(from, message),
+            _ => self.take(Share::of(from), message),
+        }
     }
 }
 
@@ -176,7 +177,11 @@ mod tests {
     }
 
     fn room() -> Room {
-        Room::new(SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0)
+        let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
+        let clock = Arc::new(peer_behaviours::SystemClock::new());
+        let intake =
+            Intake::new(&crate::config::TransferConfig::default(), Arc::clone(&trust), clock);
+        Room::new(trust, Arc::new(intake))
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod legacy;
 pub mod limits;
 pub mod link;
+pub mod mailbox;
 pub mod message;
 pub mod rate_limit;
 pub mod registry;
@@ -25,5 +26,6 @@ pub mod routing;
 pub mod session;
 pub mod stream;
 pub mod time;
+pub mod transfer;
 
 pub use cbor::CborError;

@@ -69,7 +69,11 @@ impl Carrier {
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(MAX_STREAMS);
         Self {
-            inner: Inner::with_codec(Codec::new(budget), [(PROTOCOL, ProtocolSupport::Full)], config),
+            inner: Inner::with_codec(
+                Codec::new(budget),
+                [(PROTOCOL, ProtocolSupport::Full)],
+                config,
+            ),
             requests: HashMap::new(),
             exchanges: HashMap::new(),
             by_inbound: HashMap::new(),

@@ -29,7 +29,8 @@ use std::task::{Context, Waker};
 use libp2p_core::PeerId;
 use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{
-    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent, ToSwarm,
+    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent,
+    ToSwarm,
 };
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
@@ -52,8 +53,8 @@ pub use self::peers::{key_of, peer_id_of};
 use self::carrier::{Arrival, Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
-use self::durable::{Durable, Notice};
 use self::driver::{Driver, Input, Output, Reach, Work};
+use self::durable::{Durable, Notice};
 use self::gate::Gate;
 use self::peers::{INPUTS, Peer, Peers};
 use self::routed::Routed;
@@ -256,6 +257,11 @@ impl Behaviour {
         self.connections.is_connected(peer)
     }
 
+    /// The connections to `peer`, the oldest first.
+    pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnectionId> {
+        self.connections.ids(peer)
+    }
+
     fn notify(&mut self, peer: &PeerId, notice: Notice) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.notify(notice);
@@ -383,6 +389,7 @@ impl Behaviour {
             Output::WantsStream => self.open_stream(peer),
             Output::Heard(connection) => self.on_frames(peer, connection),
             Output::Unanswered(connection) => self.on_unanswered(peer, connection),
+            Output::Refused(connection) => self.connections.refuses_streams(peer, connection),
             Output::Event(event) => {
                 self.note(peer, &event);
                 let event = Event { peer, kind: EventKind::Link(event) };
@@ -432,6 +439,7 @@ impl Behaviour {
         {
             state.set_direct(false);
         }
+        self.stream_closed(&event.peer_id, event.connection_id);
     }
 
     fn close_connections(&mut self, peer_id: PeerId, connections: Vec<ConnectionId>) {

@@ -6,8 +6,8 @@ use either::Either;
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionHandlerSelect, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionHandlerSelect, ConnectionId, FromSwarm, NetworkBehaviour,
+    NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
 use super::carrier::{Inner, Polled};
@@ -113,7 +113,10 @@ impl NetworkBehaviour for Behaviour {
                         let now = self.clock.now().instant;
                         self.connections.asked(peer_id, *connection, now);
                     }
-                    let event = event.map_in(Either::Left).map_in(FromBehaviour::Inner).map_out(|never| match never {});
+                    let event = event
+                        .map_in(Either::Left)
+                        .map_in(FromBehaviour::Inner)
+                        .map_out(|never| match never {});
                     return Poll::Ready(event);
                 }
                 Poll::Pending if self.choose_connections(cx) => {}

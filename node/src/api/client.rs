@@ -1,5 +1,6 @@
 //! A client of the local API.
 
+mod delivery;
 mod registry;
 
 use std::io::ErrorKind;

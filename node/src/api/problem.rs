@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
 use crate::model::Failure;
+use crate::transfer::TransferFailure;
 
 const TYPE_PREFIX: &str = "urn:peer:";
 
@@ -79,9 +80,28 @@ impl From<NodeError> for Problem {
             NodeError::NotKept { .. } => StatusCode::INSUFFICIENT_STORAGE,
             NodeError::Unreachable { .. } => StatusCode::BAD_GATEWAY,
             NodeError::Registry { .. } | NodeError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            NodeError::Transfer(failure) => of_transfer(failure),
             NodeError::Timeout { .. } | NodeError::Unanswered { .. } => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::of(status, error.to_failure())
+    }
+}
+
+const fn of_transfer(failure: &TransferFailure) -> StatusCode {
+    match failure {
+        TransferFailure::Unknown { .. } => StatusCode::NOT_FOUND,
+        TransferFailure::Ambiguous { .. }
+        | TransferFailure::Over { .. }
+        | TransferFailure::NotRetried { .. }
+        | TransferFailure::Changed { .. } => StatusCode::CONFLICT,
+        TransferFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        TransferFailure::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        TransferFailure::Off => StatusCode::SERVICE_UNAVAILABLE,
+        TransferFailure::Disk { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        TransferFailure::Unreadable { .. }
+        | TransferFailure::NotAFile { .. }
+        | TransferFailure::Name { .. }
+        | TransferFailure::Refused { .. } => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -13,7 +13,7 @@ use super::id::identity;
 use super::output::Output;
 use super::status::addresses;
 use crate::api::Server;
-use crate::config::Settings;
+use crate::config::{Settings, TransferSettings};
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// Life of a session before it is renewed, 1s to 24h [default: 30m]
     #[arg(long, value_name = "TIME")]
     session_lifetime: Option<String>,
-    /// Cipher suites, the preferred first [default: AES-256-GCM,ChaCha20-Poly1305]
+    /// Cipher suites, the preferred first [default: AES-256-GCM-BLAKE3,AES-256-GCM,ChaCha20-Poly1305]
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     suites: Option<Vec<String>>,
     /// Most connections at once [default: 1024]
@@ -109,6 +109,12 @@ pub(super) struct Args {
     /// The key file of a private network: connect only to those who hold the same key, over TCP only
     #[arg(long, value_name = "PATH")]
     private_network: Option<PathBuf>,
+    /// Whose files to take: `none`, `pinned`, `known` or `all` [default: pinned]
+    #[arg(long, value_name = "POLICY")]
+    accept_files: Option<String>,
+    /// Where received files go [default: `received` in the data directory]
+    #[arg(long, value_name = "PATH")]
+    received_dir: Option<PathBuf>,
 }
 
 impl From<Args> for Settings {
@@ -137,6 +143,11 @@ impl From<Args> for Settings {
             private_network: args.private_network,
             rate: None,
             trusted_rate: None,
+            transfers: Some(TransferSettings {
+                accept_files: args.accept_files,
+                received_dir: args.received_dir,
+                ..TransferSettings::default()
+            }),
         }
     }
 }
@@ -162,6 +173,7 @@ pub(super) async fn execute(
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
+    let config = config.with_transfer_dirs(dir.transfers(), dir.received());
     let _lock = dir.lock()?;
     let key = match keystore::load(&dir.key()) {
         Err(KeyError::Missing { path }) => {

@@ -8,6 +8,7 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
+use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub struct Settings {
     pub rate: Option<RateSettings>,
     /// Rate limits of pinned peers.
     pub trusted_rate: Option<RateSettings>,
+    /// What files are taken, and where they go.
+    pub transfers: Option<TransferSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -75,6 +78,8 @@ pub struct RateSettings {
     pub discovery: Option<QuotaSettings>,
     /// Chunks.
     pub chunk: Option<QuotaSettings>,
+    /// Requests to a mailbox node.
+    pub mailbox: Option<QuotaSettings>,
 }
 
 /// One rate limit; what is `None` keeps its default.
@@ -96,6 +101,7 @@ impl RateSettings {
             (&mut base.task, self.task),
             (&mut base.discovery, self.discovery),
             (&mut base.chunk, self.chunk),
+            (&mut base.mailbox, self.mailbox),
         ] {
             let settings = settings.unwrap_or_default();
             *quota = Quota {
@@ -144,6 +150,12 @@ impl Settings {
             };
             text(key).map(parse).transpose()
         };
+        let transfers = TransferSettings {
+            accept_files: text("accept_files"),
+            received_dir: text("received_dir").map(PathBuf::from),
+            max_file: text("max_file"),
+            ..TransferSettings::default()
+        };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -168,6 +180,7 @@ impl Settings {
             private_network: text("private_network").map(PathBuf::from),
             rate: None,
             trusted_rate: None,
+            transfers: (!transfers.is_empty()).then_some(transfers),
         })
     }
 }

@@ -3,7 +3,7 @@
 use peer_protocol::identity::EntityId;
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
-use super::{NodeConfig, format_duration};
+use super::{NodeConfig, TransferConfig, format_duration, format_size};
 
 /// A configuration file with every key, commented out at its default; `entity` is set if given.
 #[must_use]
@@ -95,7 +95,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Rate limits of peers that are not pinned, per peer and class.
 {rate}
 # The same for pinned peers.
-{trusted_rate}",
+{trusted_rate}
+{transfers}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -111,6 +112,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         carry = config.carry(),
         rate = rates("rate", config.rate()),
         trusted_rate = rates("trusted_rate", config.trusted_rate()),
+        transfers = transfers(config.transfers()),
     )
 }
 
@@ -124,6 +126,35 @@ fn rates(table: &str, profile: &RateProfile) -> String {
         line("task", profile.task),
         line("discovery", profile.discovery),
         line("chunk", profile.chunk),
+        line("mailbox", profile.mailbox),
     ]
     .concat()
+}
+
+fn transfers(config: &TransferConfig) -> String {
+    format!(
+        "\
+# [transfers]
+# Whose files are taken: \"none\", \"pinned\", \"known\" (all on the trust list) or \"all\".
+# accept_files = \"{accept}\"
+# Where they go, each in a directory named for its sender; by default \"received\" in the data directory.
+# received_dir = \"<path>\"
+# The largest file; most bytes of one peer, and of all, that arrive or lie where they arrived.
+# max_file = \"{max_file}\"
+# max_per_peer = \"{per_peer}\"
+# max_received = \"{total}\"
+# What stays free of the disk.
+# disk_reserve = \"{reserve}\"
+# Most open transfers of one peer, and of all.
+# max_open_per_peer = {open_per_peer}
+# max_open = {open}
+",
+        accept = config.accept.as_str(),
+        max_file = format_size(config.max_file),
+        per_peer = format_size(config.per_peer),
+        total = format_size(config.total),
+        reserve = format_size(config.reserve),
+        open_per_peer = config.open_per_peer,
+        open = config.open,
+    )
 }

@@ -43,6 +43,7 @@ impl EventLoop {
             Command::Delivery(command) => command.refuse(NodeError::NotKept {
                 reason: "this node holds messages in memory only".to_owned(),
             }),
+            Command::Transfer(command) => self.on_transfer_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

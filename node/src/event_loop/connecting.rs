@@ -97,7 +97,9 @@ impl EventLoop {
         }
         asked |= self.bootstrap_connected(connection);
         let mut wanted = false;
+        let mut first = false;
         if let Some(peer) = self.directory.entry(id) {
+            first = !peer.is_connected();
             peer.connections.insert(connection, address.clone());
             peer.connected_at = Some(now);
             peer.seen = now;
@@ -118,6 +120,9 @@ impl EventLoop {
         if dialed && wanted {
             self.open_session(id);
             self.settle_connecting(id);
+        }
+        if first {
+            self.transfers_interrupted(&id);
         }
     }
 

@@ -89,10 +89,14 @@ impl EventLoop {
             }
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
-            Body::CapabilityResponse(_)
-            | Body::DiscoveryResponse(_)
-            | Body::Chunk(_)
+            Body::Chunk(chunk) if encrypted => self.on_chunk(from, message, &chunk),
+            Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
+            Body::Chunk(_)
             | Body::ChunkAck(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_)
+            | Body::CapabilityResponse(_)
+            | Body::DiscoveryResponse(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {
@@ -202,7 +206,7 @@ impl EventLoop {
     }
 
     /// The entity behind a peer; messages come only from peers that proved theirs.
-    fn entity_of(&self, id: &PeerId) -> EntityId {
+    pub(super) fn entity_of(&self, id: &PeerId) -> EntityId {
         let named = self.directory.get(id).and_then(|peer| peer.entity.clone());
         // The key is part of the peer id, so that there always is a name.
         named

@@ -14,6 +14,7 @@ use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
 use crate::model::{HandshakeKind, SessionStatus};
+use crate::transfer::Fate;
 
 impl EventLoop {
     pub(super) fn on_secure(&mut self, event: secure::Event) {
@@ -125,6 +126,7 @@ impl EventLoop {
         self.on_secure_peer(id);
         self.release_parked(id);
         self.finish_connecting(id, None);
+        self.transfers_interrupted(&id);
     }
 
     pub(super) fn on_session_ended(
@@ -182,6 +184,9 @@ impl EventLoop {
     }
 
     pub(super) fn on_receipt(&mut self, message: MessageId, status: ReceiptStatus) {
+        if self.on_transfer_settled(message, Fate::Arrived) {
+            return;
+        }
         self.unsettled.remove(&message);
         let Some(ask) = self.asks.get_mut(message) else { return };
         ask.receipt = Some(status);
@@ -196,6 +201,9 @@ impl EventLoop {
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+        if self.on_transfer_failed(message, &why) {
+            return;
+        }
         self.unsettled.remove(&message);
         let peer = self.directory.name(&id);
         tracing::debug!(%peer, %message, %why, "message failed");

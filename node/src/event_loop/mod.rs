@@ -25,6 +25,7 @@ mod registry;
 mod remembered;
 mod shutdown;
 mod status;
+mod transfers;
 mod versions;
 
 use std::collections::{HashMap, HashSet};
@@ -46,6 +47,7 @@ use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::legacy::LegacyAdmission;
 pub(crate) use self::registry::RegistryState;
+pub(crate) use self::transfers::TransferState;
 
 use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
@@ -79,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) inbox: Inbox,
     pub(crate) registry: RegistryState,
+    pub(crate) transfers: TransferState,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -117,12 +120,14 @@ pub(crate) struct EventLoop {
     /// Messages sent whose fate is not known yet; shutting down waits for them.
     unsettled: HashSet<MessageId>,
     registry: RegistryState,
+    transfers: TransferState,
     commands: mpsc::Receiver<Command>,
 }
 
 impl EventLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, identity, swarm, trust, clock, inbox, registry, commands } = parts;
+        let Parts { config, identity, swarm, trust, clock, inbox, registry, transfers, commands } =
+            parts;
         let started = clock.now().instant;
         Self {
             reach: Reachability::new(&config),
@@ -150,6 +155,7 @@ impl EventLoop {
             parked: Parked::default(),
             unsettled: HashSet::new(),
             registry,
+            transfers,
             commands,
         }
     }
@@ -183,6 +189,10 @@ impl EventLoop {
                         Some(command) => self.on_command(command),
                         None => break None,
                     }
+                }
+                Some(output) = self.transfers.next() => {
+                    burst = 0;
+                    self.on_transfer_output(output);
                 }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }

@@ -43,7 +43,9 @@ impl Status {
     pub const fn may_become(&self, next: &Self) -> bool {
         match self {
             Self::Queued => !matches!(next, Self::Queued),
-            Self::Sent => !matches!(next, Self::Queued | Self::Sent | Self::Expired | Self::Cancelled),
+            Self::Sent => {
+                !matches!(next, Self::Queued | Self::Sent | Self::Expired | Self::Cancelled)
+            }
             Self::Delivered => matches!(next, Self::Processed),
             Self::Unknown => matches!(next, Self::Delivered | Self::Processed),
             Self::Processed | Self::Expired | Self::Failed { .. } | Self::Cancelled => false,

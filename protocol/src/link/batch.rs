@@ -24,8 +24,7 @@ impl Batch {
     /// Whether `message` has a place in it. One that is larger than batches should be goes alone.
     pub(super) fn fits(&self, message: &Message) -> bool {
         let len = self.len.saturating_add(message.body.len());
-        self.messages.is_empty()
-            || (self.messages.len() < self.most && len <= BATCH_TARGET_LEN)
+        self.messages.is_empty() || (self.messages.len() < self.most && len <= BATCH_TARGET_LEN)
     }
 
     pub(super) fn push(&mut self, message: Message) {

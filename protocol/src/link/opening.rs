@@ -169,9 +169,7 @@ impl Link {
         match self.sessions.newest() {
             Some(session) if session.can_send(now) => session.wants_renewal(now),
             Some(_) => true,
-            None => {
-                self.opening.wanted || self.has_something_to_send() || self.owed.has_taken()
-            }
+            None => self.opening.wanted || self.has_something_to_send() || self.owed.has_taken(),
         }
     }
 

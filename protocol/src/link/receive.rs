@@ -215,7 +215,9 @@ impl Link {
             | Body::Discovery(_)
             | Body::DiscoveryResponse(_)
             | Body::Chunk(_)
-            | Body::ChunkAck(_) => {
+            | Body::ChunkAck(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_) => {
                 if let Err(report) = self.config.admission.admit(&self.peer_key, &message) {
                     outcome.refused.extend(self.error(message.id, report));
                     return;

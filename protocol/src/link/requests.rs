@@ -73,7 +73,8 @@ impl Link {
             }
             // Of two batches of equal size the peer opens one while the other is sealed.
             let waiting = self.outbox.waiting() + self.lane.due();
-            let half = if in_flight == 0 { waiting.div_ceil(2).max(SMALLEST_HALF) } else { waiting };
+            let half =
+                if in_flight == 0 { waiting.div_ceil(2).max(SMALLEST_HALF) } else { waiting };
             let batch = self.next_batch(half, all, now);
             if batch.is_empty() && !self.owed.is_due(now.instant) {
                 break;

@@ -34,7 +34,9 @@ fn a_head_is_length_kind_and_number() {
 #[test]
 fn lengths_that_a_kind_does_not_have_are_refused_before_anything_is_read() {
     let longest = MAX_ENVELOPE_LEN as u32;
-    for (kind, good, bad) in [(1, longest, longest + 1), (2, longest, u32::MAX), (0, 8, 9), (3, 0, 1)] {
+    for (kind, good, bad) in
+        [(1, longest, longest + 1), (2, longest, u32::MAX), (0, 8, 9), (3, 0, 1)]
+    {
         assert!(Head::decode(head(good, kind, 7)).is_ok());
         assert!(matches!(
             Head::decode(head(bad, kind, 7)),

@@ -288,7 +288,10 @@ impl World {
             }
             self.settle();
             // What follows at once is bounded by what can happen; the disk takes its time.
-            assert!(!is_due(&self.nodes[number]) || self.stations_rest(number), "node {number} spins");
+            assert!(
+                !is_due(&self.nodes[number]) || self.stations_rest(number),
+                "node {number} spins"
+            );
         }
     }
 

@@ -105,13 +105,7 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(
         &mut self,
-        event: ConnectionEvent<
-            '_,
-            Self::InboundProtocol,
-            ReadyUpgrade<StreamProtocol>,
-            (),
-            (),
-        >,
+        event: ConnectionEvent<'_, Self::InboundProtocol, ReadyUpgrade<StreamProtocol>, (), ()>,
     ) {
         match event {
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {

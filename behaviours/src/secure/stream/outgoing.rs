@@ -110,7 +110,11 @@ impl Outgoing {
     }
 
     /// The next thing that came; an error if the stream is of no more use.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<Came>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<io::Result<Came>> {
         loop {
             let frame = match ready!(self.frames.poll_next_unpin(cx)) {
                 Some(frame) => frame?,

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use futures::stream::{Stream, try_unfold};
 use futures::AsyncRead;
+use futures::stream::{Stream, try_unfold};
 use peer_protocol::stream::{HEAD_LEN, Head, Violation};
 
 use crate::budget::Budget;

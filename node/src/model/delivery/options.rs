@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use peer_protocol::limits::MAX_MESSAGE_TTL;
 use serde::{Deserialize, Serialize};
 
 /// Longest time to live (`docs/PROTOCOL.md` §8.1).
-pub const MAX_TTL: Duration = Duration::from_secs(30 * 86_400);
+pub const MAX_TTL: Duration = MAX_MESSAGE_TTL;
 /// How long a caller waits if it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How far a message has to come until its caller waits no longer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// It is on disk here.

@@ -187,7 +187,8 @@ impl Outbox {
 
     /// The disk has lost the body of a message. Nothing can be done for it.
     fn lost_on_disk(&mut self, slot: Slot, number: u64, now: Now) {
-        let Some(entry) = self.queues.get(&slot).and_then(|queue| queue.entries.get(&number)) else {
+        let Some(entry) = self.queues.get(&slot).and_then(|queue| queue.entries.get(&number))
+        else {
             return;
         };
         let status = if entry.may_be_sent {

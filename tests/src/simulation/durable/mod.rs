@@ -16,5 +16,5 @@ pub use book::{Book, Fate, Letter};
 pub use disk::{Disk, Failed, Model, Pending};
 pub use faults::Faults;
 pub use gale::{Gale, Outcome};
-pub use station::Station;
 pub(super) use station::Call;
+pub use station::Station;

@@ -15,7 +15,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::disk::{Disk, Pending};
-use super::{Book, Faults, Fate};
+use super::{Book, Fate, Faults};
 use crate::people::identity;
 use crate::simulation::Chance;
 
@@ -215,9 +215,9 @@ impl Station {
 
     /// Whoever asks after a crash what became of messages is told what the disk says.
     fn read_statuses(&self, book: &mut Book) {
-        let mine = book.letters().filter(|(_, letter)| {
-            letter.from == self.node && letter.accepted && !letter.forgotten
-        });
+        let mine = book
+            .letters()
+            .filter(|(_, letter)| letter.from == self.node && letter.accepted && !letter.forgotten);
         let mine: Vec<_> = mine.map(|(id, letter)| (*id, letter.to)).collect();
         for (id, to) in mine {
             let found = self.disk.recall(identity(to).public_key(), &[id]);
@@ -539,8 +539,7 @@ impl Station {
     }
 
     fn later(&mut self, from: u64, to: u64, timed: Timed, now: Instant) {
-        let pause =
-            self.chance.between(Duration::from_millis(from), Duration::from_millis(to));
+        let pause = self.chance.between(Duration::from_millis(from), Duration::from_millis(to));
         self.next += 1;
         self.schedule.insert((now + pause, self.next), timed);
     }
