@@ -149,10 +149,12 @@ fn ids_are_remembered_as_long_as_the_specification_says() {
         assert_eq!(arrive(&mut incoming, message(1, number, after, 1)).len(), 1);
         incoming.stored(id(number));
     }
-    let known = |number| matches!(
-        incoming.judge(id(number), &Order { after: None, number, stream: stream(1) }),
-        Verdict::Known(_)
-    );
+    let known = |number| {
+        matches!(
+            incoming.judge(id(number), &Order { after: None, number, stream: stream(1) }),
+            Verdict::Known(_)
+        )
+    };
     assert!(!known(0) && known(1) && known(MAX_TAKEN_IDS as u64));
 }
 
