@@ -153,7 +153,7 @@ pub enum Event {
     ///
     /// [`Link::stored`]: super::Link::stored
     /// [`Link::not_stored`]: super::Link::not_stored
-    Ordered(Arrival),
+    Ordered(Box<Arrival>),
     /// A write failed, and all that were under way are reported: what the disk knows is to be given to
     /// [`Link::resume`] again.
     ///
