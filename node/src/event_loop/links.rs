@@ -69,7 +69,7 @@ impl EventLoop {
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
-            Event::Ordered(arrival) => self.on_ordered(id, arrival),
+            Event::Ordered(arrival) => self.on_ordered(id, *arrival),
             // The link's driver asks the disk itself.
             Event::ResumeWanted => {}
             Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),

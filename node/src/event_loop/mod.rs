@@ -141,8 +141,7 @@ impl EventLoop {
             registry,
             transfers,
             commands,
-        } =
-            parts;
+        } = parts;
         let started = clock.now().instant;
         Self {
             reach: Reachability::new(&config),
