@@ -75,6 +75,21 @@ impl EventLoop {
         self.delivery.reaching.clear();
     }
 
+    /// A connection was lost: what is accepted from now on is certainly not sent before there is another.
+    pub(in crate::event_loop) fn detach_if_gone(&mut self, id: &PeerId) {
+        if !self.is_reachable(id) {
+            self.detach(id);
+            self.pump();
+        }
+    }
+
+    /// There is a connection, and perhaps a session that has outlived the one before.
+    pub(in crate::event_loop) fn attach_if_ready(&mut self, id: PeerId) {
+        if self.directory.get(&id).is_some_and(|peer| !peer.sessions.is_empty()) {
+            self.attach(id);
+        }
+    }
+
     /// The link with a peer takes no messages any more.
     pub(in crate::event_loop) fn detach(&mut self, id: &PeerId) {
         if self.delivery.attached.remove(id)
