@@ -63,7 +63,6 @@ pub(crate) struct Outgoing<T> {
     pub(crate) what: T,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) content: Content,
@@ -74,7 +73,6 @@ pub(crate) struct Talk {
     pub(crate) volatile: bool,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: String,
