@@ -59,7 +59,7 @@ pub mod paths;
 mod private_file;
 mod registry_file;
 mod room;
-mod store;
+pub mod store;
 mod swarm;
 pub mod telemetry;
 mod transfer;

@@ -20,7 +20,7 @@ use crate::registry_file::RegistryFile;
 use crate::room::Room;
 use crate::store::{Change, Loaded, Store, Writer};
 use crate::swarm;
-use crate::transfer::{Intake, Memory, Transfers};
+use crate::transfer::{InStore, Intake, Transfers};
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
 
@@ -58,6 +58,10 @@ impl Node {
             None => RegistryFile::default(),
         };
         let loaded = store.load()?;
+        let (rows, broken) = InStore::load(&store)?;
+        if broken > 0 {
+            tracing::warn!(broken, "transfers that cannot be read are forgotten");
+        }
         let writer = Writer::start(store, Arc::clone(&clock))?;
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
@@ -72,6 +76,7 @@ impl Node {
         )?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
+        let ledger = Arc::new(InStore(writer.submitter()));
         let registry = RegistryState::new(&config, &loaded, file, writer);
         let inbox = Inbox::new(room);
         let transfers = Transfers::start(
@@ -79,8 +84,8 @@ impl Node {
             intake,
             Arc::clone(&trust),
             Arc::clone(&clock),
-            Arc::new(Memory::default()),
-            Vec::new(),
+            ledger,
+            rows,
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
         let mut event_loop = EventLoop::new(Parts {

@@ -100,6 +100,16 @@ uuid_id! {
     TransferId
 }
 
+uuid_id! {
+    /// A prekey's id: UUID v4, drawn by its owner (§18.2).
+    PrekeyId
+}
+
+uuid_id! {
+    /// An item's id in a mailbox: UUID v4, drawn by its sender (§18.3).
+    ItemId
+}
+
 /// An envelope's nonce: 16 random bytes, never used twice (§2.6).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce([u8; 16]);

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod legacy;
 pub mod limits;
 pub mod link;
+pub mod mailbox;
 pub mod message;
 pub mod rate_limit;
 pub mod registry;

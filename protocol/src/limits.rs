@@ -80,6 +80,24 @@ pub const MAX_TAKEN_IDS: usize = 4_096;
 pub const MAX_WINDOW_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies; one larger message goes alone (§8.1).
 pub const MAX_WINDOW_BYTES: usize = 8 << 20;
+/// Most bytes of windows of all peers; each may have one message in any case (§8.1).
+pub const MAX_WINDOWS_BYTES: usize = 64 << 20;
+/// Most unsettled messages in the outbox (§8.1).
+pub const MAX_OUTBOX_MESSAGES: usize = 100_000;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES: u64 = 1 << 30;
+/// Most unsettled messages to one peer (§8.1).
+pub const MAX_OUTBOX_MESSAGES_PER_PEER: usize = 65_536;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES_PER_PEER: u64 = 512 << 20;
+/// Most bytes of bodies that wait to be written to the outbox.
+pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
+/// Most ordered messages from one peer that are being written (§8.2).
+pub const MAX_WRITING_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.2).
+pub const MAX_WRITING_BYTES: usize = 8 << 20;
+/// Most receipts of status `processed` that one peer is owed in memory (§8.3).
+pub const MAX_OWED_PROCESSED: usize = 4_096;
 /// Most ordered messages from one peer that wait for a predecessor (§8.2).
 pub const MAX_HELD_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies (§8.2).
@@ -191,3 +209,36 @@ pub const ANSWER_MEMORY: Duration = Duration::from_secs(20);
 pub const MAX_KEPT_ANSWERS: usize = 256;
 /// Most bytes of answers kept so (§12.6).
 pub const MAX_KEPT_ANSWER_BYTES: usize = 8 << 20;
+
+/// Most mailbox nodes of one entity (§18.1).
+pub const MAX_MAILBOXES: usize = 4;
+/// How long an item stays at a mailbox node at most (§18.3).
+pub const MAX_ITEM_TTL: Duration = Duration::from_secs(14 * 86_400);
+/// Longest item, in bytes (§18.3).
+pub const MAX_ITEM_LEN: usize = 128 << 10;
+/// An item is closed before its bodies exceed this many bytes; one larger message goes alone (§18.3).
+pub const ITEM_TARGET_LEN: usize = 64 << 10;
+/// Most prekeys that an item names as used up (§18.3).
+pub const MAX_SPENT_PREKEYS: usize = 32;
+/// Longest life of a prekey, and the one that one-time prekeys have here (§18.2).
+pub const MAX_PREKEY_LIFE: Duration = Duration::from_secs(28 * 86_400);
+/// Life of a last-resort prekey here (§18.2).
+pub const LAST_RESORT_LIFE: Duration = Duration::from_secs(14 * 86_400);
+/// How often the last-resort prekey is replaced here (§18.2).
+pub const LAST_RESORT_ROTATION: Duration = Duration::from_secs(7 * 86_400);
+/// Most private halves of one-time prekeys left with one mailbox node (§18.2).
+pub const MAX_OWN_PREKEYS: usize = 8_192;
+/// Most prekeys in one deposit (§18.4).
+pub const MAX_DEPOSIT: usize = 128;
+/// Most prekeys handed out at once (§18.4).
+pub const MAX_TAKEN_PREKEYS: usize = 32;
+/// Most items in one request or page (§18.4).
+pub const MAX_PUT_ITEMS: usize = 64;
+/// Most bytes of items in one request or page (§18.4).
+pub const MAX_PUT_BYTES: usize = 1 << 20;
+/// Most items settled by one request (§18.4).
+pub const MAX_SETTLED_ITEMS: usize = 512;
+/// Most receipts in one request or page (§18.4).
+pub const MAX_MAIL_RECEIPTS: usize = 64;
+/// Most messages that one mailbox receipt names (§18.5).
+pub const MAX_RECEIPT_IDS: usize = 512;

@@ -42,8 +42,8 @@ pub(super) enum Input {
     Close(String),
     /// A session stream.
     Stream(Opener, ConnectionId, Stream),
-    /// The stream that was asked for cannot be had.
-    NoStream,
+    /// The stream that was asked for cannot be had; whether there is another way at once.
+    NoStream(bool),
 }
 
 /// What a link tells the behaviour.
@@ -58,6 +58,8 @@ pub(super) enum Output {
     Heard(ConnectionId),
     /// Requests on this connection's stream go unanswered.
     Unanswered(ConnectionId),
+    /// The peer refuses session streams on this connection.
+    Refused(ConnectionId),
 }
 
 /// Whether the peer can be reached. Each new connection after none has an epoch of its own, so that
@@ -239,9 +241,8 @@ impl Work {
                 self.streams.add(opener, connection, stream);
             }
             Input::Stream(Opener::Peer, ..) => {}
-            Input::Stream(Opener::Own, ..) | Input::NoStream => {
-                self.wish.failed(false, now.instant);
-            }
+            Input::Stream(Opener::Own, ..) => self.wish.failed(false, now.instant),
+            Input::NoStream(another_way) => self.wish.failed(another_way, now.instant),
         }
     }
 
@@ -261,6 +262,7 @@ impl Work {
                 self.link.handle_answer(id, bytes, now);
             }
             News::Failed(id) => self.link.handle_failure(id, now),
+            News::Refused(connection) => self.outputs.push_back(Output::Refused(connection)),
             News::Usable => self.wish.fulfilled(),
             News::Lost(was_of_use) => self.wish.failed(was_of_use, now.instant),
         }

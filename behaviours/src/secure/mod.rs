@@ -211,6 +211,11 @@ impl Behaviour {
         self.connections.is_connected(peer)
     }
 
+    /// The connections to `peer`, the oldest first.
+    pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnectionId> {
+        self.connections.ids(peer)
+    }
+
     fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
         let peer = self.peer(peer)?;
         if peer.offer(input) { Ok(()) } else { Err(SendError::Busy) }
@@ -327,6 +332,7 @@ impl Behaviour {
             Output::WantsStream => self.open_stream(peer),
             Output::Heard(connection) => self.on_frames(peer, connection),
             Output::Unanswered(connection) => self.on_unanswered(peer, connection),
+            Output::Refused(connection) => self.connections.refuses_streams(peer, connection),
             Output::Event(event) => {
                 self.note(peer, &event);
                 let event = Event { peer, kind: EventKind::Link(event) };
@@ -376,6 +382,7 @@ impl Behaviour {
         {
             state.set_direct(false);
         }
+        self.stream_closed(&event.peer_id, event.connection_id);
     }
 
     fn close_connections(&mut self, peer_id: PeerId, connections: Vec<ConnectionId>) {

@@ -29,8 +29,9 @@ pub(super) struct Peer {
     direct: bool,
     /// Whether it can be reached over hops.
     hops: bool,
-    /// The connection on which this side last opened a session stream.
-    pub(super) stream: Option<ConnectionId>,
+    /// The connection on which this side last opened a session stream, and whether that is still to
+    /// come about.
+    pub(super) stream: Option<(ConnectionId, bool)>,
     pub(super) sessions: HashSet<SessionId>,
     /// Who it is, once there was a session.
     entity: Option<EntityId>,

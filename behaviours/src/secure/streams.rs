@@ -17,14 +17,14 @@ impl Behaviour {
         let connection = self.connections.for_stream(&peer, now).filter(|_| self.streams);
         match connection {
             Some(connection) => self.open_stream_on(peer, connection),
-            None => self.deny_stream(&peer),
+            None => self.deny_stream(&peer, false),
         }
     }
 
     /// There is a new connection. If the stream goes over a relay and this one does not, it moves.
     pub(super) fn move_stream(&mut self, peer: PeerId, to: ConnectionId) {
         let Some(state) = self.peers.get(&peer) else { return };
-        if let Some(from) = state.stream
+        if let Some((from, _)) = state.stream
             && self.connections.is_relayed(&peer, from)
             && !self.connections.is_relayed(&peer, to)
         {
@@ -32,8 +32,20 @@ impl Behaviour {
         }
     }
 
+    /// A connection is gone. A stream that was to be opened on it may be had on another.
+    pub(super) fn stream_closed(&mut self, peer: &PeerId, connection: ConnectionId) {
+        let opening = Some((connection, true));
+        if self.peers.get(peer).is_some_and(|state| state.stream == opening) {
+            self.stream_came_about(peer);
+            self.deny_stream(peer, true);
+        }
+    }
+
     /// The connection's handler tells of a stream.
     pub(super) fn on_stream(&mut self, peer: PeerId, connection: ConnectionId, told: Told) {
+        if !matches!(told, Told::Accepted(_)) {
+            self.stream_came_about(&peer);
+        }
         let (opener, stream) = match told {
             Told::Opened(stream) => (Opener::Own, stream),
             Told::Accepted(stream) => (Opener::Peer, stream),
@@ -41,13 +53,13 @@ impl Behaviour {
                 if unsupported {
                     self.connections.refuses_streams(peer, connection);
                 }
-                return self.deny_stream(&peer);
+                return self.deny_stream(&peer, false);
             }
         };
         // Who has no link has no session. What is not taken is closed, and the peer asks without it.
         let Some(state) = self.peers.get_mut(&peer) else { return };
         if !state.offer(Input::Stream(opener, connection, stream)) && opener == Opener::Own {
-            self.deny_stream(&peer);
+            self.deny_stream(&peer, false);
         }
     }
 
@@ -67,7 +79,7 @@ impl Behaviour {
 
     fn open_stream_on(&mut self, peer: PeerId, connection: ConnectionId) {
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.stream = Some(connection);
+            state.stream = Some((connection, true));
         }
         self.pending.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
@@ -76,9 +88,17 @@ impl Behaviour {
         });
     }
 
-    fn deny_stream(&self, peer: &PeerId) {
+    /// The stream that was to be opened is open, or is not to be had.
+    fn stream_came_about(&mut self, peer: &PeerId) {
+        if let Some((_, opening)) = self.peers.get_mut(peer).and_then(|state| state.stream.as_mut())
+        {
+            *opening = false;
+        }
+    }
+
+    fn deny_stream(&self, peer: &PeerId, another_way: bool) {
         if let Some(state) = self.peers.get(peer) {
-            state.deliver(Input::NoStream);
+            state.deliver(Input::NoStream(another_way));
         }
     }
 }

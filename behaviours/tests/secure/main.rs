@@ -7,4 +7,5 @@ mod bounds;
 mod common;
 mod connections;
 mod sessions;
+mod stream;
 mod unsupported;

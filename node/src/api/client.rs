@@ -1,6 +1,8 @@
 //! A client of the local API.
 
+mod delivery;
 mod registry;
+mod transfers;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -1,7 +1,9 @@
 //! A node that is none: answers commands as a real event loop would, from a script that peers' names
 //! choose.
 
+pub(crate) mod delivery;
 mod registry;
+pub(crate) mod transfers;
 
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +15,11 @@ use tokio::sync::mpsc;
 
 use crate::error::NodeError;
 use crate::events::EventSource;
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Handle, Talk};
 use crate::model::{
-    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path,
-    PathKind, PeerStatus, Reported, SessionStatus, Status, TrustLine, Woken,
+    Answer, Content, Delivery, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, Netcheck,
+    OutboxLine, Path, PathKind, PeerStatus, ReportOptions, Reported, SessionStatus, Status,
+    TalkOptions, TrustLine, Wait, Woken,
 };
 
 pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
@@ -30,6 +33,21 @@ pub(crate) struct Memory {
     pub(crate) reports: Vec<(String, Option<String>, Content)>,
     pub(crate) wakes: Vec<(String, u32)>,
     pub(crate) talks: Vec<Content>,
+    pub(crate) files: Vec<FileToSend>,
+    pub(crate) options: Vec<Options>,
+    pub(crate) outbox: Vec<OutboxLine>,
+    pub(crate) inbox: Vec<Incoming>,
+    pub(crate) acknowledged: Vec<u64>,
+    /// Requests to acknowledge.
+    pub(crate) acknowledgements: usize,
+    pub(crate) disk_fails: bool,
+}
+
+/// How a task or a report was to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Options {
+    Talk(TalkOptions),
+    Report(ReportOptions),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -40,6 +58,7 @@ impl Fake {
     pub(crate) fn start() -> (Handle, Self) {
         let (sender, mut commands) = mpsc::channel(16);
         let fake = Self::default();
+        fake.look(|memory| memory.outbox = delivery::outbox());
         let it = fake.clone();
         tokio::spawn(async move {
             while let Some(command) = commands.recv().await {
@@ -58,8 +77,11 @@ impl Fake {
         look(&mut self.0.lock().unwrap())
     }
 
-    /// Waits until somebody listens, then hands out a message.
+    /// Waits until somebody listens, then hands out a message; one with a number stays in the inbox.
     pub(crate) async fn deliver(&self, message: Incoming) {
+        if message.inbox_number.is_some() {
+            self.look(|memory| memory.inbox.push(message.clone()));
+        }
         for _ in 0..1000 {
             if let Some(subscriber) = self.look(|memory| memory.subscribers.last().cloned()) {
                 subscriber.send(message).await.unwrap();
@@ -82,6 +104,18 @@ impl Fake {
         panic!("{count} answers did not come");
     }
 
+    /// Waits until `count` messages were acknowledged.
+    pub(crate) async fn acknowledged(&self, count: usize) -> Vec<u64> {
+        for _ in 0..2000 {
+            let acknowledged = self.look(|memory| memory.acknowledged.clone());
+            if acknowledged.len() >= count {
+                return acknowledged;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{count} messages were not acknowledged");
+    }
+
     fn obey(&self, command: Command) {
         match command {
             Command::Status(reply) => {
@@ -97,8 +131,20 @@ impl Fake {
                 let _ = reply.send(answer);
             }
             Command::Talk(ask, reply) => {
-                self.look(|memory| memory.talks.push(ask.what.content.clone()));
-                let answer = judge(&ask.peer).map(|()| Answer {
+                let Talk { ttl, volatile, .. } = ask.what;
+                let options = TalkOptions { ttl, volatile, timeout: ask.timeout };
+                self.look(|memory| {
+                    memory.talks.push(ask.what.content.clone());
+                    memory.options.push(Options::Talk(options));
+                });
+                let judged = match judge(&ask.peer) {
+                    Err(NodeError::Timeout { peer, waited, progress }) if !volatile => {
+                        let message_id = delivery::SENT.to_owned();
+                        Err(NodeError::Unanswered { peer, message_id, waited, progress })
+                    }
+                    judged => judged,
+                };
+                let answer = judged.map(|()| Answer {
                     message_id: "m-1".to_owned(),
                     entity: entity("entity_b"),
                     done: ask.peer != "unable",
@@ -109,16 +155,13 @@ impl Fake {
             }
             Command::Report(ask, reply) => {
                 let what = ask.what;
+                let options =
+                    ReportOptions { ttl: what.ttl, wait: what.wait, timeout: ask.timeout };
                 self.look(|memory| {
+                    memory.options.push(Options::Report(options));
                     memory.reports.push((what.status, what.next_action, what.content));
                 });
-                let reported = Reported {
-                    message_id: "m-2".to_owned(),
-                    status: Delivery::Received,
-                    expires: None,
-                    waits_for: None,
-                };
-                let _ = reply.send(judge(&ask.peer).map(|()| reported));
+                let _ = reply.send(judge(&ask.peer).map(|()| reported(&ask.peer, options)));
             }
             Command::Alive(ask, reply) => {
                 let life = Life {
@@ -166,7 +209,8 @@ impl Fake {
                 let _ = reply.send(net);
             }
             Command::Registry(command) => registry::obey(command),
-            Command::Delivery(command) => command.refuse(NodeError::Stopped),
+            Command::Delivery(command) => self.obey_delivery(command),
+            Command::Transfer(command) => self.obey_transfer(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
     }
@@ -192,6 +236,26 @@ fn judge(peer: &str) -> Result<(), NodeError> {
         "full" => Err(NodeError::QueueFull { peer: name, detail: "4096 messages".to_owned() }),
         _ => Ok(()),
     }
+}
+
+/// How far a report comes, by the name of its receiver.
+fn reported(peer: &str, options: ReportOptions) -> Reported {
+    let (status, waits_for) = match peer {
+        "away" => (Delivery::Queued, Some("no connection: connection refused")),
+        "silent" => (Delivery::Sent, Some("sent, no receipt yet")),
+        "gone" => (Delivery::Expired, None),
+        "lost" => (Delivery::Unknown, None),
+        "never" => {
+            let detail = "no reports, please".to_owned();
+            (Delivery::Failed { code: ErrorCode::InvalidState, detail }, None)
+        }
+        "old" => (Delivery::Received, None),
+        _ if options.wait == Wait::Processed => (Delivery::Processed, None),
+        _ => (Delivery::Delivered, None),
+    };
+    let expires = Some(Timestamp::from_millis(32_503_680_000_000)).filter(|_| peer != "old");
+    let waits_for = waits_for.map(str::to_owned);
+    Reported { message_id: delivery::QUEUED.to_owned(), status, expires, waits_for }
 }
 
 pub(crate) fn entity(name: &str) -> EntityId {

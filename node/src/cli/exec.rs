@@ -133,7 +133,8 @@ fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
 }
 
 /// What the program learns about `message`; `None` is unset, whatever it is outside.
-fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
+fn environment(message: &Incoming) -> [(&'static str, Option<String>); 18] {
+    let file = message.file.as_ref();
     [
         ("PEER_MESSAGE_ID", Some(message.message_id.clone())),
         ("PEER_KIND", Some(message.kind.as_str().to_owned())),
@@ -147,6 +148,12 @@ fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
         ("PEER_STATUS", message.status.clone()),
         ("PEER_NEXT_ACTION", message.next_action.clone()),
         ("PEER_CONVERSATION", message.conversation.clone()),
+        ("PEER_INBOX_NUMBER", message.inbox_number.map(|number| number.to_string())),
+        ("PEER_IN_REPLY_TO", message.in_reply_to.clone()),
+        ("PEER_DONE", message.done.map(|done| done.to_string())),
+        ("PEER_FILE", file.map(|file| file.path.clone())),
+        ("PEER_FILE_SIZE", file.map(|file| file.size.to_string())),
+        ("PEER_FILE_DIGEST", file.map(|file| file.digest.clone())),
     ]
 }
 

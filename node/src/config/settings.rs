@@ -78,6 +78,8 @@ pub struct RateSettings {
     pub discovery: Option<QuotaSettings>,
     /// Chunks.
     pub chunk: Option<QuotaSettings>,
+    /// Requests to a mailbox node.
+    pub mailbox: Option<QuotaSettings>,
 }
 
 /// One rate limit; what is `None` keeps its default.
@@ -99,6 +101,7 @@ impl RateSettings {
             (&mut base.task, self.task),
             (&mut base.discovery, self.discovery),
             (&mut base.chunk, self.chunk),
+            (&mut base.mailbox, self.mailbox),
         ] {
             let settings = settings.unwrap_or_default();
             *quota = Quota {

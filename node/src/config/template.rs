@@ -126,6 +126,7 @@ fn rates(table: &str, profile: &RateProfile) -> String {
         line("task", profile.task),
         line("discovery", profile.discovery),
         line("chunk", profile.chunk),
+        line("mailbox", profile.mailbox),
     ]
     .concat()
 }

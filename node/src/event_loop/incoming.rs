@@ -95,6 +95,8 @@ impl EventLoop {
             | Body::ChunkAck(_)
             | Body::CapabilityResponse(_)
             | Body::DiscoveryResponse(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {

@@ -62,6 +62,12 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
+            // Nothing here is sent in order yet, and what comes in order is not taken.
+            Event::Ordered(_)
+            | Event::ResumeWanted
+            | Event::Acknowledged { .. }
+            | Event::OutOfSequence { .. }
+            | Event::Told(_) => {}
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),

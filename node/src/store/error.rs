@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use redb::DatabaseError;
 use thiserror::Error;
 
+use super::bytes::Broken;
+
 /// Why the store cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -87,6 +89,7 @@ pub(super) enum Failed {
     Redb(redb::Error),
     Schema(String),
     Encoding(String),
+    Row,
 }
 
 impl Failed {
@@ -103,12 +106,31 @@ impl Failed {
             Self::Redb(error) => StoreError::damaged(path, &error),
             Self::Schema(found) => StoreError::Version { path: path.to_owned(), found },
             Self::Encoding(reason) => StoreError::unusable(path, &reason),
+            Self::Row => StoreError::damaged(path, &"a row makes no sense"),
         }
     }
 }
 
-impl<E: Into<redb::Error>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self::Redb(error.into())
+impl From<Broken> for Failed {
+    fn from(_: Broken) -> Self {
+        Self::Row
     }
 }
+
+macro_rules! from_redb {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failed {
+            fn from(error: $error) -> Self {
+                Self::Redb(error.into())
+            }
+        })+
+    };
+}
+
+from_redb!(
+    redb::Error,
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError
+);

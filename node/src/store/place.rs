@@ -1,7 +1,8 @@
 //! Where a store is, and how it is opened there: at the start, and again after a failure.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::StoreError;
 use super::error::Failed;
-use super::tables::{self, META, SCHEMA, SCHEMA_VERSION};
+use super::tables::{self, FIRST_VERSION, META, SCHEMA, SCHEMA_VERSION};
 
 /// Bytes of the file that are kept in memory.
 const CACHE_LEN: usize = 8 << 20;
@@ -71,6 +72,13 @@ fn builder() -> Builder {
 }
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
+    if !path.exists() {
+        make_file(path)?;
+    }
+    open_existing(path)
+}
+
+fn open_existing(path: &Path) -> Result<Database, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -82,6 +90,32 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     let opened = quietly(|| builder().create_file(file));
     let opened = opened.map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
     opened.map_err(|error| StoreError::opening(path, error))
+}
+
+/// Makes an empty store beside its place and puts it there when it is whole: one that was not finished
+/// would be taken for a damaged one ever after.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    let unusable = |error: std::io::Error| StoreError::unusable(path, &error);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = Path::new(&beside);
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(error)),
+        _ => {}
+    }
+    let database = open_existing(beside)?;
+    check_schema(&database).map_err(|failed| failed.at(path))?;
+    drop(database);
+    // Another process may have been faster; some file systems have no links.
+    match fs::hard_link(beside, path) {
+        Ok(()) => fs::remove_file(beside),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(beside),
+        Err(_) => fs::rename(beside, path),
+    }
+    .map_err(unusable)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = fs::File::open(directory.unwrap_or(Path::new("."))).map_err(unusable)?;
+    directory.sync_all().map_err(unusable)
 }
 
 /// Runs something that panics if a file is not what its head says, as redb does where one was cut short;
@@ -98,21 +132,22 @@ pub(super) fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Writes the version of the tables into a new file, and refuses files of another one.
+/// Makes the tables of a new file, or those that an older one lacks, and refuses files of versions that
+/// are not known.
 fn check_schema(database: &Database) -> Result<(), Failed> {
     let found = match database.begin_read()?.open_table(META) {
         Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value().to_vec()),
         Err(redb::TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    match found {
-        Some(version) if version == SCHEMA_VERSION => Ok(()),
-        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(&version).into_owned())),
-        None => {
+    match found.as_deref() {
+        Some(SCHEMA_VERSION) => Ok(()),
+        None | Some(FIRST_VERSION) => {
             let transaction = database.begin_write()?;
             tables::create(&transaction)?;
             transaction.open_table(META)?.insert(SCHEMA, SCHEMA_VERSION)?;
             Ok(transaction.commit()?)
         }
+        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(version).into_owned())),
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::time::Timestamp;
 
-use super::tables::{META, SCHEMA};
 use super::*;
 
 fn entry(n: u8) -> Entry {
@@ -50,9 +49,7 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 fn commit(store: &Store, changes: &[Change]) {
-    commit::commit(&store.database, changes.iter())
-        .map_err(|failed| failed.at(Path::new("test")))
-        .unwrap();
+    store.transact(|tables| changes.iter().try_for_each(|it| tables.change(it))).unwrap();
 }
 
 #[test]
@@ -111,9 +108,7 @@ fn a_store_of_another_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     let store = Store::open(&path).unwrap();
-    let transaction = store.database.begin_write().unwrap();
-    transaction.open_table(META).unwrap().insert(SCHEMA, b"999".as_slice()).unwrap();
-    transaction.commit().unwrap();
+    store.transact(|tables| tables.set_version(b"999")).unwrap();
     drop(store);
     let error = Store::open(&path).unwrap_err();
     assert_eq!(error, StoreError::Version { path, found: "999".to_owned() });
@@ -123,10 +118,7 @@ fn a_store_of_another_version_is_refused() {
 fn a_broken_row_is_empty_and_counted() {
     let store = Store::in_memory().unwrap();
     commit(&store, &changes());
-    let transaction = store.database.begin_write().unwrap();
-    let broken = b"\xff\xff".as_slice();
-    transaction.open_table(tables::RECORDS).unwrap().insert(&[9; 32], broken).unwrap();
-    transaction.commit().unwrap();
+    store.transact(|tables| tables.break_records(&[9; 32])).unwrap();
     let loaded = store.load().unwrap();
     assert_eq!((loaded.records.len(), loaded.broken), (3, 1));
     assert_eq!(loaded.records[2], ([9; 32], Vec::new()));

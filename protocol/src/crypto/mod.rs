@@ -6,6 +6,7 @@ mod hash;
 mod kdf;
 mod kex;
 mod mac;
+mod prekey;
 mod signature;
 mod suite;
 mod transcript;
@@ -15,6 +16,7 @@ pub use hash::{Blake3, Digest, Sha256, sha256};
 pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
 pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
 pub use mac::{ConfirmationMac, confirmation_mac, verify_confirmation};
+pub use prekey::{PrekeyPair, item_key};
 pub use signature::{
     Authenticator, BadPublicKey, BadSignature, Ed25519Authenticator, PublicKey, SIGNATURE_LEN,
     Signature,

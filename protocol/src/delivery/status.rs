@@ -37,6 +37,20 @@ impl Status {
     pub const fn is_settled(&self) -> bool {
         !matches!(self, Self::Queued | Self::Sent)
     }
+
+    /// Whether more can become known: a status never goes back.
+    #[must_use]
+    pub const fn may_become(&self, next: &Self) -> bool {
+        match self {
+            Self::Queued => !matches!(next, Self::Queued),
+            Self::Sent => {
+                !matches!(next, Self::Queued | Self::Sent | Self::Expired | Self::Cancelled)
+            }
+            Self::Delivered => matches!(next, Self::Processed),
+            Self::Unknown => matches!(next, Self::Delivered | Self::Processed),
+            Self::Processed | Self::Expired | Self::Failed { .. } | Self::Cancelled => false,
+        }
+    }
 }
 
 /// A step on the way of a message, for whoever asks where it is.

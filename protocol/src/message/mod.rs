@@ -9,6 +9,7 @@ mod discovery;
 mod error;
 mod heartbeat;
 mod kind;
+mod mailbox;
 mod receipt;
 mod status;
 mod task;
@@ -29,6 +30,10 @@ pub use discovery::{Discovery, DiscoveryResponse, FoundEntity};
 pub use error::ErrorReport;
 pub use heartbeat::{AgentLife, Heartbeat, HeartbeatAck};
 pub use kind::MessageKind;
+pub use mailbox::{
+    Collect, Deposit, Deposited, Fetch, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem,
+    Prekeys, Put, PutOutcome, Receipts, Settle, Settled, Stored, Take,
+};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use status::StatusReport;
 pub use task::{Task, TaskOutcome, TaskResult};
@@ -212,6 +217,8 @@ bodies! {
     DiscoveryResponse(DiscoveryResponse),
     Chunk(Chunk<'a>),
     ChunkAck(ChunkAck),
+    Mailbox(Mailbox),
+    MailboxResult(MailboxResult),
     Receipt(Receipt),
     Error(ErrorReport),
     SessionClose(SessionClose),

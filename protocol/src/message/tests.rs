@@ -6,13 +6,21 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::error::ErrorCode;
-use crate::id::TransferId;
+use crate::id::{PrekeyId, TransferId};
+use crate::mailbox::Prekey;
+use crate::time::Timestamp;
 
 /// One body of each kind, with every optional field present.
 fn full_bodies() -> Vec<Body<'static>> {
     let rng = &mut StdRng::seed_from_u64(1);
     let id = MessageId::random(rng);
     let transfer = TransferId::random(rng);
+    let prekey = Prekey {
+        id: PrekeyId::random(rng),
+        key: [8; 32],
+        expires: Timestamp::from_millis(1_800_000_000_000),
+        signature: [9; 64],
+    };
     let text = || "text".to_owned();
     let content = || Cow::Borrowed(&b"content"[..]);
     vec![
@@ -70,6 +78,10 @@ fn full_bodies() -> Vec<Body<'static>> {
         }
         .into(),
         ChunkAck { window: 1 << 20, received: 5, transfer }.into(),
+        Mailbox::Deposit(Deposit { keys: vec![prekey], reset: true, last_resort: Some(prekey) })
+            .into(),
+        MailboxResult::Prekeys(Prekeys { keys: vec![prekey, prekey], last_resort: Some(prekey) })
+            .into(),
         Receipt { status: ReceiptStatus::Delivered, message_ids: vec![id, id] }.into(),
         ErrorReport {
             in_reply_to: Some([5; 16]),
@@ -201,7 +213,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..256),
-        kind in 0_usize..16,
+        kind in 0_usize..MessageKind::ALL.len(),
     ) {
         let _ = Body::decode(MessageKind::ALL[kind], &bytes);
         let _ = decode_batch(&Bytes::from(bytes));

@@ -22,6 +22,7 @@ pub(super) use self::handler::{Handler, Open, Told};
 use self::incoming::Incoming;
 use self::outgoing::{Came, Outgoing};
 pub(super) use self::wish::Wish;
+use super::carrier::is_refusal;
 use crate::budget::Budget;
 
 /// Streams of each kind that a peer has at once: one in use, others that are just coming or going. A
@@ -54,6 +55,8 @@ pub(super) enum News {
     Usable,
     /// A stream that this side opened is gone; whether it ever was of use.
     Lost(bool),
+    /// The peer does not speak the protocol on this connection.
+    Refused(ConnectionId),
 }
 
 /// All streams with one peer.
@@ -218,6 +221,11 @@ impl Streams {
 
     fn broken(&mut self, place: usize, error: &io::Error) {
         tracing::debug!(%error, "a session stream broke");
+        if is_refusal(error)
+            && let Some(stream) = self.outgoing.get(place)
+        {
+            self.news.push_back(News::Refused(stream.connection));
+        }
         self.lose(place);
     }
 

@@ -101,6 +101,8 @@ pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outg
         | Body::DiscoveryResponse(_)
         | Body::Chunk(_)
         | Body::ChunkAck(_)
+        | Body::Mailbox(_)
+        | Body::MailboxResult(_)
         | Body::Receipt(_)
         | Body::Error(_)
         | Body::SessionClose(_) => {

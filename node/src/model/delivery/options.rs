@@ -10,7 +10,7 @@ pub const MAX_TTL: Duration = Duration::from_secs(30 * 86_400);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How far a message has to come until its caller waits no longer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// It is on disk here.
