@@ -26,6 +26,8 @@ mod row;
 mod sending;
 mod service;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use content::Taken;
 pub use error::TransferFailure;
