@@ -88,10 +88,10 @@ impl EventLoop {
             Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
             Body::Chunk(_)
             | Body::ChunkAck(_)
-            | Body::Mailbox(_)
-            | Body::MailboxResult(_)
             | Body::CapabilityResponse(_)
             | Body::DiscoveryResponse(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {

@@ -3,12 +3,15 @@
 use peer_protocol::delivery::Write;
 
 use super::change::ROW_OVERHEAD;
+use super::transfers::TransferWrite;
 
 /// Something to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Durable {
     /// About ordered messages.
     Delivery(Write),
+    /// About a transfer.
+    Transfer(TransferWrite),
 }
 
 impl Durable {
@@ -23,6 +26,7 @@ impl Durable {
                 Write::Told { messages, .. } => ROW_OVERHEAD + 16 * messages.len(),
                 Write::Stream { .. } | Write::Became { .. } | Write::Step { .. } => ROW_OVERHEAD,
             },
+            Self::Transfer(write) => ROW_OVERHEAD + write.row.as_ref().map_or(0, Vec::len),
         }
     }
 }

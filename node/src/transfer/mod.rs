@@ -26,11 +26,12 @@ mod row;
 mod sending;
 mod service;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use content::Taken;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;
-pub(crate) use ledger::{Ledger, Memory};
-pub(crate) use places::Places;
-pub(crate) use row::{Key, Row};
+pub(crate) use ledger::InStore;
+pub(crate) use row::Key;
 pub(crate) use service::{Fate, Output, Received, Transfers};

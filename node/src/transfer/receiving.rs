@@ -339,7 +339,7 @@ impl Receiving {
     }
 
     async fn save(&self) -> Result<(), ()> {
-        let saved = self.shared.ledger.save(Row::Incoming(self.row.clone()));
+        let saved = self.shared.ledger.save(&Row::Incoming(self.row.clone()));
         durable(saved).await.map_err(|error| {
             tracing::error!(transfer = %self.row.id, %error, "a transfer");
         })

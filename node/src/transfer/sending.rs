@@ -85,7 +85,7 @@ impl Sending {
         };
         self.row.updated = self.shared.clock.now().timestamp;
         tracing::info!(transfer = %self.row.id, peer = %self.row.entity, stage = ?self.row.stage, "sent");
-        if let Err(error) = durable(self.shared.ledger.save(Row::Outgoing(self.row.clone()))).await
+        if let Err(error) = durable(self.shared.ledger.save(&Row::Outgoing(self.row.clone()))).await
         {
             tracing::error!(transfer = %self.row.id, %error, "a transfer");
         }
@@ -146,7 +146,7 @@ impl Sending {
         self.row.offer.digest = digest;
         self.row.hashed = true;
         let row = Row::Outgoing(self.row.clone());
-        let saved = durable(self.shared.ledger.save(row.clone())).await;
+        let saved = durable(self.shared.ledger.save(&row)).await;
         saved.map_err(|error| TransferFailure::Disk { reason: error.to_string() })?;
         self.shared.book.replace(&row, TransferState::Offered);
         Ok(Some(opened))
@@ -295,7 +295,7 @@ impl Sending {
             if now.since(self.noted) >= NOTE_EVERY {
                 self.noted = now;
                 // The receiver knows better after a restart.
-                drop(self.shared.ledger.save(Row::Outgoing(self.row.clone())));
+                drop(self.shared.ledger.save(&Row::Outgoing(self.row.clone())));
             }
         }
         if sender.is_sending() {
