@@ -9,6 +9,7 @@ mod address;
 mod duration;
 mod error;
 mod layer;
+mod mailbox;
 mod private_network;
 mod reachability;
 mod registry;
@@ -32,6 +33,7 @@ pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
+pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -71,6 +73,7 @@ pub struct NodeConfig {
     carry: bool,
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
+    mailbox: MailboxConfig,
 }
 
 impl Default for NodeConfig {
@@ -100,6 +103,7 @@ impl Default for NodeConfig {
             carry: true,
             private_network: None,
             transfers: TransferConfig::default(),
+            mailbox: MailboxConfig::default(),
         }
     }
 }

@@ -53,8 +53,8 @@ pub use self::peers::{key_of, peer_id_of};
 use self::carrier::{Arrival, Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
-use self::durable::{Durable, Notice};
 use self::driver::{Driver, Input, Output, Reach, Work};
+use self::durable::{Durable, Notice};
 use self::gate::Gate;
 use self::peers::{INPUTS, Peer, Peers};
 use self::routed::Routed;
@@ -207,6 +207,15 @@ impl Behaviour {
     /// [`SendError`] if there can be no link.
     pub fn hand(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
         self.peer(peer)?.notify(Notice::Hand(messages));
+        Ok(())
+    }
+
+    /// Takes ordered messages of `peer` in that were fetched from a mailbox.
+    ///
+    /// # Errors
+    /// [`SendError`] if there is no room for another link, or the peer's key is of another kind.
+    pub fn take_mail(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Mail(messages));
         Ok(())
     }
 

@@ -70,7 +70,8 @@ impl EventLoop {
             Event::Ordered(arrival) => {
                 self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
             }
-            Event::ResumeWanted
+            Event::Mail { .. }
+            | Event::ResumeWanted
             | Event::Acknowledged { .. }
             | Event::OutOfSequence { .. }
             | Event::Told(_) => {}

@@ -4,6 +4,7 @@ use redb::{TableDefinition, TableError, WriteTransaction};
 
 use super::contacts::CONTACTS;
 use super::delivery;
+use super::mailbox::MAILBOX;
 
 /// Single values, by name.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -35,5 +36,6 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(PROVIDERS)?;
     transaction.open_table(PEERS)?;
     transaction.open_table(CONTACTS)?;
+    transaction.open_table(MAILBOX)?;
     delivery::create(transaction)
 }
