@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 use crate::builder::NodeBuilder;
 use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::{EventLoop, Parts, RegistryState, TransferState};
+use crate::event_loop::{EventLoop, MailState, Parts, RegistryState, TransferState};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
+use crate::mailbox::{self, Mailbox};
 use crate::registry_file::RegistryFile;
 use crate::room::Room;
 use crate::store::{Change, Loaded, Store, Writer};
@@ -58,6 +59,7 @@ impl Node {
             None => RegistryFile::default(),
         };
         let loaded = store.load()?;
+        let disk = store.clone();
         let writer = Writer::start(store, Arc::clone(&clock))?;
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
@@ -83,6 +85,13 @@ impl Node {
             Vec::new(),
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
+        let mailbox = Mailbox::start(mailbox::Parts {
+            config: config.mailbox().clone(),
+            identity: identity.clone(),
+            suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
+            clock: Arc::clone(&clock),
+            disk: Box::new(disk),
+        })?;
         let mut event_loop = EventLoop::new(Parts {
             config,
             identity,
@@ -92,6 +101,7 @@ impl Node {
             inbox,
             registry,
             transfers: TransferState::new(transfers),
+            mail: MailState::new(mailbox),
             commands: receiver,
         });
         event_loop.recall(loaded);

@@ -68,10 +68,15 @@ impl EventLoop {
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             // Nothing is stored yet: the sender keeps it.
             Event::Ordered(arrival) => {
+                let Some(arrival) = self.mail_arrives(Box::new(arrival)) else { return };
                 self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
             }
-            Event::Mail { .. }
-            | Event::ResumeWanted
+            Event::Mail { id: message, verdict } => {
+                if let Some(key) = secure::key_of(&id) {
+                    self.on_mail_verdict(&key, message, verdict);
+                }
+            }
+            Event::ResumeWanted
             | Event::Acknowledged { .. }
             | Event::OutOfSequence { .. }
             | Event::Told(_) => {}
@@ -202,6 +207,7 @@ impl EventLoop {
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+        self.on_mail_failed(message);
         if self.on_transfer_failed(message, &why) {
             return;
         }

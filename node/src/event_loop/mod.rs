@@ -15,6 +15,7 @@ mod incoming;
 mod legacy;
 mod links;
 mod listen;
+mod mailbox;
 mod netcheck;
 mod outgoing;
 mod parked;
@@ -46,6 +47,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::legacy::LegacyAdmission;
+pub(crate) use self::mailbox::MailState;
 pub(crate) use self::registry::RegistryState;
 pub(crate) use self::transfers::TransferState;
 
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) inbox: Inbox,
     pub(crate) registry: RegistryState,
     pub(crate) transfers: TransferState,
+    pub(crate) mail: MailState,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -121,13 +124,24 @@ pub(crate) struct EventLoop {
     unsettled: HashSet<MessageId>,
     registry: RegistryState,
     transfers: TransferState,
+    mail: MailState,
     commands: mpsc::Receiver<Command>,
 }
 
 impl EventLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, identity, swarm, trust, clock, inbox, registry, transfers, commands } =
-            parts;
+        let Parts {
+            config,
+            identity,
+            swarm,
+            trust,
+            clock,
+            inbox,
+            registry,
+            transfers,
+            mail,
+            commands,
+        } = parts;
         let started = clock.now().instant;
         Self {
             reach: Reachability::new(&config),
@@ -156,6 +170,7 @@ impl EventLoop {
             unsettled: HashSet::new(),
             registry,
             transfers,
+            mail,
             commands,
         }
     }
@@ -168,6 +183,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.keep_mailbox_nodes();
         self.begin_registering();
         self.announce_external();
         let mut tick = tokio::time::interval(TICK);
@@ -194,6 +210,10 @@ impl EventLoop {
                     burst = 0;
                     self.on_transfer_output(output);
                 }
+                Some(output) = self.mail.next() => {
+                    burst = 0;
+                    self.on_mailbox_output(output);
+                }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }
         };
@@ -213,6 +233,7 @@ impl EventLoop {
         self.tick_parked(now);
         self.tick_connecting(now);
         self.tick_registry(now);
+        self.tick_mailbox(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);
