@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// Life of a session before it is renewed, 1s to 24h [default: 30m]
     #[arg(long, value_name = "TIME")]
     session_lifetime: Option<String>,
-    /// Cipher suites, the preferred first [default: AES-256-GCM,ChaCha20-Poly1305]
+    /// Cipher suites, the preferred first [default: AES-256-GCM-BLAKE3,AES-256-GCM,ChaCha20-Poly1305]
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     suites: Option<Vec<String>>,
     /// Most connections at once [default: 1024]

@@ -81,6 +81,8 @@ pub struct Link {
     sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
     last_sealed: Instant,
+    /// When it was last tried to send what waits.
+    flushed: Instant,
     next_request: u64,
     /// By the number under which they are held; the oldest first.
     held: BTreeMap<u64, Held>,
@@ -122,6 +124,7 @@ impl Link {
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
             last_sealed: Instant::default(),
+            flushed: Instant::default(),
             next_request: 0,
             held: BTreeMap::new(),
             next_hold: 0,

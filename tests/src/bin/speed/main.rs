@@ -43,6 +43,9 @@ struct Args {
     /// Only these contenders
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Contender>,
+    /// Only these measurements
+    #[arg(long, value_enum, value_delimiter = ',')]
+    measure: Vec<Measurement>,
     /// A tenth of the messages
     #[arg(long)]
     quick: bool,
@@ -61,6 +64,17 @@ enum Threads {
 }
 
 /// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// Asking and answering, one after the other.
+    Asks,
+    /// 64 messages in flight.
+    Flow,
+    /// Large messages.
+    Bulk,
+}
+
+/// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Contender {
     /// Sealed, signed, acknowledged messages.
@@ -157,7 +171,7 @@ fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failur
 }
 
 fn compare(args: &Args) -> Result<(), Failure> {
-    let plan = Plan::new(args.quick);
+    let plan = Plan::new(args.quick, args.measure.clone());
     let wanted = |contender: &Contender| args.only.is_empty() || args.only.contains(contender);
     let contenders: Vec<_> = Contender::ALL.into_iter().filter(wanted).collect();
     let mut all: Vec<Vec<Results>> = vec![Vec::new(); contenders.len()];

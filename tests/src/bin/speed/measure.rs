@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::Failure;
+use crate::{Failure, Measurement};
 
 /// Something that carries payloads to the other side.
 pub(crate) trait Client {
@@ -21,14 +21,16 @@ pub(crate) struct Plan {
     asks: usize,
     flow: usize,
     bulk: usize,
+    only: Vec<Measurement>,
 }
 
 impl Plan {
-    pub(crate) const fn new(quick: bool) -> Self {
+    /// Everything if `only` is empty.
+    pub(crate) const fn new(quick: bool, only: Vec<Measurement>) -> Self {
         if quick {
-            Self { warm: 100, asks: 300, flow: 2_000, bulk: 32 << 20 }
+            Self { warm: 100, asks: 300, flow: 2_000, bulk: 32 << 20, only }
         } else {
-            Self { warm: 300, asks: 3_000, flow: 20_000, bulk: 256 << 20 }
+            Self { warm: 300, asks: 3_000, flow: 20_000, bulk: 256 << 20, only }
         }
     }
 }
@@ -78,11 +80,20 @@ impl Results {
 
 /// Measures everything of one client.
 pub(crate) async fn all(mut client: impl Client, plan: &Plan) -> Result<Results, Failure> {
-    Ok(Results {
-        small: asks(&mut client, 64, plan).await?,
-        large: asks(&mut client, 1 << 10, plan).await?,
-        ..flows(&mut client, plan).await?
-    })
+    let wanted = |measurement| plan.only.is_empty() || plan.only.contains(&measurement);
+    let mut results = Results::default();
+    if wanted(Measurement::Asks) {
+        results.small = asks(&mut client, 64, plan).await?;
+        results.large = asks(&mut client, 1 << 10, plan).await?;
+    }
+    if wanted(Measurement::Flow) {
+        (results.flow, results.flow_cpu) = flow(&mut client, plan).await?;
+    }
+    if wanted(Measurement::Bulk) {
+        results.bulk_256 = bulk(&mut client, 256 << 10, plan.bulk).await?;
+        results.bulk_1024 = bulk(&mut client, 1 << 20, plan.bulk).await?;
+    }
+    Ok(results)
 }
 
 async fn asks(client: &mut impl Client, size: usize, plan: &Plan) -> Result<Latency, Failure> {
@@ -104,16 +115,15 @@ async fn asks(client: &mut impl Client, size: usize, plan: &Plan) -> Result<Late
     Ok(Latency { p50: at(50), p99: at(99) })
 }
 
-async fn flows(client: &mut impl Client, plan: &Plan) -> Result<Results, Failure> {
+/// Messages a second, and microseconds of CPU for each.
+async fn flow(client: &mut impl Client, plan: &Plan) -> Result<(f64, f64), Failure> {
     let payload = Bytes::from(vec![7; 1 << 10]);
     client.flow(&payload, 64, plan.flow / 10).await?;
     let (started, cpu) = (Instant::now(), cpu_time());
     client.flow(&payload, 64, plan.flow).await?;
     let flow = plan.flow as f64 / started.elapsed().as_secs_f64();
-    let flow_cpu = cpu_time().saturating_sub(cpu).as_secs_f64() * 1e6 / plan.flow as f64;
-    let bulk_256 = bulk(client, 256 << 10, plan.bulk).await?;
-    let bulk_1024 = bulk(client, 1 << 20, plan.bulk).await?;
-    Ok(Results { flow, flow_cpu, bulk_256, bulk_1024, ..Results::default() })
+    let cpu = cpu_time().saturating_sub(cpu).as_secs_f64() * 1e6 / plan.flow as f64;
+    Ok((flow, cpu))
 }
 
 /// Mebibytes a second.
