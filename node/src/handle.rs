@@ -65,7 +65,6 @@ pub(crate) struct Outgoing<T> {
     pub(crate) what: T,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) content: Content,
@@ -76,7 +75,6 @@ pub(crate) struct Talk {
     pub(crate) volatile: bool,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: String,

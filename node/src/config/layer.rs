@@ -199,6 +199,14 @@ impl NodeConfig {
             },
         )?;
         stack.apply(
+            "message_ttl",
+            |s| s.message_ttl.as_ref(),
+            |value| {
+                config = take(&mut config).with_message_ttl(parse_duration(value)?)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
             "shutdown_grace",
             |s| s.shutdown_grace.as_ref(),
             |value| {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub legacy: Option<bool>,
     /// Whether messages without end-to-end encryption are refused.
     pub require_encryption: Option<bool>,
+    /// How long a message is kept and tried, such as `7d`.
+    pub message_ttl: Option<String>,
     /// Time for a shutdown to drain, such as `5s`.
     pub shutdown_grace: Option<String>,
     /// What the entity can do.
@@ -177,6 +179,7 @@ impl Settings {
             max_connections: number("max_connections")?,
             legacy: truth("legacy")?,
             require_encryption: truth("require_encryption")?,
+            message_ttl: text("message_ttl"),
             shutdown_grace: text("shutdown_grace"),
             capabilities: list("capabilities"),
             dht: text("dht"),

@@ -55,6 +55,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Refuse to exchange messages that are not end-to-end encrypted.
 # require_encryption = {require_encryption}
 
+# How long a message is kept on disk, and its receiver looked for, if its sender does not say; up to 30d.
+# message_ttl = \"{message_ttl}\"
+
 # How long a shutdown waits for what is under way.
 # shutdown_grace = \"{grace}\"
 
@@ -105,6 +108,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         max_connections = config.max_connections(),
         legacy = config.legacy(),
         require_encryption = config.require_encryption(),
+        message_ttl = format_duration(config.message_ttl()),
         grace = format_duration(config.shutdown_grace()),
         mdns = config.mdns(),
         upnp = config.upnp(),

@@ -1,14 +1,15 @@
 //! The event loop: it owns the swarm and everything the node knows, and never blocks. Cryptography
 //! happens in the links' tasks, disk writes on blocking threads.
 //!
-//! Priorities, highest first: what is due by time (callers must not wait longer than they asked),
-//! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
+//! Priorities, highest first: what is due by time (callers must not wait longer than they asked), what the
+//! disk says, listeners, the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
 //! so that a busy network does not lock the operator out.
 
 mod asks;
 mod bootstrap;
 mod commands;
 mod connecting;
+pub(crate) mod delivery;
 mod dials;
 mod hops;
 mod incoming;
@@ -46,6 +47,7 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+pub(crate) use self::delivery::{Delivery, Resuming};
 pub(crate) use self::legacy::LegacyAdmission;
 pub(crate) use self::mailbox::MailState;
 pub(crate) use self::registry::RegistryState;
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) trust: Arc<SharedTrust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) inbox: Inbox,
+    pub(crate) delivery: Delivery,
     pub(crate) registry: RegistryState,
     pub(crate) transfers: TransferState,
     pub(crate) mail: MailState,
@@ -100,6 +103,7 @@ pub(crate) struct EventLoop {
     agent_seen: Option<Instant>,
     directory: Directory,
     inbox: Inbox,
+    delivery: Delivery,
     events: EventSource,
     asks: Asks,
     connecting: Vec<Connecting>,
@@ -137,6 +141,7 @@ impl EventLoop {
             trust,
             clock,
             inbox,
+            delivery,
             registry,
             transfers,
             mail,
@@ -155,6 +160,7 @@ impl EventLoop {
             agent_seen: None,
             directory: Directory::default(),
             inbox,
+            delivery,
             events: EventSource::new(),
             asks: Asks::default(),
             connecting: Vec::new(),
@@ -194,6 +200,10 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 _ = tick.tick() => self.tick(),
+                news = self.delivery.news() => self.on_news(news),
+                handed = std::future::poll_fn(|cx| self.inbox.poll_hand_over(cx)) => {
+                    self.on_handed(handed);
+                }
                 event = self.swarm.select_next_some(), if network_first => {
                     burst += 1;
                     self.on_swarm_event(event);
@@ -229,7 +239,7 @@ impl EventLoop {
         for ask in self.asks.timed_out(now) {
             self.ask_timed_out(ask);
         }
-        self.inbox.hand_over();
+        self.tick_delivery(now);
         self.tick_parked(now);
         self.tick_connecting(now);
         self.tick_registry(now);
