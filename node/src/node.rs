@@ -13,9 +13,12 @@ use tokio::task::JoinHandle;
 use crate::builder::NodeBuilder;
 use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::{Delivery, EventLoop, Parts, RegistryState, Resuming, TransferState};
+use crate::event_loop::{
+    Delivery, EventLoop, MailState, Parts, RegistryState, Resuming, TransferState,
+};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
+use crate::mailbox::{self, Mailbox};
 use crate::registry_file::RegistryFile;
 use crate::room::{Room, Share};
 use crate::store::{Change, Loaded, Store, Writer};
@@ -70,6 +73,7 @@ impl Node {
         }
         let mut writer = Writer::start(store.clone(), Arc::clone(&clock))?;
         let delivery = Delivery::start(store.clone(), &mut writer, clock.now().timestamp)?;
+        let disk = store.clone();
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
         let shared = swarm::Shared {
@@ -92,6 +96,13 @@ impl Node {
             rows,
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
+        let mailbox = Mailbox::start(mailbox::Parts {
+            config: config.mailbox().clone(),
+            identity: identity.clone(),
+            suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
+            clock: Arc::clone(&clock),
+            disk: Box::new(disk),
+        })?;
         let mut event_loop = EventLoop::new(Parts {
             config,
             identity,
@@ -102,6 +113,7 @@ impl Node {
             delivery,
             registry,
             transfers: TransferState::new(transfers),
+            mail: MailState::new(mailbox),
             commands: receiver,
         });
         event_loop.recall(loaded);

@@ -18,8 +18,8 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, OutboxLine, Path,
-    PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
+    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
+    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -171,6 +171,10 @@ impl Fake {
             Command::Netcheck(reply) => {
                 let net = Netcheck { dht_peers: 3, ..Netcheck::default() };
                 let _ = reply.send(net);
+            }
+            Command::Mailbox { reply, .. } => {
+                let status = MailboxStatus { serve: "known".to_owned(), ..Default::default() };
+                let _ = reply.send(Ok(status));
             }
             Command::Registry(command) => registry::obey(command),
             Command::Delivery(command) => self.obey_delivery(command),
