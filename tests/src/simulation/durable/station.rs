@@ -42,6 +42,20 @@ enum Job {
     Told(PublicKey, Vec<MessageId>),
 }
 
+impl Job {
+    fn writes(&self) -> Vec<Write> {
+        let at = Timestamp::default();
+        match self {
+            Self::Outbox(_, writes) => writes.clone(),
+            Self::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
+            Self::Take(messages) => vec![Write::Take { messages: messages.clone(), at }],
+            Self::Told(peer, messages) => {
+                vec![Write::Told { peer: *peer, messages: messages.clone() }]
+            }
+        }
+    }
+}
+
 /// What the disk says of a job.
 #[derive(Debug)]
 enum Report {
@@ -185,10 +199,14 @@ impl Station {
     /// Everything in memory is lost. What was being written is on disk, or some of it, or nothing.
     pub(crate) fn crash(&mut self, now: Now, book: &mut Book) {
         let group = std::mem::take(&mut self.committing);
-        let written = self.chance.below(group.len() + 1);
-        for job in group.into_iter().take(written) {
-            if !self.full {
-                self.write(&job, book);
+        if !self.full {
+            let written = self.chance.below(group.len() + 1);
+            for job in group.iter().take(written) {
+                self.write(job, book);
+            }
+            let torn = group.get(written).map(Job::writes).unwrap_or_default();
+            if self.disk.crash(&torn, &mut self.chance) {
+                torn.iter().for_each(|write| self.note(write, book));
             }
         }
         book.crashed(self.node);
@@ -438,15 +456,7 @@ impl Station {
 
     /// Writes one job, all or nothing; returns whether it is on disk.
     fn write(&mut self, job: &Job, book: &mut Book) -> bool {
-        let at = Timestamp::default();
-        let writes = match job {
-            Job::Outbox(_, writes) => writes.clone(),
-            Job::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
-            Job::Take(messages) => vec![Write::Take { messages: messages.clone(), at }],
-            Job::Told(peer, messages) => {
-                vec![Write::Told { peer: *peer, messages: messages.clone() }]
-            }
-        };
+        let writes = job.writes();
         let Ok(written) = self.disk.commit(&writes) else { return false };
         let all = written.iter().all(|written| *written);
         if all {
