@@ -140,7 +140,12 @@ impl Model {
             }
             Write::Take { messages, .. } => {
                 for (peer, id) in messages {
+                    let before = self.inbox.len();
                     self.inbox.retain(|_, pending| pending.message.id != *id);
+                    if self.inbox.len() == before {
+                        // It was taken before.
+                        continue;
+                    }
                     let from = self.senders.entry(*peer).or_default();
                     for (taken, processed) in &mut from.taken {
                         *processed |= taken == id;

@@ -38,17 +38,18 @@ pub(crate) enum Call {
 enum Job {
     Outbox(Ticket, Vec<Write>),
     Arrive(usize, Box<Arrival>),
-    Take(Vec<(PublicKey, MessageId)>),
+    Take(Vec<(PublicKey, MessageId)>, Timestamp),
     Told(PublicKey, Vec<MessageId>),
 }
 
 impl Job {
     fn writes(&self) -> Vec<Write> {
-        let at = Timestamp::default();
         match self {
             Self::Outbox(_, writes) => writes.clone(),
             Self::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
-            Self::Take(messages) => vec![Write::Take { messages: messages.clone(), at }],
+            Self::Take(messages, at) => {
+                vec![Write::Take { messages: messages.clone(), at: *at }]
+            }
             Self::Told(peer, messages) => {
                 vec![Write::Told { peer: *peer, messages: messages.clone() }]
             }
@@ -256,7 +257,7 @@ impl Station {
         self.schedule.retain(|_, timed| !matches!(timed, Timed::Acts | Timed::Acknowledges(_)));
         self.acting = false;
         let taking = |job: &Job, id: &MessageId| match job {
-            Job::Take(messages) => messages.iter().any(|(_, taken)| taken == id),
+            Job::Take(messages, _) => messages.iter().any(|(_, taken)| taken == id),
             Job::Outbox(..) | Job::Arrive(..) | Job::Told(..) => false,
         };
         for pending in self.disk.inbox() {
@@ -406,11 +407,14 @@ impl Station {
                     let to = number_of(&pending.peer, 8);
                     self.calls.push_back((to, Call::Processed(vec![id])));
                 }
-                self.submit(Job::Take(vec![(pending.peer, id)]), now.instant);
+                let take = Job::Take(vec![(pending.peer, id)], now.timestamp);
+                self.submit(take, now.instant);
                 self.acting = false;
                 self.wake_application(now.instant);
             }
-            Timed::Takes(messages) => self.submit(Job::Take(messages), now.instant),
+            Timed::Takes(messages) => {
+                self.submit(Job::Take(messages, now.timestamp), now.instant);
+            }
         }
         self.settle(now, book);
     }
@@ -441,7 +445,7 @@ impl Station {
                 Job::Arrive(peer, arrival) => {
                     Some(Report::Arrive(peer, arrival.message.id, written))
                 }
-                Job::Take(messages) => Some(Report::Take(messages, written)),
+                Job::Take(messages, _) => Some(Report::Take(messages, written)),
                 Job::Told(..) => None,
             }
         });
