@@ -11,6 +11,7 @@ use crate::config::InvalidSetting;
 use crate::model::Failure;
 use crate::registry_file::RegistryFileError;
 use crate::store::StoreError;
+use crate::transfer::TransferFailure;
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -35,6 +36,18 @@ pub enum StartError {
     /// The registry file makes no sense.
     #[error(transparent)]
     RegistryFile(#[from] RegistryFileError),
+    /// The directories for transfers cannot be made.
+    #[error("the directories for transfers cannot be made: {reason}")]
+    Transfers {
+        /// Why.
+        reason: String,
+    },
+    /// What the mailbox keeps cannot be read.
+    #[error("what the mailbox keeps cannot be read: {reason}")]
+    Mailbox {
+        /// Why.
+        reason: String,
+    },
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {
@@ -102,6 +115,22 @@ pub enum NodeError {
         /// How far it got.
         progress: String,
     },
+    /// No answer in time, but the task is kept and goes on.
+    #[error(
+        "no answer from {peer} within {} s: {progress}; the node goes on, and the answer will be in the \
+         inbox (message {message_id})",
+        (waited.as_secs_f64() * 10.0).round() / 10.0
+    )]
+    Unanswered {
+        /// The peer.
+        peer: String,
+        /// The task.
+        message_id: String,
+        /// How long the caller waited.
+        waited: Duration,
+        /// How far it got.
+        progress: String,
+    },
     /// The content is too large for one message.
     #[error("{detail}")]
     TooLarge {
@@ -122,6 +151,34 @@ pub enum NodeError {
         /// The id.
         message_id: String,
     },
+    /// No message of this id, or that begins so, is kept here.
+    #[error("no message {id} is kept here")]
+    NoSuchMessage {
+        /// What was asked for.
+        id: String,
+    },
+    /// The beginning of an id stands for several messages.
+    #[error("{prefix} stands for several messages: {}", listed(candidates))]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// Messages that begin so; not necessarily all.
+        candidates: Vec<String>,
+    },
+    /// The node is done with sending this message.
+    #[error("message {message_id} is {status} already")]
+    Settled {
+        /// The message.
+        message_id: String,
+        /// How far it has come.
+        status: &'static str,
+    },
+    /// Messages cannot be kept, and so not be accepted.
+    #[error("messages cannot be kept: {reason}")]
+    NotKept {
+        /// Why.
+        reason: String,
+    },
     /// A parameter makes no sense.
     #[error("{detail}")]
     Invalid {
@@ -134,6 +191,9 @@ pub enum NodeError {
         /// Why.
         reason: String,
     },
+    /// Something about a transfer.
+    #[error(transparent)]
+    Transfer(#[from] TransferFailure),
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,
@@ -150,12 +210,17 @@ impl NodeError {
             Self::BadAddress { .. } => "bad_address",
             Self::Unreachable { .. } => "unreachable",
             Self::Refused { .. } => "refused",
-            Self::Timeout { .. } => "timeout",
+            Self::Timeout { .. } | Self::Unanswered { .. } => "timeout",
             Self::TooLarge { .. } => "too_large",
             Self::QueueFull { .. } => "queue_full",
             Self::NoSuchTask { .. } => "no_such_task",
+            Self::NoSuchMessage { .. } => "no_such_message",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::Settled { .. } => "settled",
+            Self::NotKept { .. } => "not_kept",
             Self::Invalid { .. } => "invalid",
             Self::Storage { .. } => "storage",
+            Self::Transfer(failure) => failure.kind(),
             Self::Stopped => "stopped",
         }
     }
@@ -188,13 +253,29 @@ impl NodeError {
             Self::Timeout { .. } => {
                 "check the peer with `peer alive <peer>`, or allow more `--timeout`"
             }
+            Self::Unanswered { .. } => {
+                "see `peer trace <message>` for its way; `peer inbox` will have the answer"
+            }
             Self::TooLarge { .. } => "send less, or split it",
-            Self::QueueFull { .. } => "wait until the peer takes messages again: `peer peers`",
+            Self::QueueFull { .. } => {
+                "see `peer outbox` for what waits; cancel some, or wait until the peer takes messages"
+            }
             Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
+            Self::NoSuchMessage { .. } => {
+                "see `peer outbox --all` and `peer inbox`; what was settled long ago is forgotten"
+            }
+            Self::Ambiguous { .. } => "give more of the id",
+            Self::Settled { .. } => {
+                "see `peer trace <message>`; to have it sent once more, send it anew"
+            }
+            Self::NotKept { .. } => {
+                "see `peer doctor`; make room in, or repair the permissions of, the data directory"
+            }
             Self::Invalid { .. } => "correct it and try again",
             Self::Storage { .. } => {
                 "make room in, or repair the permissions of, the data directory"
             }
+            Self::Transfer(failure) => failure.next_step(),
             Self::Stopped => "start it again: `peer run`",
         }
     }
@@ -204,7 +285,19 @@ impl NodeError {
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            Self::Transfer(failure) => failure.code(),
             Self::NotFound { .. } | Self::Registry { .. } => Some(ErrorCode::DhtError),
+            _ => None,
+        }
+    }
+
+    /// The message that it is about, if that can be followed.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        match self {
+            Self::Unanswered { message_id, .. } | Self::Settled { message_id, .. } => {
+                Some(message_id)
+            }
             _ => None,
         }
     }
@@ -215,8 +308,18 @@ impl NodeError {
         Failure {
             kind: self.kind().to_owned(),
             code: self.code(),
+            message_id: self.message_id().map(str::to_owned),
             detail: self.to_string(),
             next: self.next_step().to_owned(),
         }
     }
+}
+
+/// Most candidates that an error names.
+const MAX_LISTED: usize = 8;
+
+fn listed(candidates: &[String]) -> String {
+    let shown: Vec<&str> = candidates.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let more = if candidates.len() > MAX_LISTED { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }

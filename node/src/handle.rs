@@ -1,7 +1,10 @@
 //! What other programs hold of a running node: cheap to clone, safe to share.
 
 mod deferred;
+mod delivery;
+mod mailbox;
 mod registry;
+mod transfers;
 
 use std::time::Duration;
 
@@ -12,11 +15,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
-    Answer, Content, Incoming, Life, Netcheck, PeerStatus, Reported, RestartAttempt, Restarted,
-    Status, TrustLine, Woken,
+    Answer, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus, ReportOptions,
+    Reported, RestartAttempt, Restarted, Status, TalkOptions, TrustLine, Wait, Woken,
 };
 
+pub(crate) use delivery::DeliveryCommand;
 pub(crate) use registry::Registry;
+pub(crate) use transfers::TransferCommand;
 
 /// What the event loop is asked to do.
 #[derive(Debug)]
@@ -34,7 +39,10 @@ pub(crate) enum Command {
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
     Revoke(String, Reply<Vec<TrustLine>>),
     Registry(Registry),
+    Delivery(DeliveryCommand),
+    Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
+    Mailbox { visit: bool, reply: Reply<MailboxStatus> },
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -61,6 +69,10 @@ pub(crate) struct Outgoing<T> {
 pub(crate) struct Talk {
     pub(crate) content: Content,
     pub(crate) conversation: Option<String>,
+    /// How long to keep trying, at most [`MAX_TTL`]; `None` as configured.
+    pub(crate) ttl: Option<Duration>,
+    /// Kept in memory only, and given up when its caller waits no longer.
+    pub(crate) volatile: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +80,10 @@ pub(crate) struct Report {
     pub(crate) status: String,
     pub(crate) next_action: Option<String>,
     pub(crate) content: Content,
+    /// How long to keep trying, at most [`MAX_TTL`]; `None` as configured.
+    pub(crate) ttl: Option<Duration>,
+    /// What its caller waits for.
+    pub(crate) wait: Wait,
 }
 
 #[derive(Debug)]
@@ -127,35 +143,43 @@ impl Handle {
         self.ask(|reply| Command::Connect(address, reply)).await?
     }
 
-    /// Asks `peer` and waits for the answer (`talk_to_peer`).
+    /// Asks `peer` and waits for the answer (`talk_to_peer`); `options` may be just a timeout. When it
+    /// passes the node goes on trying, unless the task is volatile, and the answer comes to the inbox.
     ///
     /// # Errors
-    /// [`NodeError`]; a timeout says how far the message got.
+    /// [`NodeError::Unanswered`] with the message's id, or [`NodeError::Timeout`] if it is volatile: both say
+    /// how far it got. [`NodeError`] if the peer is unknown or refuses.
     pub async fn talk(
         &self,
         peer: &str,
         content: Content,
         conversation: Option<String>,
-        timeout: Duration,
+        options: impl Into<TalkOptions>,
     ) -> Result<Answer, NodeError> {
-        let talk = outgoing(peer, timeout, Talk { content, conversation });
+        let TalkOptions { ttl, volatile, timeout } = options.into();
+        check_ttl(ttl)?;
+        let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile });
         self.ask(|reply| Command::Talk(talk, reply)).await?
     }
 
-    /// Tells `peer` how things stand (`report_to_peer`); returns once its node has it, or after
-    /// `timeout` with what is known by then, while the node keeps trying.
+    /// Tells `peer` how things stand (`report_to_peer`); `options` may be just a timeout. Returns once the
+    /// report has come as far as the options say, is settled, or the timeout has passed, with what is known
+    /// by then. The node goes on trying until the time to live is over: a peer that is away is no error.
     ///
     /// # Errors
-    /// [`NodeError`] if the peer is unknown or refuses.
+    /// [`NodeError`] if nobody is known by that name, or the report cannot be accepted.
     pub async fn report(
         &self,
         peer: &str,
         status: String,
         next_action: Option<String>,
         content: Content,
-        timeout: Duration,
+        options: impl Into<ReportOptions>,
     ) -> Result<Reported, NodeError> {
-        let report = outgoing(peer, timeout, Report { status, next_action, content });
+        let ReportOptions { ttl, wait, timeout } = options.into();
+        check_ttl(ttl)?;
+        let report = Report { status, next_action, content, ttl, wait };
+        let report = outgoing(peer, timeout, report);
         self.ask(|reply| Command::Report(report, reply)).await?
     }
 
@@ -218,7 +242,11 @@ impl Handle {
 
     /// Messages for the agent, those that waited first; the stream ends after `limit` of them if there
     /// is one. While any subscriber is there the node counts as having an agent; each message goes to
-    /// every subscriber.
+    /// every subscriber once.
+    ///
+    /// A message with an inbox number stays in the inbox until somebody [acknowledges](Self::acknowledge)
+    /// it, by its number or id. Until then the next subscriber is handed it again, under the same id and
+    /// number.
     ///
     /// # Errors
     /// [`NodeError::Stopped`].
@@ -233,7 +261,7 @@ impl Handle {
         Ok(receiver)
     }
 
-    /// Answers a task that came in; `done` is false if the agent could not do it.
+    /// Answers a task that came in, which acknowledges it; `done` is false if the agent could not do it.
     ///
     /// # Errors
     /// [`NodeError::NoSuchTask`] if no such task waits, for instance because it was answered.
@@ -305,4 +333,16 @@ impl Handle {
 
 fn outgoing<T>(peer: &str, timeout: Duration, what: T) -> Outgoing<T> {
     Outgoing { peer: peer.to_owned(), timeout, what }
+}
+
+fn check_ttl(ttl: Option<Duration>) -> Result<(), NodeError> {
+    match ttl {
+        Some(ttl) if ttl.is_zero() || ttl > MAX_TTL => {
+            let most = MAX_TTL.as_secs() / 86_400;
+            let detail =
+                format!("a time to live of {} ms: expected 1 ms to {most} days", ttl.as_millis());
+            Err(NodeError::Invalid { detail })
+        }
+        _ => Ok(()),
+    }
 }

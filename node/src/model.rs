@@ -1,11 +1,16 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+mod delivery;
+mod id;
+mod incoming;
 mod life;
+mod mailbox;
 mod netcheck;
 mod path;
 pub mod reachability;
 mod registry;
+mod transfer;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,11 +20,20 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use delivery::{
+    Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
+    OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
+    WaitsFor,
+};
+pub use id::{BadMessageName, IdPrefix, InboxId};
+pub use incoming::{Incoming, IncomingKind, ReceivedFile};
+pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
 pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts, StoreTrouble};
 pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
+pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,31 +197,6 @@ pub struct Answer {
     pub round_trip_us: u64,
 }
 
-/// How far a message is known to have come. `unknown` is honest: it was sent, and nothing came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Delivery {
-    /// Waits here; the peer cannot be reached at the moment.
-    Queued,
-    /// The peer's node holds it in memory.
-    Received,
-    /// It is durable at the peer.
-    Delivered,
-    /// The peer's agent took it.
-    Processed,
-    /// Sent, but never acknowledged.
-    Unknown,
-}
-
-/// What became of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reported {
-    /// The report's id.
-    pub message_id: String,
-    /// How far it has come.
-    pub delivery: Delivery,
-}
-
 /// Whether a peer lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
@@ -268,49 +257,6 @@ pub struct Restarted {
     pub attempts: Vec<RestartAttempt>,
 }
 
-/// What kind of message came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IncomingKind {
-    /// Wants an answer.
-    Task,
-    /// Wants none.
-    StatusReport,
-    /// Asks the agent to go on.
-    WakeUp,
-}
-
-/// A message for the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Incoming {
-    /// Its id; a task is answered under it.
-    pub message_id: String,
-    /// What it is.
-    pub kind: IncomingKind,
-    /// Who sent it.
-    pub from: EntityId,
-    /// The sender's peer id.
-    pub from_peer_id: String,
-    /// How the sender is trusted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trust: Option<TrustLevel>,
-    /// Whether it came end-to-end encrypted.
-    pub encrypted: bool,
-    /// When it came.
-    pub received_at: Timestamp,
-    /// What it says: a task's content, a report's attachment, a wake-up's reason.
-    pub content: Content,
-    /// A report's status line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// A report's next action.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_action: Option<String>,
-    /// A task's conversation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversation: Option<String>,
-}
-
 /// A line of the trust list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustLine {
@@ -334,6 +280,9 @@ pub struct Failure {
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
+    /// The message that it is about, if the node keeps it and it can be followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// What happened, to what.
     pub detail: String,
     /// What to do next.

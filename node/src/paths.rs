@@ -133,6 +133,18 @@ impl DataDir {
         self.root.join("state.redb")
     }
 
+    /// Transfers that are under way.
+    #[must_use]
+    pub fn transfers(&self) -> PathBuf {
+        self.root.join("transfers")
+    }
+
+    /// Where files go that were received, if the configuration names no other place.
+    #[must_use]
+    pub fn received(&self) -> PathBuf {
+        self.root.join("received")
+    }
+
     /// The local API's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

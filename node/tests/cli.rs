@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use support::{Ended, Home};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["init"],
     &["run"],
@@ -28,6 +28,15 @@ const COMMANDS: [&[&str]; 17] = [
     &["trust", "pin"],
     &["trust", "revoke"],
     &["listen"],
+    &["outbox"],
+    &["outbox", "list"],
+    &["outbox", "show"],
+    &["outbox", "cancel"],
+    &["outbox", "retry"],
+    &["inbox"],
+    &["inbox", "show"],
+    &["inbox", "ack"],
+    &["trace"],
 ];
 
 #[test]
@@ -41,7 +50,7 @@ fn every_command_explains_itself() {
         }
     }
     let root = home.peer(&["--help"]).out;
-    assert!(root.contains("Exit codes:") && root.contains("  9  too large"), "{root}");
+    assert!(root.contains("Exit codes:") && root.contains(" 10  not delivered"), "{root}");
     assert!(home.peer(&["--version"]).out.starts_with("peer "));
     assert!(!home.path("").exists(), "asking for help makes no files");
 }
@@ -56,6 +65,10 @@ fn misuse_is_told_and_exits_with_2() {
         &["status", "--colour"],
         &["talk", "a", "x", "--timeout", "soon"],
         &["listen", "--parallel", "2"],
+        &["report", "a", "x", "--require", "read"],
+        &["outbox", "cancel"],
+        &["inbox", "ack", "17"],
+        &["trace", "abc"],
         &["listen", "--exec", "cat", "--parallel", "0"],
         &["trust", "pin", "a"],
         &["run", "--max-connections", "-1"],
@@ -207,7 +220,7 @@ fn without_a_node_commands_say_how_to_start_one() {
     let home = Home::initialised();
     let dir = home.path("");
     let dir = dir.to_str().unwrap().trim_end_matches('/');
-    for arguments in [&["status"][..], &["talk", "a", "x"], &["listen"]] {
+    for arguments in [&["status"][..], &["talk", "a", "x"], &["listen"], &["outbox"], &["inbox"]] {
         home.peer(arguments).failed(3, &[dir, "no node runs on", "peer run"]);
     }
     // The socket of a node that was killed changes nothing.

@@ -250,7 +250,7 @@ async fn everything_a_node_says_reaches_a_version_1_0_peer_and_its_answers_come_
     assert_eq!((answer.content.text.as_deref(), answer.done), (Some("3"), true));
 
     let report = handle.report("old", "half way".to_owned(), None, Content::default(), LIMIT);
-    assert_eq!(old.beside(report).await.unwrap().delivery, Delivery::Received);
+    assert_eq!(old.beside(report).await.unwrap().status, Delivery::Received);
 
     // This peer does not say what it answers.
     let alive = handle.alive("old", LIMIT);

@@ -13,6 +13,7 @@ use crate::message::{BatchError, BodyError};
 use crate::registry::RegistryError;
 use crate::replay::ReplayError;
 use crate::session::SessionError;
+use crate::transfer::TransferError;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -166,6 +167,32 @@ impl From<&RegistryError> for ErrorCode {
             | RegistryError::Signer { .. }
             | RegistryError::Contested { .. } => Self::InvalidSignature,
             RegistryError::Trust(error) => error.into(),
+        }
+    }
+}
+
+impl From<&TransferError> for ErrorCode {
+    fn from(error: &TransferError) -> Self {
+        match error {
+            TransferError::NotAccepted
+            | TransferError::TooLarge { .. }
+            | TransferError::TooMany { .. }
+            | TransferError::Quota { .. }
+            | TransferError::NoSpace
+            | TransferError::Name(_)
+            | TransferError::Unknown
+            | TransferError::Misuse { .. }
+            | TransferError::WrongTotal { .. }
+            | TransferError::WrongOffer
+            | TransferError::OutOfRange { .. }
+            | TransferError::BeyondWindow { .. }
+            | TransferError::TooShort { .. }
+            | TransferError::Overlap { .. }
+            | TransferError::WrongDigest
+            | TransferError::Idle
+            | TransferError::Disk
+            | TransferError::Withdrawn { .. }
+            | TransferError::Cancelled => Self::ChunkError,
         }
     }
 }

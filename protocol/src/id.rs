@@ -90,6 +90,26 @@ uuid_id! {
     MessageId
 }
 
+uuid_id! {
+    /// A stream of ordered messages: UUID v4, drawn by their sender (§8.2).
+    StreamId
+}
+
+uuid_id! {
+    /// A transfer's id: UUID v4, drawn by its sender (§9).
+    TransferId
+}
+
+uuid_id! {
+    /// A prekey's id: UUID v4, drawn by its owner (§18.2).
+    PrekeyId
+}
+
+uuid_id! {
+    /// An item's id in a mailbox: UUID v4, drawn by its sender (§18.3).
+    ItemId
+}
+
 /// An envelope's nonce: 16 random bytes, never used twice (§2.6).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce([u8; 16]);

@@ -8,6 +8,7 @@
 
 mod cbor;
 pub mod crypto;
+pub mod delivery;
 pub mod envelope;
 pub mod error;
 pub mod handshake;
@@ -16,6 +17,7 @@ pub mod identity;
 pub mod legacy;
 pub mod limits;
 pub mod link;
+pub mod mailbox;
 pub mod message;
 pub mod rate_limit;
 pub mod registry;
@@ -24,5 +26,6 @@ pub mod routing;
 pub mod session;
 pub mod stream;
 pub mod time;
+pub mod transfer;
 
 pub use cbor::CborError;

@@ -72,6 +72,59 @@ pub const MAX_STREAM_BYTES: u32 = 8 << 20;
 /// Message ids remembered per peer to remove duplicates (§8.2).
 pub const MAX_REMEMBERED_IDS: usize = 8192;
 
+/// Streams of one sender that are remembered as over (§8.2).
+pub const MAX_DEAD_STREAMS: usize = 16;
+/// Ids of the last ordered messages from one sender that are remembered on disk (§8.2).
+pub const MAX_TAKEN_IDS: usize = 4_096;
+/// Most ordered messages to one peer that are in memory and under way (§8.1).
+pub const MAX_WINDOW_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.1).
+pub const MAX_WINDOW_BYTES: usize = 8 << 20;
+/// Most bytes of windows of all peers; each may have one message in any case (§8.1).
+pub const MAX_WINDOWS_BYTES: usize = 64 << 20;
+/// Most unsettled messages in the outbox (§8.1).
+pub const MAX_OUTBOX_MESSAGES: usize = 100_000;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES: u64 = 1 << 30;
+/// Most unsettled messages to one peer (§8.1).
+pub const MAX_OUTBOX_MESSAGES_PER_PEER: usize = 65_536;
+/// Most bytes of their bodies (§8.1).
+pub const MAX_OUTBOX_BYTES_PER_PEER: u64 = 512 << 20;
+/// Most bytes of bodies that wait to be written to the outbox.
+pub const MAX_UNWRITTEN_BYTES: u64 = 64 << 20;
+/// Most ordered messages from one peer that are being written (§8.2).
+pub const MAX_WRITING_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies; one larger message goes alone (§8.2).
+pub const MAX_WRITING_BYTES: usize = 8 << 20;
+/// Most receipts of status `processed` that one peer is owed in memory (§8.3).
+pub const MAX_OWED_PROCESSED: usize = 4_096;
+/// Most ordered messages from one peer that wait for a predecessor (§8.2).
+pub const MAX_HELD_MESSAGES: usize = 1_024;
+/// Most bytes of their bodies (§8.2).
+pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// Default time to live of an ordered message (§8.1).
+pub const MESSAGE_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// Longest time to live of an ordered message (§8.1).
+pub const MAX_MESSAGE_TTL: Duration = Duration::from_secs(30 * 86_400);
+/// Contents longer than this go as a transfer ahead of their message, in bytes (§9.4).
+pub const MAX_INLINE_CONTENT_LEN: usize = 64 << 10;
+/// Longest name of a file in an offer, in bytes (§9.1).
+pub const MAX_FILE_NAME_LEN: usize = 255;
+/// Longest transfer, in bytes (§9.1).
+pub const MAX_TRANSFER_LEN: u64 = 1 << 53;
+/// Shortest piece of a transfer but the last, in bytes (§9.2).
+pub const MIN_PIECE_LEN: u32 = 64 << 10;
+/// Longest piece of a transfer, in bytes (§9.2).
+pub const MAX_PIECE_LEN: u32 = 1 << 20;
+/// Most bytes of one transfer that are sent beyond what its receiver has on disk (§9.2).
+pub const TRANSFER_WINDOW: u64 = 8 << 20;
+/// A receiver tells its progress after so many bytes (§9.2).
+pub const PROGRESS_LEN: u64 = 4 << 20;
+/// A receiver tells its progress after so long without a piece (§9.2).
+pub const PROGRESS_PAUSE: Duration = Duration::from_millis(250);
+/// A transfer that makes no progress for so long is over at its receiver (§9.3).
+pub const TRANSFER_IDLE: Duration = Duration::from_secs(86_400);
+
 /// Longest wait that is announced to a peer, or believed when a peer announces it (§10.2).
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -156,3 +209,36 @@ pub const ANSWER_MEMORY: Duration = Duration::from_secs(20);
 pub const MAX_KEPT_ANSWERS: usize = 256;
 /// Most bytes of answers kept so (§12.6).
 pub const MAX_KEPT_ANSWER_BYTES: usize = 8 << 20;
+
+/// Most mailbox nodes of one entity (§18.1).
+pub const MAX_MAILBOXES: usize = 4;
+/// How long an item stays at a mailbox node at most (§18.3).
+pub const MAX_ITEM_TTL: Duration = Duration::from_secs(14 * 86_400);
+/// Longest item, in bytes (§18.3).
+pub const MAX_ITEM_LEN: usize = 128 << 10;
+/// An item is closed before its bodies exceed this many bytes; one larger message goes alone (§18.3).
+pub const ITEM_TARGET_LEN: usize = 64 << 10;
+/// Most prekeys that an item names as used up (§18.3).
+pub const MAX_SPENT_PREKEYS: usize = 32;
+/// Longest life of a prekey, and the one that one-time prekeys have here (§18.2).
+pub const MAX_PREKEY_LIFE: Duration = Duration::from_secs(28 * 86_400);
+/// Life of a last-resort prekey here (§18.2).
+pub const LAST_RESORT_LIFE: Duration = Duration::from_secs(14 * 86_400);
+/// How often the last-resort prekey is replaced here (§18.2).
+pub const LAST_RESORT_ROTATION: Duration = Duration::from_secs(7 * 86_400);
+/// Most private halves of one-time prekeys left with one mailbox node (§18.2).
+pub const MAX_OWN_PREKEYS: usize = 8_192;
+/// Most prekeys in one deposit (§18.4).
+pub const MAX_DEPOSIT: usize = 128;
+/// Most prekeys handed out at once (§18.4).
+pub const MAX_TAKEN_PREKEYS: usize = 32;
+/// Most items in one request or page (§18.4).
+pub const MAX_PUT_ITEMS: usize = 64;
+/// Most bytes of items in one request or page (§18.4).
+pub const MAX_PUT_BYTES: usize = 1 << 20;
+/// Most items settled by one request (§18.4).
+pub const MAX_SETTLED_ITEMS: usize = 512;
+/// Most receipts in one request or page (§18.4).
+pub const MAX_MAIL_RECEIPTS: usize = 64;
+/// Most messages that one mailbox receipt names (§18.5).
+pub const MAX_RECEIPT_IDS: usize = 512;

@@ -24,6 +24,8 @@ pub enum RateClass {
     Discovery,
     /// Chunks.
     Chunk,
+    /// Requests to a mailbox node.
+    Mailbox,
 }
 
 /// How much a bucket holds and how fast it fills.
@@ -56,6 +58,8 @@ pub struct RateProfile {
     pub discovery: Quota,
     /// Chunks.
     pub chunk: Quota,
+    /// Requests to a mailbox node.
+    pub mailbox: Quota,
 }
 
 impl Default for RateProfile {
@@ -67,6 +71,7 @@ impl Default for RateProfile {
             task: Quota::new(30, 60),
             discovery: Quota::new(10, 20),
             chunk: Quota::new(120, 240),
+            mailbox: Quota::new(60, 120),
         }
     }
 }
@@ -81,6 +86,7 @@ impl RateProfile {
             task: Quota::new(30_000, 60_000),
             discovery: Quota::new(10_000, 20_000),
             chunk: Quota::new(120_000, 240_000),
+            mailbox: Quota::new(60_000, 120_000),
         }
     }
 
@@ -93,6 +99,7 @@ impl RateProfile {
             RateClass::Task => self.task,
             RateClass::Discovery => self.discovery,
             RateClass::Chunk => self.chunk,
+            RateClass::Mailbox => self.mailbox,
         }
     }
 }
@@ -135,10 +142,10 @@ impl TokenBucket {
     }
 }
 
-/// The five buckets of one peer.
+/// The six buckets of one peer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PeerLimiter {
-    buckets: [TokenBucket; 5],
+    buckets: [TokenBucket; 6],
 }
 
 impl PeerLimiter {
@@ -152,13 +159,14 @@ impl PeerLimiter {
         class: RateClass,
         now: Instant,
     ) -> Result<(), RateLimited> {
-        let [handshake, heartbeat, task, discovery, chunk] = &mut self.buckets;
+        let [handshake, heartbeat, task, discovery, chunk, mailbox] = &mut self.buckets;
         let bucket = match class {
             RateClass::Handshake => handshake,
             RateClass::Heartbeat => heartbeat,
             RateClass::Task => task,
             RateClass::Discovery => discovery,
             RateClass::Chunk => chunk,
+            RateClass::Mailbox => mailbox,
         };
         bucket.take(profile.quota(class), now)
     }
@@ -269,6 +277,7 @@ mod tests {
             (RateClass::Task, 30, 60),
             (RateClass::Discovery, 10, 20),
             (RateClass::Chunk, 120, 240),
+            (RateClass::Mailbox, 60, 120),
         ] {
             assert_eq!(profile.quota(class), Quota { per_minute, burst });
             let mut limiter = PeerLimiter::default();

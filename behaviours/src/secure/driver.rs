@@ -17,6 +17,7 @@ use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 use super::alarm::Alarm;
+use super::durable::Durable;
 use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
 use crate::clock::Clock;
@@ -84,6 +85,7 @@ pub(super) struct Work {
     routed: Routed,
     clock: Arc<dyn Clock>,
     inputs: mpsc::Receiver<Input>,
+    durable: Durable,
     streams: Streams,
     wish: Wish,
     /// A frame has just been dealt with; before the next one the connection's task has its turn.
@@ -139,11 +141,12 @@ impl Work {
         routed: Routed,
         clock: Arc<dyn Clock>,
         inputs: mpsc::Receiver<Input>,
+        durable: Durable,
         streams: Streams,
     ) -> Self {
         let (wish, outputs) = (Wish::default(), VecDeque::new());
         let (gives_way, heard) = (false, None);
-        Self { link, routed, clock, inputs, streams, wish, gives_way, heard, outputs }
+        Self { link, routed, clock, inputs, durable, streams, wish, gives_way, heard, outputs }
     }
 
     fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -182,6 +185,10 @@ impl Work {
                 Poll::Ready(None) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => break,
             }
+            worked = true;
+        }
+        while let Poll::Ready(word) = self.durable.poll(cx) {
+            word.tell(&mut self.link, self.clock.now());
             worked = true;
         }
         if worked {
@@ -329,7 +336,11 @@ impl Work {
             self.pass_on();
         }
         self.outputs.pop_front().or_else(|| {
-            let event = self.link.poll_event()?;
+            let mut event = self.link.poll_event()?;
+            while event == Event::ResumeWanted {
+                self.durable.ask();
+                event = self.link.poll_event()?;
+            }
             match event {
                 // Whatever it is told about a connection, it has to know before it is told to act.
                 Event::Unresponsive => {
@@ -338,6 +349,7 @@ impl Work {
                     self.outputs.push_back(Output::Event(event));
                     return self.outputs.pop_front();
                 }
+                Event::SessionReady(_) => self.durable.session_ready(),
                 Event::SessionEnded { .. } if !self.link.has_session() => self.streams.retire(),
                 _ => {}
             }

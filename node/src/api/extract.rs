@@ -1,10 +1,11 @@
-//! A bounded JSON body.
+//! What requests carry, refused as [`Problem`]s if it makes no sense.
 
 use std::error::Error as _;
 
 use axum::body::{HttpBody as _, to_bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use http_body_util::LengthLimitError;
 use peer_protocol::limits::MAX_CONTENT_LEN;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,32 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             invalid(format!("the body is not what this request takes: {error}"))
         })?;
         Ok(Self(value))
+    }
+}
+
+/// The query of a request.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
+            invalid(format!("the query is not what this request takes: {}", error.body_text()))
+        })
+    }
+}
+
+/// The message that a path names.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id))
+            .map_err(|error| invalid(format!("the path names no message: {}", error.body_text())))
     }
 }
 

@@ -1,7 +1,10 @@
 //! A node that is none: answers commands as a real event loop would, from a script that peers' names
 //! choose.
 
+pub(crate) mod delivery;
 mod registry;
+mod sending;
+pub(crate) mod transfers;
 
 use std::sync::{Arc, Mutex};
 
@@ -15,9 +18,11 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Answer, Content, Delivery, HandshakeKind, Incoming, IncomingKind, Life, Netcheck, Path,
-    PathKind, PeerStatus, Reported, SessionStatus, Status, TrustLine, Woken,
+    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
+    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
 };
+
+pub(crate) use sending::Options;
 
 pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
 pub(crate) const SESSION_ID: &str = "5a2c0a2e-3f6c-4f0e-9d1c-1f0e7c9a4b11";
@@ -30,6 +35,14 @@ pub(crate) struct Memory {
     pub(crate) reports: Vec<(String, Option<String>, Content)>,
     pub(crate) wakes: Vec<(String, u32)>,
     pub(crate) talks: Vec<Content>,
+    pub(crate) files: Vec<FileToSend>,
+    pub(crate) options: Vec<Options>,
+    pub(crate) outbox: Vec<OutboxLine>,
+    pub(crate) inbox: Vec<Incoming>,
+    pub(crate) acknowledged: Vec<u64>,
+    /// Requests to acknowledge.
+    pub(crate) acknowledgements: usize,
+    pub(crate) disk_fails: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -40,6 +53,7 @@ impl Fake {
     pub(crate) fn start() -> (Handle, Self) {
         let (sender, mut commands) = mpsc::channel(16);
         let fake = Self::default();
+        fake.look(|memory| memory.outbox = delivery::outbox());
         let it = fake.clone();
         tokio::spawn(async move {
             while let Some(command) = commands.recv().await {
@@ -58,8 +72,11 @@ impl Fake {
         look(&mut self.0.lock().unwrap())
     }
 
-    /// Waits until somebody listens, then hands out a message.
+    /// Waits until somebody listens, then hands out a message; one with a number stays in the inbox.
     pub(crate) async fn deliver(&self, message: Incoming) {
+        if message.inbox_number.is_some() {
+            self.look(|memory| memory.inbox.push(message.clone()));
+        }
         for _ in 0..1000 {
             if let Some(subscriber) = self.look(|memory| memory.subscribers.last().cloned()) {
                 subscriber.send(message).await.unwrap();
@@ -82,6 +99,18 @@ impl Fake {
         panic!("{count} answers did not come");
     }
 
+    /// Waits until `count` messages were acknowledged.
+    pub(crate) async fn acknowledged(&self, count: usize) -> Vec<u64> {
+        for _ in 0..2000 {
+            let acknowledged = self.look(|memory| memory.acknowledged.clone());
+            if acknowledged.len() >= count {
+                return acknowledged;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{count} messages were not acknowledged");
+    }
+
     fn obey(&self, command: Command) {
         match command {
             Command::Status(reply) => {
@@ -96,26 +125,8 @@ impl Fake {
                 let answer = answer.map(|()| PeerStatus { address: Some(text), ..peer() });
                 let _ = reply.send(answer);
             }
-            Command::Talk(ask, reply) => {
-                self.look(|memory| memory.talks.push(ask.what.content.clone()));
-                let answer = judge(&ask.peer).map(|()| Answer {
-                    message_id: "m-1".to_owned(),
-                    entity: entity("entity_b"),
-                    done: ask.peer != "unable",
-                    content: ask.what.content,
-                    round_trip_us: 3_210,
-                });
-                let _ = reply.send(answer);
-            }
-            Command::Report(ask, reply) => {
-                let what = ask.what;
-                self.look(|memory| {
-                    memory.reports.push((what.status, what.next_action, what.content));
-                });
-                let reported =
-                    Reported { message_id: "m-2".to_owned(), delivery: Delivery::Received };
-                let _ = reply.send(judge(&ask.peer).map(|()| reported));
-            }
+            Command::Talk(ask, reply) => drop(reply.send(self.talk(ask))),
+            Command::Report(ask, reply) => drop(reply.send(self.report(ask))),
             Command::Alive(ask, reply) => {
                 let life = Life {
                     alive: ask.peer != "dead",
@@ -161,7 +172,13 @@ impl Fake {
                 let net = Netcheck { dht_peers: 3, ..Netcheck::default() };
                 let _ = reply.send(net);
             }
+            Command::Mailbox { reply, .. } => {
+                let status = MailboxStatus { serve: "known".to_owned(), ..Default::default() };
+                let _ = reply.send(Ok(status));
+            }
             Command::Registry(command) => registry::obey(command),
+            Command::Delivery(command) => self.obey_delivery(command),
+            Command::Transfer(command) => self.obey_transfer(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
     }
@@ -280,6 +297,8 @@ fn legacy() -> PeerStatus {
 pub(crate) fn task(id: &str, text: &str) -> Incoming {
     Incoming {
         message_id: id.to_owned(),
+        inbox_number: None,
+        durable: false,
         kind: IncomingKind::Task,
         from: entity("entity_b"),
         from_peer_id: PEER_ID.to_owned(),
@@ -290,5 +309,8 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         status: None,
         next_action: None,
         conversation: None,
+        in_reply_to: None,
+        done: None,
+        file: None,
     }
 }

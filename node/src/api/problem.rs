@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
 use crate::model::Failure;
+use crate::transfer::TransferFailure;
 
 const TYPE_PREFIX: &str = "urn:peer:";
 
@@ -26,6 +27,9 @@ pub struct Problem {
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
+    /// The message that it is about, if the node keeps it and it can be followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// What to do next.
     pub next: String,
 }
@@ -36,7 +40,7 @@ impl Problem {
 
     pub(super) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
         let (kind, next) = (kind.to_owned(), next.to_owned());
-        Self::of(status, Failure { kind, code: None, detail, next })
+        Self::of(status, Failure { kind, code: None, message_id: None, detail, next })
     }
 
     fn of(status: StatusCode, failure: Failure) -> Self {
@@ -46,6 +50,7 @@ impl Problem {
             status: status.as_u16(),
             detail: failure.detail,
             code: failure.code,
+            message_id: failure.message_id,
             next: failure.next,
         }
     }
@@ -54,7 +59,8 @@ impl Problem {
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let kind = self.kind.strip_prefix(TYPE_PREFIX).unwrap_or(&self.kind).to_owned();
-        Failure { kind, code: self.code, detail: self.detail, next: self.next }
+        let Self { code, message_id, detail, next, .. } = self;
+        Failure { kind, code, message_id, detail, next }
     }
 }
 
@@ -65,15 +71,37 @@ impl From<NodeError> for Problem {
             NodeError::Refused { .. } => StatusCode::FORBIDDEN,
             NodeError::UnknownPeer { .. }
             | NodeError::NotFound { .. }
-            | NodeError::NoSuchTask { .. } => StatusCode::NOT_FOUND,
+            | NodeError::NoSuchTask { .. }
+            | NodeError::NoSuchMessage { .. } => StatusCode::NOT_FOUND,
+            NodeError::Ambiguous { .. } | NodeError::Settled { .. } => StatusCode::CONFLICT,
             NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             NodeError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             NodeError::Storage { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            NodeError::NotKept { .. } => StatusCode::INSUFFICIENT_STORAGE,
             NodeError::Unreachable { .. } => StatusCode::BAD_GATEWAY,
             NodeError::Registry { .. } | NodeError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-            NodeError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            NodeError::Transfer(failure) => of_transfer(failure),
+            NodeError::Timeout { .. } | NodeError::Unanswered { .. } => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::of(status, error.to_failure())
+    }
+}
+
+const fn of_transfer(failure: &TransferFailure) -> StatusCode {
+    match failure {
+        TransferFailure::Unknown { .. } => StatusCode::NOT_FOUND,
+        TransferFailure::Ambiguous { .. }
+        | TransferFailure::Over { .. }
+        | TransferFailure::NotRetried { .. }
+        | TransferFailure::Changed { .. } => StatusCode::CONFLICT,
+        TransferFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        TransferFailure::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        TransferFailure::Off => StatusCode::SERVICE_UNAVAILABLE,
+        TransferFailure::Disk { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        TransferFailure::Unreadable { .. }
+        | TransferFailure::NotAFile { .. }
+        | TransferFailure::Name { .. }
+        | TransferFailure::Refused { .. } => StatusCode::BAD_REQUEST,
     }
 }
 

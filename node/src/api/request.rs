@@ -1,7 +1,9 @@
 //! What requests to the local API carry. Unknown fields are refused: a misspelt one would otherwise
 //! be ignored without a word.
 
+mod delivery;
 mod registry;
+mod transfers;
 
 use std::time::Duration;
 
@@ -10,10 +12,13 @@ use peer_protocol::limits::MAX_CONTENT_LEN;
 use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
-use crate::model::Content;
+use crate::model::{Content, Wait};
 
+pub(super) use delivery::ttl;
+pub use delivery::{Acknowledge, Inbox, Outbox, RetryPeer};
 pub(super) use registry::capabilities;
 pub use registry::{Discover, Lookup, Register};
+pub use transfers::Send;
 
 /// How long a request waits for a peer if it does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -53,9 +58,15 @@ pub struct Talk {
     /// Ties several tasks together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
-    /// How long to wait, in milliseconds.
+    /// How long to wait for the answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// How long the node keeps trying, in milliseconds, at most 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    /// Keep it in memory only, and give it up when the time to wait is over.
+    #[serde(default)]
+    pub volatile: bool,
 }
 
 /// Tell a peer how things stand.
@@ -75,6 +86,12 @@ pub struct Report {
     /// How long to wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// What to wait for; `delivered` if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// How long the node keeps trying, in milliseconds, at most 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
 }
 
 /// Ask whether a peer lives.

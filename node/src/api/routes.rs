@@ -1,12 +1,14 @@
 //! The requests, one handler each.
 
+mod delivery;
 mod registry;
+mod transfers;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::{get, post};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
-use super::extract::Json;
+use super::extract::{Json, Query};
 use super::request::{
     self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
 };
@@ -23,7 +25,8 @@ use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::model::{
-    Answer, Content, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine, Woken,
+    Answer, Content, Life, MailboxStatus, Netcheck, PeerStatus, ReportOptions, Reported, Restarted,
+    Status, TalkOptions, TrustLine, Woken,
 };
 
 /// How often a silent event stream says that it is still there.
@@ -43,11 +46,26 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/wake", post(wake))
         .route("/v1/restart", post(restart))
         .route("/v1/messages", get(messages))
+        .route("/v1/messages/{id}/trace", get(delivery::trace))
+        .route("/v1/outbox", get(delivery::outbox))
+        .route("/v1/outbox/retry", post(delivery::retry_peer))
+        .route("/v1/outbox/{id}", get(delivery::outbox_message))
+        .route("/v1/outbox/{id}/cancel", post(delivery::cancel))
+        .route("/v1/outbox/{id}/retry", post(delivery::retry))
+        .route("/v1/inbox", get(delivery::inbox))
+        .route("/v1/inbox/ack", post(delivery::acknowledge))
+        .route("/v1/inbox/{id}", get(delivery::inbox_message))
         .route("/v1/answer", post(answer))
+        .route("/v1/transfers", get(transfers::list).post(transfers::send))
+        .route("/v1/transfers/{id}", get(transfers::show))
+        .route("/v1/transfers/{id}/cancel", post(transfers::cancel))
+        .route("/v1/transfers/{id}/retry", post(transfers::retry))
         .route("/v1/trust", get(trust))
         .route("/v1/trust/pin", post(pin))
         .route("/v1/trust/revoke", post(revoke))
         .route("/v1/netcheck", get(netcheck))
+        .route("/v1/mailbox", get(mailbox))
+        .route("/v1/mailbox/fetch", post(fetch_mail))
         .route("/v1/register", post(registry::register))
         .route("/v1/lookup", post(registry::lookup))
         .route("/v1/discover", post(registry::discover))
@@ -64,6 +82,14 @@ async fn status(State(node): State<Handle>) -> Result<Status> {
 
 async fn netcheck(State(node): State<Handle>) -> Result<Netcheck> {
     Ok(axum::Json(node.netcheck().await?))
+}
+
+async fn mailbox(State(node): State<Handle>) -> Result<MailboxStatus> {
+    Ok(axum::Json(node.mailbox().await?))
+}
+
+async fn fetch_mail(State(node): State<Handle>) -> Result<MailboxStatus> {
+    Ok(axum::Json(node.fetch_mail().await?))
 }
 
 async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {
@@ -86,7 +112,8 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
 async fn talk(State(node): State<Handle>, Json(ask): Json<Talk>) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
-    Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, timeout).await?))
+    let options = TalkOptions { ttl: request::ttl(ask.ttl_ms), volatile: ask.volatile, timeout };
+    Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, options).await?))
 }
 
 async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<Reported> {
@@ -95,7 +122,9 @@ async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<R
         Some(content) => request::content(content)?,
         None => Content { text: Some(String::new()), ..Content::default() },
     };
-    let reported = node.report(&ask.peer, ask.status, ask.next_action, content, timeout);
+    let wait = ask.wait.unwrap_or_default();
+    let options = ReportOptions { ttl: request::ttl(ask.ttl_ms), wait, timeout };
+    let reported = node.report(&ask.peer, ask.status, ask.next_action, content, options);
     Ok(axum::Json(reported.await?))
 }
 

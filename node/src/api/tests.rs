@@ -1,5 +1,7 @@
 //! The API over a real Unix socket, with a fake node behind it.
 
+mod delivery;
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
@@ -58,7 +60,14 @@ async fn problem(rig: &Rig, path: &str, body: &[u8], status: u16) -> Problem {
 }
 
 fn talk(peer: &str, content: Content) -> Talk {
-    Talk { peer: peer.to_owned(), content, conversation: None, timeout_ms: Some(1500) }
+    Talk {
+        peer: peer.to_owned(),
+        content,
+        conversation: None,
+        timeout_ms: Some(1500),
+        ttl_ms: None,
+        volatile: false,
+    }
 }
 
 #[tokio::test]
@@ -81,8 +90,10 @@ async fn every_request_reaches_the_node() {
         next_action: Some("the rest".to_owned()),
         content: None,
         timeout_ms: None,
+        wait: None,
+        ttl_ms: None,
     };
-    assert_eq!(client.report(&report).await.unwrap().delivery, Delivery::Received);
+    assert_eq!(client.report(&report).await.unwrap().status, Delivery::Delivered);
     let (status, next, content) = rig.fake.look(|memory| memory.reports.remove(0));
     assert_eq!((status.as_str(), next.as_deref()), ("half done", Some("the rest")));
     assert_eq!(content.to_bytes().unwrap(), b"");

@@ -5,9 +5,9 @@ use peer_protocol::time::Timestamp;
 use super::Timeout;
 use super::error::CliError;
 use super::exit::Exit;
-use super::listing::{ago, capabilities};
+use super::listing::capabilities;
 use super::output::Output;
-use super::text::table;
+use super::text::{ago, now, table};
 use super::trust::level;
 use crate::api::{Client, Discover};
 use crate::model::{Discovered, Listing};
@@ -40,11 +40,6 @@ pub(super) async fn execute(
     let found = client.discover(&ask).await?;
     output.show(&found, |found| describe(found, now()))?;
     Ok(if found.listings.is_empty() { Exit::Unreachable } else { Exit::Ok })
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp::from_millis(u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or_default())
 }
 
 fn describe(found: &Discovered, now: Timestamp) -> String {

@@ -22,7 +22,7 @@ pub(crate) enum CliError {
 impl CliError {
     pub(super) fn new(kind: &str, detail: impl Into<String>, next: impl Into<String>) -> Self {
         let (kind, detail, next) = (kind.to_owned(), detail.into(), next.into());
-        Self::Failure(Box::new(Failure { kind, code: None, detail, next }))
+        Self::Failure(Box::new(Failure { kind, code: None, message_id: None, detail, next }))
     }
 
     /// The operating system refuses something that belongs to no data file.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::content::compact;
-use crate::model::{Content, Incoming, IncomingKind};
+use crate::model::{Content, Incoming};
 
 /// How much of standard error goes into the answer when the program fails, in bytes.
 const TAIL_LEN: usize = 4096;
@@ -133,10 +133,11 @@ fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
 }
 
 /// What the program learns about `message`; `None` is unset, whatever it is outside.
-fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
+fn environment(message: &Incoming) -> [(&'static str, Option<String>); 18] {
+    let file = message.file.as_ref();
     [
         ("PEER_MESSAGE_ID", Some(message.message_id.clone())),
-        ("PEER_KIND", Some(kind(message.kind).to_owned())),
+        ("PEER_KIND", Some(message.kind.as_str().to_owned())),
         ("PEER_FROM", Some(message.from.to_string())),
         ("PEER_FROM_PEER_ID", Some(message.from_peer_id.clone())),
         ("PEER_TRUST", message.trust.map(|trust| super::trust::level(trust).to_owned())),
@@ -147,16 +148,13 @@ fn environment(message: &Incoming) -> [(&'static str, Option<String>); 12] {
         ("PEER_STATUS", message.status.clone()),
         ("PEER_NEXT_ACTION", message.next_action.clone()),
         ("PEER_CONVERSATION", message.conversation.clone()),
+        ("PEER_INBOX_NUMBER", message.inbox_number.map(|number| number.to_string())),
+        ("PEER_IN_REPLY_TO", message.in_reply_to.clone()),
+        ("PEER_DONE", message.done.map(|done| done.to_string())),
+        ("PEER_FILE", file.map(|file| file.path.clone())),
+        ("PEER_FILE_SIZE", file.map(|file| file.size.to_string())),
+        ("PEER_FILE_DIGEST", file.map(|file| file.digest.clone())),
     ]
-}
-
-/// The kind of a message in a word, as in JSON.
-pub(super) const fn kind(kind: IncomingKind) -> &'static str {
-    match kind {
-        IncomingKind::Task => "task",
-        IncomingKind::StatusReport => "status_report",
-        IncomingKind::WakeUp => "wake_up",
-    }
 }
 
 /// The program and all that it started, killed when dropped unless it has ended.

@@ -16,6 +16,7 @@ pub(crate) enum Exit {
     Config = 7,
     InUse = 8,
     Limit = 9,
+    Undelivered = 10,
 }
 
 /// The table as `peer --help` shows it.
@@ -30,19 +31,20 @@ Exit codes:
   6  refused, by the peer or by this node's trust rules
   7  configuration, key, trust list or data directory unusable; a key exists already
   8  address, socket or data directory in use
-  9  too large, or the queue is full";
+  9  too large, or the queue is full
+ 10  not delivered: its time ran out, or it did not come as far as was required in time";
 
 impl Exit {
     /// The code of a failure of this kind.
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
-            "invalid" | "bad_address" | "usage" => Self::Usage,
+            "invalid" | "bad_address" | "usage" | "ambiguous" => Self::Usage,
             "no_node" | "stopped" => Self::NoNode,
             "unknown_peer" | "not_found" | "unreachable" => Self::Unreachable,
             "timeout" | "silent" => Self::Timeout,
             "refused" => Self::Refused,
             "config" | "no_key" | "key_exists" | "key_exposed" | "bad_key" | "trust_file"
-            | "registry_file" | "store" | "data_dir" | "socket" => Self::Config,
+            | "registry_file" | "store" | "not_kept" | "data_dir" | "socket" => Self::Config,
             "in_use" | "listen" => Self::InUse,
             "too_large" | "queue_full" => Self::Limit,
             _ => Self::Failed,
@@ -66,6 +68,6 @@ mod tests {
             .lines()
             .filter_map(|line| line.trim_start().split("  ").next()?.parse().ok())
             .collect();
-        assert_eq!(codes, (0..=Exit::Limit as u8).collect::<Vec<_>>());
+        assert_eq!(codes, (0..=Exit::Undelivered as u8).collect::<Vec<_>>());
     }
 }

@@ -5,34 +5,46 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::acks::Acks;
+use super::delivery::{kind, shown};
 use super::error::CliError;
-use super::exec::{Program, Ran, kind};
+use super::exec::{Program, Ran};
 use super::exit::Exit;
+use super::inbox::details;
 use super::output::Output;
 use super::text::{micros, printable, time};
 use super::trust::level;
 use crate::api::{Client, ClientError, Reply};
 use crate::config::parse_duration;
-use crate::model::{Content, Incoming, IncomingKind};
+use crate::model::{InboxId, Incoming, IncomingKind};
 use crate::paths::DataDir;
 
 /// Print incoming messages as they come, or let a program answer them
 ///
 /// While this runs the node counts as having an agent. With --json each message is one line of JSON.
 ///
+/// A message is acknowledged once its line is written, and then leaves the inbox (`peer inbox`); what was
+/// not acknowledged when this ends, in whatever way, is handed over again when it is started next.
+///
 /// With --exec each message runs `sh -c CMD`: the content on standard input, the rest in PEER_FROM,
-/// PEER_FROM_PEER_ID, PEER_TRUST, PEER_KIND (task, status_report, wake_up), PEER_MESSAGE_ID,
-/// PEER_ENCRYPTED, PEER_RECEIVED_AT, PEER_CONTENT_TYPE, PEER_NAME, PEER_STATUS, PEER_NEXT_ACTION and
-/// PEER_CONVERSATION. What CMD prints (at most 1 MiB) answers a task; if it fails, the answer says so,
-/// with the end of its standard error. Example: peer listen --exec 'tr a-z A-Z'
+/// PEER_FROM_PEER_ID, PEER_TRUST, PEER_KIND (task, status_report, wake_up, answer, file), PEER_MESSAGE_ID,
+/// PEER_INBOX_NUMBER, PEER_ENCRYPTED, PEER_RECEIVED_AT, PEER_CONTENT_TYPE, PEER_NAME, PEER_STATUS,
+/// PEER_NEXT_ACTION, PEER_CONVERSATION, PEER_IN_REPLY_TO, PEER_DONE, PEER_FILE, PEER_FILE_SIZE and
+/// PEER_FILE_DIGEST. A message is acknowledged once CMD has succeeded. What CMD prints (at most 1 MiB)
+/// answers a task; if it fails, the answer says so, with the end of its standard error, and the task is done
+/// with. Any other message stays in the inbox if CMD fails, and is not tried again before the next start.
+/// Example: peer listen --exec 'tr a-z A-Z'
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Run this shell command for each message; its output answers a task
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
-    /// End after the first message
+    /// End after the first message; with 1 if it is one that CMD failed to deal with, and that stays
     #[arg(long)]
     once: bool,
+    /// Acknowledge nothing: all stays in the inbox, but what --exec answers
+    #[arg(long)]
+    no_ack: bool,
     /// Most programs at once
     #[arg(long, value_name = "COUNT", default_value_t = 4, requires = "exec",
           value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -69,32 +81,74 @@ pub(super) async fn execute(
     if !output.json() {
         output.note("listening; stop with Ctrl-C");
     }
+    let mut acks = Acks::new(client.clone(), args.no_ack);
     let mut running: JoinSet<Handled> = JoinSet::new();
     let mut taken: u64 = 0;
-    loop {
+    let ended = loop {
         let room = running.len() < usize::from(args.parallel) && !(args.once && taken > 0);
         tokio::select! {
-            message = messages.next(), if room => {
-                let message = message?;
+            message = messages.next(), if room && acks.has_room() => {
+                let message = match message {
+                    Ok(message) => message,
+                    Err(error) => break Err(error.into()),
+                };
                 taken += 1;
-                output.show(&message, |message| describe(message, program.is_some()))?;
+                let written = output.show(&message, |message| describe(message, program.is_some()));
+                if let Err(error) = written {
+                    break Err(error);
+                }
                 if let Some(program) = &program {
                     running.spawn(handle(program.clone(), client.clone(), message));
-                } else if args.once {
-                    return Ok(Exit::Ok);
+                    continue;
+                }
+                acks.add(&message);
+                if args.once {
+                    break Ok(Exit::Ok);
                 }
             }
             Some(handled) = running.join_next(), if !running.is_empty() => {
                 // A task that is lost was lost by its panic, which has been told by then.
+                let mut settled = false;
                 if let Ok(handled) = handled {
+                    settled = handled.is_settled();
+                    if settled {
+                        acks.add(&handled.message);
+                    }
                     tell(&handled, output);
                 }
                 if args.once {
-                    return Ok(Exit::Ok);
+                    break Ok(if settled { Exit::Ok } else { Exit::Failed });
                 }
             }
-            _ = interrupt.recv() => return Ok(Exit::Ok),
-            _ = terminate.recv() => return Ok(Exit::Ok),
+            acknowledged = acks.ended(), if acks.is_running() => {
+                if let Err(error) = acknowledged {
+                    not_acknowledged(&error, output);
+                }
+            }
+            _ = interrupt.recv() => break Ok(Exit::Ok),
+            _ = terminate.recv() => break Ok(Exit::Ok),
+        }
+    };
+    if let Err(error) = acks.finish().await {
+        not_acknowledged(&error, output);
+    }
+    ended
+}
+
+fn not_acknowledged(error: &ClientError, output: &mut Output) {
+    let text = format!("some messages could not be acknowledged, and will come again: {error}");
+    output.note(&printable(&text));
+}
+
+impl Handled {
+    /// Whether the message need not come again: a program has dealt with it, its sender was told that it
+    /// could not be dealt with, or nobody waits for the answer any more.
+    fn is_settled(&self) -> bool {
+        match (&self.answered, self.message.kind) {
+            (Ok(()), IncomingKind::Task) => true,
+            (Ok(()), _) => self.ran.done,
+            (Err(ClientError::Failed(failure)), _) => failure.kind == "no_such_task",
+            (Err(_), _) => false,
         }
     }
 }
@@ -123,46 +177,35 @@ fn tell(handled: &Handled, output: &mut Output) {
             format!("failed in {took}: {why}")
         }
     };
-    output.note(&printable(&format!("{} {}: {end}", kind(message.kind), message.message_id)));
+    let stays = if handled.is_settled() || message.inbox_number.is_none() {
+        ""
+    } else {
+        "\nit stays in the inbox, and is handed over again when `peer listen` is started next"
+    };
+    output.note(&printable(&format!(
+        "{} {}: {end}{stays}",
+        message.kind.as_str(),
+        message.message_id
+    )));
 }
 
 fn describe(message: &Incoming, brief: bool) -> String {
     let trust = message.trust.map_or("not on record", level);
     let secrecy = if message.encrypted { "" } else { ", NOT ENCRYPTED" };
-    let what = match message.kind {
-        IncomingKind::Task => "task",
-        IncomingKind::StatusReport => "report",
-        IncomingKind::WakeUp => "wake-up",
-    };
+    let number = message.inbox_number.map(|number| format!(" {}", InboxId::Number(number)));
     let mut text = format!(
-        "{} {what} from {} ({trust}{secrecy}) {}\n",
+        "{} {} from {} ({trust}{secrecy}) {}{}\n",
         time(message.received_at),
+        kind(message.kind),
         message.from,
-        message.message_id
+        message.message_id,
+        number.unwrap_or_default()
     );
-    for (name, value) in [
-        ("status", &message.status),
-        ("next", &message.next_action),
-        ("conversation", &message.conversation),
-        ("file", &message.content.name),
-    ] {
-        if let Some(value) = value {
-            text.push_str(&format!("  {name}: {value}\n"));
-        }
+    for (name, value) in details(message) {
+        text.push_str(&format!("  {name}: {value}\n"));
     }
     if !brief {
         text.push_str(&shown(&message.content));
     }
     printable(&text)
-}
-
-/// Content, indented, so that it cannot pass for the head of another message.
-fn shown(content: &Content) -> String {
-    match (&content.text, content.to_bytes()) {
-        (Some(text), _) => text.lines().map(|line| format!("  {line}\n")).collect(),
-        (None, Ok(bytes)) => {
-            format!("  <{} bytes of {}>\n", bytes.len(), content.media_type())
-        }
-        (None, Err(_)) => "  <broken content>\n".to_owned(),
-    }
 }

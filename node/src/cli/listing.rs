@@ -1,8 +1,6 @@
 //! An entity of the registry, for people.
 
-use peer_protocol::time::Timestamp;
-
-use super::text::{pairs, span, time};
+use super::text::{pairs, time};
 use super::trust::level;
 use crate::model::{Listing, Source};
 
@@ -37,15 +35,6 @@ pub(super) fn describe(listing: &Listing) -> String {
 
 pub(super) fn capabilities(listing: &Listing) -> String {
     if listing.capabilities.is_empty() { "-".to_owned() } else { listing.capabilities.join(", ") }
-}
-
-/// How long ago something was, by this machine's clock.
-pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    if at > now {
-        "just now".to_owned()
-    } else {
-        format!("{} ago", span(now.distance(at).as_millis() as u64))
-    }
 }
 
 const fn source(source: Source) -> &'static str {

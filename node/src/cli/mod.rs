@@ -1,8 +1,10 @@
 //! The command line: one file a command.
 
+mod acks;
 mod alive;
 mod connect;
 mod content;
+mod delivery;
 mod dht;
 mod discover;
 mod doctor;
@@ -10,11 +12,14 @@ mod error;
 mod exec;
 mod exit;
 mod id;
+mod inbox;
 mod init;
 mod listen;
 mod listing;
 mod lookup;
+mod mailbox;
 mod netcheck;
+mod outbox;
 mod output;
 mod peers;
 mod ping;
@@ -22,11 +27,14 @@ mod register;
 mod report;
 mod restart;
 mod run;
+mod send;
 mod status;
 mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
+mod transfers;
 mod trust;
 mod wake;
 
@@ -94,15 +102,21 @@ enum Command {
     Connect(connect::Args),
     Talk(talk::Args),
     Report(report::Args),
+    Send(send::Args),
+    Transfers(transfers::Args),
     Wake(wake::Args),
     Alive(alive::Args),
     Restart(restart::Args),
     Trust(trust::Args),
     Listen(listen::Args),
+    Inbox(inbox::Args),
+    Outbox(outbox::Args),
+    Trace(trace::Args),
     Register(register::Args),
     Lookup(lookup::Args),
     Discover(discover::Args),
     Dht(dht::Args),
+    Mailbox(mailbox::Args),
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
@@ -129,8 +143,12 @@ struct Timeout {
 
 impl Timeout {
     fn millis(&self) -> Option<u64> {
-        u64::try_from(self.timeout.as_millis()).ok()
+        millis(self.timeout)
     }
+}
+
+fn millis(duration: Duration) -> Option<u64> {
+    u64::try_from(duration.as_millis()).ok()
 }
 
 /// Waits for an answer, and says so on the side if it does not come at once.
@@ -229,15 +247,21 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Connect(args) => connect::execute(args, &client, output).await,
         Command::Talk(args) => talk::execute(args, &client, output).await,
         Command::Report(args) => report::execute(args, &client, output).await,
+        Command::Send(args) => send::execute(args, &dir, &client, output).await,
+        Command::Transfers(args) => transfers::execute(args, &client, output).await,
         Command::Wake(args) => wake::execute(args, &client, output).await,
         Command::Alive(args) => alive::execute(args, &client, output).await,
         Command::Restart(args) => restart::execute(args, &client, output).await,
         Command::Trust(args) => trust::execute(args, &client, output).await,
         Command::Listen(args) => listen::execute(&args, &dir, &client, output).await,
+        Command::Inbox(args) => inbox::execute(args, &client, output).await,
+        Command::Outbox(args) => outbox::execute(args, &client, output).await,
+        Command::Trace(args) => trace::execute(&args, &client, output).await,
         Command::Register(args) => register::execute(args, &client, output).await,
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
+        Command::Mailbox(args) => mailbox::execute(&args, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,

@@ -149,4 +149,23 @@ pub(super) mod captured {
         };
         (output, out, err)
     }
+
+    /// A pipe that nobody reads.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// An output that nobody reads.
+    pub(in crate::cli) fn broken_pipe() -> Output {
+        let broken = || Box::new(Broken) as Box<dyn Write + Send>;
+        Output { json: false, terminal: false, text: broken(), raw: broken(), notes: broken() }
+    }
 }

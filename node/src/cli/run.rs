@@ -13,7 +13,7 @@ use super::id::identity;
 use super::output::Output;
 use super::status::addresses;
 use crate::api::Server;
-use crate::config::Settings;
+use crate::config::{Settings, TransferSettings};
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
@@ -71,6 +71,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     require_encryption: Option<bool>,
+    /// How long a message is kept and tried if its sender does not say [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    message_ttl: Option<String>,
     /// How long stopping waits for what is under way [default: 5s]
     #[arg(long, value_name = "TIME")]
     shutdown_grace: Option<String>,
@@ -109,6 +112,12 @@ pub(super) struct Args {
     /// The key file of a private network: connect only to those who hold the same key, over TCP only
     #[arg(long, value_name = "PATH")]
     private_network: Option<PathBuf>,
+    /// Whose files to take: `none`, `pinned`, `known` or `all` [default: pinned]
+    #[arg(long, value_name = "POLICY")]
+    accept_files: Option<String>,
+    /// Where received files go [default: `received` in the data directory]
+    #[arg(long, value_name = "PATH")]
+    received_dir: Option<PathBuf>,
 }
 
 impl From<Args> for Settings {
@@ -124,6 +133,7 @@ impl From<Args> for Settings {
             max_connections: args.max_connections,
             legacy: args.legacy,
             require_encryption: args.require_encryption,
+            message_ttl: args.message_ttl,
             shutdown_grace: args.shutdown_grace,
             capabilities: args.capabilities,
             dht: args.dht,
@@ -137,6 +147,12 @@ impl From<Args> for Settings {
             private_network: args.private_network,
             rate: None,
             trusted_rate: None,
+            mailbox: None,
+            transfers: Some(TransferSettings {
+                accept_files: args.accept_files,
+                received_dir: args.received_dir,
+                ..TransferSettings::default()
+            }),
         }
     }
 }
@@ -162,6 +178,7 @@ pub(super) async fn execute(
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
+    let config = config.with_transfer_dirs(dir.transfers(), dir.received());
     let _lock = dir.lock()?;
     let key = match keystore::load(&dir.key()) {
         Err(KeyError::Missing { path }) => {

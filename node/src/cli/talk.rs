@@ -1,17 +1,23 @@
 //! `peer talk`
 
+use std::time::Duration;
+
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
 use super::text::printable;
-use super::{PeerArgs, content};
+use super::{PeerArgs, content, millis};
 use crate::api::{self, Client};
+use crate::config::parse_duration;
 use crate::model::{Answer, Content};
 
 /// Ask a peer's agent, wait, and print the answer
 ///
 /// The answer goes to standard output exactly as it came; on a terminal, control characters are shown
 /// as escapes. Exits with 1 if the agent says that it could not do it.
+///
+/// Without an answer within --timeout it exits with 5, but nothing is lost: the node keeps the message, goes
+/// on trying for --ttl, and the answer will be in `peer inbox`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -21,6 +27,12 @@ pub(super) struct Args {
     /// Tie several messages to one conversation, by any name
     #[arg(long, value_name = "NAME")]
     conversation: Option<String>,
+    /// How long the node keeps trying to deliver it: 30s, 10m, 2h, 7d; at most 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "volatile")]
+    ttl: Option<Duration>,
+    /// Keep it in memory only, and give it up after --timeout
+    #[arg(long)]
+    volatile: bool,
 }
 
 pub(super) async fn execute(
@@ -34,6 +46,8 @@ pub(super) async fn execute(
         content: content::read(args.message.as_deref())?,
         conversation: args.conversation,
         timeout_ms: args.peer.timeout.millis(),
+        ttl_ms: args.ttl.and_then(millis),
+        volatile: args.volatile,
     };
     let answer = super::patiently(output, timeout, client.talk(&ask)).await?;
     if output.json() {

@@ -1,5 +1,7 @@
 //! Commands against a fake node: what they print, and how they end.
 
+mod delivery;
+mod listen;
 mod registry;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -201,7 +203,7 @@ async fn listings_are_for_people_and_for_programs() {
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "0"]).await.exit, Exit::Usage);
 
     let reported = rig.peer(&["report", "entity_b", "half", "more", "--next-action", "rest"]).await;
-    assert!(reported.out.starts_with("received: "), "{}", reported.out);
+    assert!(reported.out.starts_with("delivered: "), "{}", reported.out);
     let (status, next, content) = rig.fake.look(|memory| memory.reports.remove(0));
     assert_eq!((status.as_str(), next.as_deref()), ("half", Some("rest")));
     assert_eq!(content, Content::from_bytes(b"more"));

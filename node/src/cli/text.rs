@@ -1,8 +1,13 @@
 //! Numbers, times and tables for people.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{Cell, Color, ContentArrangement, Table};
 use peer_protocol::time::Timestamp;
+
+/// Bytes in the units of [`size`].
+const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /// Text without anything that could control a terminal or disguise what it says: control characters
 /// but line feed and tab, and marks that change the direction of writing, are shown as escapes.
@@ -21,7 +26,7 @@ pub(super) fn printable(text: &str) -> String {
 
 /// A time measured in microseconds: `812 µs`, `3.2 ms`, `1.25 s`.
 pub(super) fn micros(micros: u64) -> String {
-    let value = std::time::Duration::from_micros(micros).as_secs_f64();
+    let value = Duration::from_micros(micros).as_secs_f64();
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{:.1} ms", value * 1e3),
@@ -40,6 +45,61 @@ pub(super) fn span(millis: u64) -> String {
         3600..86_400 => format!("{hours} h {} min", minutes % 60),
         _ => format!("{days} d {} h", hours % 24),
     }
+}
+
+/// A time span as a step of something takes it: `12 ms`, `2.1 s`, `3 min 5 s`.
+pub(super) fn elapsed(millis: u64) -> String {
+    if (1000..60_000).contains(&millis) {
+        format!("{:.1} s", Duration::from_millis(millis - millis % 100).as_secs_f64())
+    } else {
+        span(millis)
+    }
+}
+
+/// A size: `812 B`, `2.0 KiB`, `1.0 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+/// This machine's clock.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or_default())
+}
+
+/// How long ago something was, by this machine's clock.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    if at > now { "just now".to_owned() } else { format!("{} ago", span(apart(at, now))) }
+}
+
+/// How far away something is: `in 6 d 23 h`, `5 min 3 s ago`.
+pub(super) fn away(at: Timestamp, now: Timestamp) -> String {
+    if at > now { format!("in {}", span(apart(at, now))) } else { ago(at, now) }
+}
+
+/// How far apart two times are, in milliseconds.
+pub(super) fn apart(one: Timestamp, other: Timestamp) -> u64 {
+    u64::try_from(one.distance(other).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// As much of a message's id as stands for it among those of a person.
+pub(super) fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+/// A point in time to the millisecond, in UTC: `2023-11-14 22:13:20.123Z`.
+pub(super) fn moment(timestamp: Timestamp) -> String {
+    let text = time(timestamp);
+    format!("{}.{:03}Z", text.trim_end_matches('Z'), timestamp.as_millis() % 1000)
 }
 
 /// A point in time, in UTC: `2023-11-14 22:13:20Z`.
@@ -70,11 +130,29 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
 
 /// A table that fits the terminal, if there is one.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    painted(header, rows, |_, _| None)
+}
+
+/// A table in which the words of one column have colours, where colours are shown.
+pub(super) fn painted(
+    header: &[&str],
+    rows: Vec<Vec<String>>,
+    paint: impl Fn(usize, &str) -> Option<Color>,
+) -> String {
     let mut table = Table::new();
+    // Whether anybody sees it, the output knows better than the table.
+    table.enforce_styling().style_text_only();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+        let cell = |(column, text): (usize, &String)| {
+            let cell = Cell::new(printable(text));
+            match paint(column, text) {
+                Some(color) => cell.fg(color),
+                None => cell,
+            }
+        };
+        table.add_row(row.iter().enumerate().map(cell).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -111,6 +189,31 @@ mod tests {
         ] {
             assert_eq!(time(Timestamp::from_millis(millis)), text);
         }
+    }
+
+    #[test]
+    fn steps_and_sizes_are_short() {
+        assert_eq!(
+            [0, 12, 999, 1000, 2_149, 59_999, 60_000, 185_000].map(elapsed),
+            ["0 ms", "12 ms", "999 ms", "1.0 s", "2.1 s", "59.9 s", "1 min 0 s", "3 min 5 s"]
+        );
+        assert_eq!(
+            [0, 1023, 1024, 2_100, 1_048_575, 1 << 20, 5 << 30, u64::MAX].map(size),
+            [
+                "0 B",
+                "1023 B",
+                "1.0 KiB",
+                "2.0 KiB",
+                "1023.9 KiB",
+                "1.0 MiB",
+                "5.0 GiB",
+                "16383.9 PiB"
+            ]
+        );
+        let at = Timestamp::from_millis(1_700_000_000_007);
+        assert_eq!(moment(at), "2023-11-14 22:13:20.007Z");
+        assert_eq!(away(at + Duration::from_secs(5), at), "in 5 s");
+        assert_eq!(away(at, at + Duration::from_secs(65)), "1 min 5 s ago");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Durations as people write them: `500ms`, `30s`, `30m`, `24h`.
+//! Durations as people write them: `500ms`, `30s`, `30m`, `24h`, `7d`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a duration is a whole number and a unit: 500ms, 30s, 10m or 24h")]
+#[error("a duration is a whole number and a unit: 500ms, 30s, 10m, 24h or 7d")]
 pub struct BadDuration;
 
 /// Parses a duration.
@@ -23,6 +23,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
         "s" => 1000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(BadDuration),
     };
     number

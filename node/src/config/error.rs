@@ -8,7 +8,7 @@ use peer_protocol::identity::EntityIdError;
 use peer_protocol::registry::CapabilityError;
 use thiserror::Error;
 
-use super::{BadAddress, BadDuration, PrivateNetworkError, format_duration};
+use super::{BadAddress, BadDuration, BadSize, PrivateNetworkError, format_duration};
 
 /// What is wrong with one value, wherever it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,6 +22,9 @@ pub enum InvalidSetting {
     /// Not a duration at all.
     #[error(transparent)]
     Text(#[from] BadDuration),
+    /// Not a size at all.
+    #[error(transparent)]
+    Size(#[from] BadSize),
     /// A duration out of bounds.
     #[error(
         "{} is out of bounds: expected {} to {}",
@@ -76,6 +79,12 @@ pub enum InvalidSetting {
     Bypass {
         /// The address.
         address: Multiaddr,
+    },
+    /// Not a mailbox node.
+    #[error("{given:?} is neither a peer id of an Ed25519 key nor an address that ends in one")]
+    MailboxNode {
+        /// The value.
+        given: String,
     },
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]

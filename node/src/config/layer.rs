@@ -10,9 +10,10 @@ use peer_protocol::identity::TrustPolicy;
 use peer_protocol::registry::Capability;
 
 use super::error::{ConfigError, InvalidSetting};
+use super::transfers::{bytes, count};
 use super::{
-    NodeConfig, PrivateNetwork, Settings, dial_address, external_address, listen_address,
-    parse_duration,
+    NodeConfig, PrivateNetwork, Settings, TransferConfig, dial_address, external_address,
+    listen_address, parse_duration,
 };
 
 /// Longest configuration file that is read, in bytes.
@@ -82,6 +83,14 @@ impl Layer {
             }
         })?;
         Ok(Self::new(Origin::File { path: path.to_owned(), text }, settings))
+    }
+
+    /// The same of a key in a table, whose variable is named for both.
+    fn describe_in(&self, table: &str, key: &str) -> String {
+        match &self.origin {
+            Origin::File { .. } => self.describe(key),
+            Origin::Environment | Origin::Flags => self.describe(&format!("{table}_{key}")),
+        }
     }
 
     fn describe(&self, key: &str) -> String {
@@ -190,6 +199,14 @@ impl NodeConfig {
             },
         )?;
         stack.apply(
+            "message_ttl",
+            |s| s.message_ttl.as_ref(),
+            |value| {
+                config = take(&mut config).with_message_ttl(parse_duration(value)?)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
             "shutdown_grace",
             |s| s.shutdown_grace.as_ref(),
             |value| {
@@ -222,11 +239,20 @@ impl NodeConfig {
             },
         )?;
         config.registry_file = stack.path(|s| s.registry_file.as_deref());
+        config.transfers = stack.transfers()?;
         let bypass = |addresses: &[Multiaddr]| config.check_bypass(addresses);
         stack.apply("listen", |s| s.listen.as_ref(), |_| bypass(&config.listen))?;
         stack.apply("bootstrap", |s| s.bootstrap.as_ref(), |_| bypass(&config.bootstrap))?;
         stack.apply("external", |s| s.external.as_ref(), |_| bypass(&config.external))?;
-        for Layer { settings, .. } in layers {
+        for layer in layers {
+            let settings = &layer.settings;
+            if let Some(mailbox) = &settings.mailbox {
+                let made = mailbox.over(take(&mut config.mailbox));
+                config.mailbox = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("mailbox", key),
+                    reason,
+                })?;
+            }
             config.mdns = settings.mdns.unwrap_or(config.mdns);
             config.upnp = settings.upnp.unwrap_or(config.upnp);
             config.relays = settings.relays.unwrap_or(config.relays);
@@ -262,6 +288,69 @@ impl<'a> Stack<'a> {
             return Ok(());
         };
         apply(value).map_err(|reason| ConfigError::Value { origin: layer.describe(key), reason })
+    }
+
+    fn transfers(&self) -> Result<TransferConfig, ConfigError> {
+        let mut config = TransferConfig::default();
+        let table = |s: &'a Settings| s.transfers.as_ref();
+        self.apply(
+            "accept_files",
+            |s| table(s)?.accept_files.as_ref(),
+            |value| {
+                config.accept = value.parse()?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "max_file",
+            |s| table(s)?.max_file.as_ref(),
+            |value| {
+                config.max_file = bytes(value)?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "max_per_peer",
+            |s| table(s)?.max_per_peer.as_ref(),
+            |value| {
+                config.per_peer = bytes(value)?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "max_received",
+            |s| table(s)?.max_received.as_ref(),
+            |value| {
+                config.total = bytes(value)?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "disk_reserve",
+            |s| table(s)?.disk_reserve.as_ref(),
+            |value| {
+                config.reserve = bytes(value)?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "max_open_per_peer",
+            |s| table(s)?.max_open_per_peer.as_ref(),
+            |value| {
+                config.open_per_peer = count(*value)?;
+                Ok(())
+            },
+        )?;
+        self.apply(
+            "max_open",
+            |s| table(s)?.max_open.as_ref(),
+            |value| {
+                config.open = count(*value)?;
+                Ok(())
+            },
+        )?;
+        config.received = self.path(|s| table(s)?.received_dir.as_deref());
+        Ok(config)
     }
 
     /// The topmost path. In a file it is relative to the file's directory, elsewhere to the working

@@ -8,6 +8,8 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
+use super::mailbox::MailboxSettings;
+use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub legacy: Option<bool>,
     /// Whether messages without end-to-end encryption are refused.
     pub require_encryption: Option<bool>,
+    /// How long a message is kept and tried, such as `7d`.
+    pub message_ttl: Option<String>,
     /// Time for a shutdown to drain, such as `5s`.
     pub shutdown_grace: Option<String>,
     /// What the entity can do.
@@ -59,6 +63,10 @@ pub struct Settings {
     pub rate: Option<RateSettings>,
     /// Rate limits of pinned peers.
     pub trusted_rate: Option<RateSettings>,
+    /// What files are taken, and where they go.
+    pub transfers: Option<TransferSettings>,
+    /// Whose mailbox the node is, and where its own messages wait.
+    pub mailbox: Option<MailboxSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -75,6 +83,8 @@ pub struct RateSettings {
     pub discovery: Option<QuotaSettings>,
     /// Chunks.
     pub chunk: Option<QuotaSettings>,
+    /// Requests to a mailbox node.
+    pub mailbox: Option<QuotaSettings>,
 }
 
 /// One rate limit; what is `None` keeps its default.
@@ -96,6 +106,7 @@ impl RateSettings {
             (&mut base.task, self.task),
             (&mut base.discovery, self.discovery),
             (&mut base.chunk, self.chunk),
+            (&mut base.mailbox, self.mailbox),
         ] {
             let settings = settings.unwrap_or_default();
             *quota = Quota {
@@ -144,6 +155,19 @@ impl Settings {
             };
             text(key).map(parse).transpose()
         };
+        let transfers = TransferSettings {
+            accept_files: text("accept_files"),
+            received_dir: text("received_dir").map(PathBuf::from),
+            max_file: text("max_file"),
+            ..TransferSettings::default()
+        };
+        let mailbox = MailboxSettings {
+            serve: text("mailbox_serve"),
+            at: list("mailbox_at"),
+            after: text("mailbox_after"),
+            every: text("mailbox_every"),
+            ..MailboxSettings::default()
+        };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -155,6 +179,7 @@ impl Settings {
             max_connections: number("max_connections")?,
             legacy: truth("legacy")?,
             require_encryption: truth("require_encryption")?,
+            message_ttl: text("message_ttl"),
             shutdown_grace: text("shutdown_grace"),
             capabilities: list("capabilities"),
             dht: text("dht"),
@@ -168,6 +193,8 @@ impl Settings {
             private_network: text("private_network").map(PathBuf::from),
             rate: None,
             trusted_rate: None,
+            transfers: (!transfers.is_empty()).then_some(transfers),
+            mailbox: (!mailbox.is_empty()).then_some(mailbox),
         })
     }
 }

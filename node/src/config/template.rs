@@ -3,7 +3,7 @@
 use peer_protocol::identity::EntityId;
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
-use super::{NodeConfig, format_duration};
+use super::{MailboxConfig, NodeConfig, TransferConfig, format_duration, format_size};
 
 /// A configuration file with every key, commented out at its default; `entity` is set if given.
 #[must_use]
@@ -55,6 +55,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Refuse to exchange messages that are not end-to-end encrypted.
 # require_encryption = {require_encryption}
 
+# How long a message is kept on disk, and its receiver looked for, if its sender does not say; up to 30d.
+# message_ttl = \"{message_ttl}\"
+
 # How long a shutdown waits for what is under way.
 # shutdown_grace = \"{grace}\"
 
@@ -95,7 +98,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Rate limits of peers that are not pinned, per peer and class.
 {rate}
 # The same for pinned peers.
-{trusted_rate}",
+{trusted_rate}
+{transfers}
+{mailbox}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -103,6 +108,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         max_connections = config.max_connections(),
         legacy = config.legacy(),
         require_encryption = config.require_encryption(),
+        message_ttl = format_duration(config.message_ttl()),
         grace = format_duration(config.shutdown_grace()),
         mdns = config.mdns(),
         upnp = config.upnp(),
@@ -111,6 +117,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
         carry = config.carry(),
         rate = rates("rate", config.rate()),
         trusted_rate = rates("trusted_rate", config.trusted_rate()),
+        transfers = transfers(config.transfers()),
+        mailbox = mailbox(config.mailbox()),
     )
 }
 
@@ -124,6 +132,73 @@ fn rates(table: &str, profile: &RateProfile) -> String {
         line("task", profile.task),
         line("discovery", profile.discovery),
         line("chunk", profile.chunk),
+        line("mailbox", profile.mailbox),
     ]
     .concat()
+}
+
+fn transfers(config: &TransferConfig) -> String {
+    format!(
+        "\
+# [transfers]
+# Whose files are taken: \"none\", \"pinned\", \"known\" (all on the trust list) or \"all\".
+# accept_files = \"{accept}\"
+# Where they go, each in a directory named for its sender; by default \"received\" in the data directory.
+# received_dir = \"<path>\"
+# The largest file; most bytes of one peer, and of all, that arrive or lie where they arrived.
+# max_file = \"{max_file}\"
+# max_per_peer = \"{per_peer}\"
+# max_received = \"{total}\"
+# What stays free of the disk.
+# disk_reserve = \"{reserve}\"
+# Most open transfers of one peer, and of all.
+# max_open_per_peer = {open_per_peer}
+# max_open = {open}
+",
+        accept = config.accept.as_str(),
+        max_file = format_size(config.max_file),
+        per_peer = format_size(config.per_peer),
+        total = format_size(config.total),
+        reserve = format_size(config.reserve),
+        open_per_peer = config.open_per_peer,
+        open = config.open,
+    )
+}
+
+fn mailbox(config: &MailboxConfig) -> String {
+    let keep = &config.keep;
+    format!(
+        "\
+# [mailbox]
+# Whose mailbox this node is: \"none\", \"pinned\", \"known\" (all on the trust list) or \"all\".
+# serve = \"{serve}\"
+# Where messages for this node wait while it is away: up to four mailbox nodes, by peer id or by address.
+# at = []
+# How long a receiver must have been out of reach before messages to it go to its mailbox.
+# after = \"{after}\"
+# How often messages and receipts are looked for.
+# every = \"{every}\"
+# How long items stay here, and how much there is room for: for one owner, of that for one sender, and
+# in all.
+# ttl = \"{ttl}\"
+# max_owners = {owners}
+# max_items = {items}
+# max_bytes = \"{bytes}\"
+# max_items_per_sender = {sender_items}
+# max_bytes_per_sender = \"{sender_bytes}\"
+# max_total_items = {total_items}
+# max_total_bytes = \"{total_bytes}\"
+",
+        serve = config.serve.as_str(),
+        after = format_duration(config.after),
+        every = format_duration(config.every),
+        ttl = format_duration(keep.ttl),
+        owners = keep.owners,
+        items = keep.owner.items,
+        bytes = format_size(keep.owner.bytes),
+        sender_items = keep.sender.items,
+        sender_bytes = format_size(keep.sender.bytes),
+        total_items = keep.total.items,
+        total_bytes = format_size(keep.total.bytes),
+    )
 }

@@ -126,7 +126,8 @@ fn durations_read_back() {
         assert_eq!(format_duration(parse_duration(text).unwrap()), text);
     }
     assert_eq!(parse_duration("2 min"), Ok(Duration::from_secs(120)));
-    for text in ["", "5", "s", "-1s", "1.5s", "1d", "99999999999999999999s", "9999999999999999h"] {
+    assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+    for text in ["", "5", "s", "-1s", "1.5s", "1w", "99999999999999999999s", "9999999999999999h"] {
         assert_eq!(parse_duration(text), Err(BadDuration), "{text}");
     }
 }

@@ -4,8 +4,8 @@ use libp2p::PeerId;
 use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
-    AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, TaskOutcome,
-    WakeOutcome, WakeUpAck,
+    AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, MessageKind,
+    TaskOutcome, WakeOutcome, WakeUpAck,
 };
 
 use super::EventLoop;
@@ -77,22 +77,21 @@ impl EventLoop {
                 let entities = self.known_entities(&from, &query);
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
-            Body::TaskResult(result) if self.is_asked(from, message) => {
-                let content = Content {
-                    content_type: Some(result.content_type),
-                    ..Content::from_bytes(&result.content)
-                };
-                self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
-            }
             Body::TaskResult(_) => {
-                tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
+                if !self.give_answer(from, message) {
+                    tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
+                }
             }
+            Body::Mailbox(request) => self.on_mailbox_request(from, message, request),
+            Body::MailboxResult(result) => self.on_mailbox_result(from, message, result),
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
-            Body::CapabilityResponse(_)
-            | Body::DiscoveryResponse(_)
-            | Body::Chunk(_)
+            Body::Chunk(chunk) if encrypted => self.on_chunk(from, message, &chunk),
+            Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
+            Body::Chunk(_)
             | Body::ChunkAck(_)
+            | Body::CapabilityResponse(_)
+            | Body::DiscoveryResponse(_)
             | Body::Receipt(_)
             | Body::Error(_)
             | Body::SessionClose(_) => {
@@ -101,7 +100,7 @@ impl EventLoop {
         }
     }
 
-    fn incoming(
+    pub(super) fn incoming(
         &self,
         from: PeerId,
         message: &Message,
@@ -112,6 +111,8 @@ impl EventLoop {
         let key = self.directory.get(&from).map(|peer| peer.key);
         Incoming {
             message_id: message.id.to_string(),
+            inbox_number: None,
+            durable: false,
             kind,
             trust: key.and_then(|key| self.trust.level(&entity, &key)),
             from: entity,
@@ -122,6 +123,9 @@ impl EventLoop {
             status: None,
             next_action: None,
             conversation: None,
+            in_reply_to: None,
+            done: None,
+            file: None,
         }
     }
 
@@ -153,6 +157,20 @@ impl EventLoop {
         let id = message.in_reply_to?;
         self.asks.get_mut(id).filter(|ask| ask.peer == from)?;
         self.asks.remove(id)
+    }
+
+    /// Gives an answer to whoever asked, and still waits; returns whether somebody did.
+    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        if message.kind != MessageKind::TaskResult || !self.is_asked(from, message) {
+            return false;
+        }
+        let Ok(Body::TaskResult(result)) = message.decode() else { return false };
+        let content = Content {
+            content_type: Some(result.content_type),
+            ..Content::from_bytes(&result.content)
+        };
+        self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
+        true
     }
 
     fn on_answer(&mut self, from: PeerId, message: &Message, content: Content, done: bool) {
@@ -197,7 +215,7 @@ impl EventLoop {
     }
 
     /// The entity behind a peer; messages come only from peers that proved theirs.
-    fn entity_of(&self, id: &PeerId) -> EntityId {
+    pub(super) fn entity_of(&self, id: &PeerId) -> EntityId {
         let named = self.directory.get(id).and_then(|peer| peer.entity.clone());
         // The key is part of the peer id, so that there always is a name.
         named

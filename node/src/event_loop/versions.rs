@@ -11,7 +11,9 @@ use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
 
 use super::EventLoop;
+use super::transfers::fate_of;
 use crate::error::NodeError;
+use crate::transfer::Fate;
 
 /// What to speak with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +197,10 @@ impl EventLoop {
                 Err(NodeError::QueueFull { .. }) => return,
                 Err(error) => {
                     self.unsettled.remove(&id);
+                    if self.on_transfer_settled(id, fate_of(&error)) {
+                        self.parked.remove_first(&peer);
+                        continue;
+                    }
                     match self.asks.remove(id) {
                         Some(ask) => ask.waiting.fail(error),
                         None => tracing::warn!(message = %id, %error, "a message cannot be sent"),
@@ -210,6 +216,7 @@ impl EventLoop {
     pub(super) fn tick_parked(&mut self, now: Instant) {
         for id in self.parked.timed_out(now) {
             self.unsettled.remove(&id);
+            self.on_transfer_settled(id, Fate::Lost);
         }
         for peer in self.parked.peers() {
             let known = self.directory.get(&peer);

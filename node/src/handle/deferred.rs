@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, Outgoing};
+use super::{Command, Outgoing, TransferCommand};
 use crate::error::NodeError;
 use crate::model::Life;
 
@@ -14,6 +14,9 @@ impl Command {
             Self::Report(Outgoing { peer, timeout, .. }, _) => Some((peer, *timeout)),
             Self::Alive(Outgoing { peer, timeout, .. }, _) => Some((peer, *timeout)),
             Self::Wake(Outgoing { peer, timeout, .. }, _) => Some((peer, *timeout)),
+            Self::Transfer(TransferCommand::Send(Outgoing { peer, timeout, .. }, _)) => {
+                Some((peer, *timeout))
+            }
             _ => None,
         }
     }
@@ -25,6 +28,9 @@ impl Command {
             Self::Report(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
             Self::Alive(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
             Self::Wake(Outgoing { peer, timeout, .. }, _) => (peer, timeout),
+            Self::Transfer(TransferCommand::Send(Outgoing { peer, timeout, .. }, _)) => {
+                (peer, timeout)
+            }
             _ => return self,
         };
         found.clone_into(peer);
@@ -38,6 +44,7 @@ impl Command {
             Self::Talk(_, reply) => drop(reply.send(Err(error))),
             Self::Report(_, reply) => drop(reply.send(Err(error))),
             Self::Wake(_, reply) => drop(reply.send(Err(error))),
+            Self::Transfer(TransferCommand::Send(_, reply)) => drop(reply.send(Err(error))),
             Self::Alive(_, reply) => drop(reply.send(Life::failed(error))),
             _ => {}
         }

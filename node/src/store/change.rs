@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use peer_protocol::time::Timestamp;
 
-use super::{Entry, Remembered};
+use super::{Contact, Entry, Remembered};
 
 /// Most bytes that wait for the disk. The registry's stores are smaller when they are full.
 const MAX_UNSAVED: usize = 32 << 20;
@@ -26,6 +26,8 @@ pub(crate) enum Change {
     Providers([u8; 32], Vec<Entry>),
     /// All peers to remember, in place of those before.
     Peers(Vec<Remembered>),
+    /// A peer that this node has to do with, by key.
+    Contact([u8; 32], Contact),
 }
 
 /// What a change changes: of several of one place the last counts.
@@ -37,6 +39,7 @@ enum Slot {
     Peers,
     Records([u8; 32]),
     Providers([u8; 32]),
+    Contact([u8; 32]),
 }
 
 impl Change {
@@ -48,6 +51,7 @@ impl Change {
             Self::Records(key, _) => Slot::Records(*key),
             Self::Providers(key, _) => Slot::Providers(*key),
             Self::Peers(_) => Slot::Peers,
+            Self::Contact(key, _) => Slot::Contact(*key),
         }
     }
 
@@ -58,6 +62,9 @@ impl Change {
             Self::Records(_, entries) | Self::Providers(_, entries) => {
                 let len = |entry: &Entry| ROW_OVERHEAD + entry.value.len();
                 ROW_OVERHEAD + entries.iter().map(len).sum::<usize>()
+            }
+            Self::Contact(_, contact) => {
+                ROW_OVERHEAD + contact.addresses.iter().map(String::len).sum::<usize>()
             }
         }
     }

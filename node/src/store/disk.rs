@@ -6,7 +6,6 @@ use std::sync::{Arc, Condvar, Mutex};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
-use super::commit::commit;
 use super::place::Place;
 use super::{Change, Store};
 
@@ -49,7 +48,8 @@ impl Disk {
     /// Writes past any node.
     pub(crate) fn write(&self, changes: impl IntoIterator<Item = Change>) {
         let changes: Vec<_> = changes.into_iter().collect();
-        commit(&self.store().database, changes.iter()).unwrap();
+        let store = self.store();
+        store.transact(|tables| changes.iter().try_for_each(|it| tables.change(it))).unwrap();
     }
 
     /// Waits while it hangs.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use redb::DatabaseError;
 use thiserror::Error;
 
+use super::bytes::Broken;
+
 /// Why the store cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -48,13 +50,15 @@ impl StoreError {
         match self {
             Self::Unusable { .. } => "make room, or repair its permissions".to_owned(),
             Self::Damaged { path, .. } => format!(
-                "restore it from a backup, or move {} away: known peers and the registry's records \
-                 are learnt again, and key and trust list are in files of their own",
+                "restore it from a backup, or move {} away: messages that wait in it are lost then; \
+                 known peers and the registry's records are learnt again, and key and trust list \
+                 are in files of their own",
                 path.display()
             ),
             Self::InUse { .. } => "stop that process".to_owned(),
             Self::Version { path, .. } => format!(
-                "run the version that wrote it, or move {} away: what it holds is learnt again",
+                "run the version that wrote it, or move {} away: messages that wait in it are lost \
+                 then, and everything else is learnt again",
                 path.display()
             ),
         }
@@ -64,7 +68,7 @@ impl StoreError {
         Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    fn damaged(path: &Path, reason: &impl ToString) -> Self {
+    pub(super) fn damaged(path: &Path, reason: &impl ToString) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.to_string() }
     }
 
@@ -87,6 +91,7 @@ pub(super) enum Failed {
     Redb(redb::Error),
     Schema(String),
     Encoding(String),
+    Row,
 }
 
 impl Failed {
@@ -103,12 +108,31 @@ impl Failed {
             Self::Redb(error) => StoreError::damaged(path, &error),
             Self::Schema(found) => StoreError::Version { path: path.to_owned(), found },
             Self::Encoding(reason) => StoreError::unusable(path, &reason),
+            Self::Row => StoreError::damaged(path, &"a row makes no sense"),
         }
     }
 }
 
-impl<E: Into<redb::Error>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self::Redb(error.into())
+impl From<Broken> for Failed {
+    fn from(_: Broken) -> Self {
+        Self::Row
     }
 }
+
+macro_rules! from_redb {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failed {
+            fn from(error: $error) -> Self {
+                Self::Redb(error.into())
+            }
+        })+
+    };
+}
+
+from_redb!(
+    redb::Error,
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError
+);

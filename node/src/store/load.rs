@@ -1,13 +1,14 @@
 //! Reading everything, once, at the start.
 
 use peer_protocol::time::Timestamp;
-use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition};
 
 use super::change::ROW_OVERHEAD;
+use super::contacts::CONTACTS;
 use super::error::Failed;
 use super::row::decode;
 use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
-use super::{Entry, Remembered, Store, StoreError};
+use super::{Contact, Entry, Remembered, Store, StoreError};
 
 /// Most bytes of rows that are read: more than twice what the registry's stores hold.
 const MAX_LOADED: usize = 64 << 20;
@@ -24,6 +25,7 @@ pub(crate) struct Loaded {
     pub(crate) records: Vec<Row>,
     pub(crate) providers: Vec<Row>,
     pub(crate) peers: Vec<Remembered>,
+    pub(crate) contacts: Vec<([u8; 32], Contact)>,
     /// Rows that could not be read: those of the registry are there without entries.
     pub(crate) broken: usize,
     /// Whether there were more rows than are read at once.
@@ -37,42 +39,52 @@ impl Store {
     }
 
     pub(super) fn load_up_to(&self, most: usize) -> Result<Loaded, StoreError> {
-        self.try_load(most).map_err(|failed| failed.at(self.place.path()))
+        self.read(|transaction| load(transaction, most))
     }
+}
 
-    fn try_load(&self, most: usize) -> Result<Loaded, Failed> {
-        let transaction = self.database.begin_read()?;
-        let meta = transaction.open_table(META)?;
-        let bytes = |name| -> Result<Option<Vec<u8>>, Failed> {
-            Ok(meta.get(name)?.map(|value| value.value().to_vec()))
-        };
-        let mut loaded = Loaded {
-            salt: bytes(SALT)?.and_then(|bytes| bytes.try_into().ok()),
-            last_seen: bytes(LAST_SEEN)?
-                .and_then(|bytes| bytes.try_into().ok())
-                .map(|bytes| Timestamp::from_millis(u64::from_be_bytes(bytes))),
-            capabilities: match bytes(CAPABILITIES)? {
-                Some(bytes) => decode(&bytes).unwrap_or_default(),
-                None => Vec::new(),
-            },
-            ..Loaded::default()
-        };
-        let mut room = Room(most);
-        for row in transaction.open_table(PEERS)?.iter()? {
-            let (_, value) = row?;
-            if !room.take(value.value()) {
-                loaded.cut = true;
-                break;
-            }
-            match decode(value.value()) {
-                Ok(peer) => loaded.peers.push(peer),
-                Err(_) => loaded.broken += 1,
-            }
+fn load(transaction: &ReadTransaction, most: usize) -> Result<Loaded, Failed> {
+    let meta = transaction.open_table(META)?;
+    let bytes = |name| -> Result<Option<Vec<u8>>, Failed> {
+        Ok(meta.get(name)?.map(|value| value.value().to_vec()))
+    };
+    let mut loaded = Loaded {
+        salt: bytes(SALT)?.and_then(|bytes| bytes.try_into().ok()),
+        last_seen: bytes(LAST_SEEN)?
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(|bytes| Timestamp::from_millis(u64::from_be_bytes(bytes))),
+        capabilities: match bytes(CAPABILITIES)? {
+            Some(bytes) => decode(&bytes).unwrap_or_default(),
+            None => Vec::new(),
+        },
+        ..Loaded::default()
+    };
+    let mut room = Room(most);
+    for row in transaction.open_table(PEERS)?.iter()? {
+        let (_, value) = row?;
+        if !room.take(value.value()) {
+            loaded.cut = true;
+            break;
         }
-        loaded.records = rows(&transaction, RECORDS, &mut room, &mut loaded)?;
-        loaded.providers = rows(&transaction, PROVIDERS, &mut room, &mut loaded)?;
-        Ok(loaded)
+        match decode(value.value()) {
+            Ok(peer) => loaded.peers.push(peer),
+            Err(_) => loaded.broken += 1,
+        }
     }
+    for row in transaction.open_table(CONTACTS)?.iter()? {
+        let (key, value) = row?;
+        if !room.take(value.value()) {
+            loaded.cut = true;
+            break;
+        }
+        match decode(value.value()) {
+            Ok(contact) => loaded.contacts.push((*key.value(), contact)),
+            Err(_) => loaded.broken += 1,
+        }
+    }
+    loaded.records = rows(transaction, RECORDS, &mut room, &mut loaded)?;
+    loaded.providers = rows(transaction, PROVIDERS, &mut room, &mut loaded)?;
+    Ok(loaded)
 }
 
 /// Bytes that may still be read.
@@ -88,7 +100,7 @@ impl Room {
 }
 
 fn rows(
-    transaction: &redb::ReadTransaction,
+    transaction: &ReadTransaction,
     table: TableDefinition<'_, &'static [u8; 32], &'static [u8]>,
     room: &mut Room,
     loaded: &mut Loaded,

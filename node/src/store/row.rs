@@ -29,6 +29,17 @@ pub(crate) struct Remembered {
     pub(crate) routing: bool,
 }
 
+/// A peer that this node has to do with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    /// The name it proved to have.
+    pub(crate) entity: String,
+    /// Where it was dialled, the best first.
+    pub(crate) addresses: Vec<String>,
+    /// When its last session began, in ms since the Unix epoch.
+    pub(crate) seen: u64,
+}
+
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, EncodeError<TryReserveError>> {
     cbor4ii::serde::to_vec(Vec::new(), row)
 }

@@ -2,6 +2,11 @@
 
 use redb::{TableDefinition, TableError, WriteTransaction};
 
+use super::contacts::CONTACTS;
+use super::delivery;
+use super::mailbox::MAILBOX;
+use super::transfers::TRANSFERS;
+
 /// Single values, by name.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Registry records kept for others and of this node's own, by key: a list of [`super::Entry`].
@@ -15,7 +20,9 @@ pub(super) const PEERS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("
 /// The name of the tables' version in [`META`].
 pub(super) const SCHEMA: &str = "schema";
 /// The tables' version.
-pub(super) const SCHEMA_VERSION: &[u8] = b"1";
+pub(super) const SCHEMA_VERSION: &[u8] = b"2";
+/// The version before, without contacts and ordered messages.
+pub(super) const FIRST_VERSION: &[u8] = b"1";
 /// The name of the secret that orders rival records (§11.5).
 pub(super) const SALT: &str = "registry_salt";
 /// The name of the latest `last_seen` that this entity used (§11.2).
@@ -29,5 +36,8 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(RECORDS)?;
     transaction.open_table(PROVIDERS)?;
     transaction.open_table(PEERS)?;
-    Ok(())
+    transaction.open_table(CONTACTS)?;
+    transaction.open_table(TRANSFERS)?;
+    transaction.open_table(MAILBOX)?;
+    delivery::create(transaction)
 }

@@ -1,19 +1,19 @@
 //! The writing thread: one commit for all that came in while it was busy with the last.
 //!
-//! After a failed write redb refuses everything that follows, so that the file is opened anew. What
-//! could not be written is kept, with what comes meanwhile, and tried again after pauses that grow.
+//! After a failed write redb refuses everything that follows, so that the file is opened anew. Whoever
+//! waits is told that it failed. What is only to be remembered is kept, with what comes meanwhile, and
+//! tried again after pauses that grow.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use peer_behaviours::Clock;
-use redb::Database;
+use peer_protocol::time::Instant;
+use tokio::sync::mpsc;
 
 use super::change::Unsaved;
-use super::commit::commit;
-use super::place::Place;
-use super::writer::Shared;
-use super::{Store, StoreError};
+use super::writer::{Batch, Committed, Shared, Submitted};
+use super::{Store, StoreError, Written};
 
 /// Pauses between tries: they double.
 #[derive(Debug, Clone, Copy)]
@@ -36,18 +36,23 @@ impl Pauses {
     }
 }
 
+/// With the disk failing, what somebody waits for is tried no more often than this; in between it fails
+/// at once.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Thread {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    place: Place,
-    /// None once it has failed, until it is opened again.
-    database: Option<Database>,
+    store: Store,
     /// What could not be written.
     kept: Unsaved,
     failures: u32,
+    /// When and why a write last failed, if the last one did.
+    failed: Option<(Instant, StoreError)>,
     pauses: Pauses,
+    results: mpsc::UnboundedSender<Committed>,
 }
 
 impl Thread {
@@ -56,34 +61,50 @@ impl Thread {
         shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         pauses: Pauses,
+        results: mpsc::UnboundedSender<Committed>,
     ) -> Self {
-        let Store { database, place } = store;
-        let (database, kept) = (Some(database), Unsaved::default());
-        Self { shared, clock, place, database, kept, failures: 0, pauses }
+        let kept = Unsaved::default();
+        Self { shared, clock, store, kept, failures: 0, failed: None, pauses, results }
     }
 
     /// Writes until the other side closes; then a last time. Says what became of that.
     pub(super) fn run(mut self) -> Result<(), StoreError> {
-        loop {
-            let failing = self.failures > 0;
-            let pause = failing.then(|| self.pauses.after(self.failures));
-            let (changes, last) = self.shared.next(pause);
+        let result = loop {
+            let pause = self.failed.is_some().then(|| self.pauses.after(self.failures));
+            let Batch { changes, submitted, last } = self.shared.next(pause);
             self.kept.merge(changes);
-            let written = if self.kept.is_empty() { Ok(()) } else { self.write() };
-            if last {
-                return written;
+            if let Some(error) = self.just_failed()
+                && !submitted.is_empty()
+                && !last
+            {
+                self.report(submitted, &Err(error));
+                continue;
             }
-        }
+            let nothing = self.kept.is_empty() && submitted.is_empty();
+            let written = if nothing { Ok(()) } else { self.write(submitted) };
+            if last && self.shared.is_empty() {
+                break written;
+            }
+        };
+        self.store.inner.close();
+        result
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
+    /// Why nothing can be written, if that was found out a moment ago.
+    fn just_failed(&self) -> Option<StoreError> {
+        let (at, error) = self.failed.as_ref()?;
+        let ago = self.clock.now().instant.since(*at);
+        (ago < PROBE.min(self.pauses.after(self.failures))).then(|| error.clone())
+    }
+
+    fn write(&mut self, submitted: Vec<Submitted>) -> Result<(), StoreError> {
         self.shared.begins(self.clock.now().timestamp);
-        let written = self.try_write();
+        let written = self.try_write(&submitted);
         let failing_since = self.shared.ended(written.as_ref().err());
         match (&written, failing_since) {
-            (Ok(()), since) => {
+            (Ok(_), since) => {
                 let lost = std::mem::take(&mut self.kept).lost();
-                self.failures = 0;
+                (self.failures, self.failed) = (0, None);
                 if let Some(since) = since {
                     let after_s = self.clock.now().timestamp.distance(since).as_secs();
                     tracing::warn!(after_s, "the store works again");
@@ -94,24 +115,42 @@ impl Thread {
             }
             (Err(error), since) => {
                 self.failures = self.failures.saturating_add(1);
+                self.failed = Some((self.clock.now().instant, error.clone()));
                 if since.is_none() {
                     let next = error.next_step();
                     tracing::error!(%error, next, "nothing can be saved; trying again and again");
                 }
             }
         }
-        written
+        self.report(submitted, &written);
+        written.map(drop)
     }
 
-    fn try_write(&mut self) -> Result<(), StoreError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => self.place.open()?,
-        };
-        // One that failed is dropped, and with it its lock on the file.
-        commit(&database, self.kept.iter()).map_err(|failed| failed.at(self.place.path()))?;
-        self.database = Some(database);
-        Ok(())
+    /// Returns what became of each write that was submitted, one after another.
+    fn try_write(&self, submitted: &[Submitted]) -> Result<Vec<Written>, StoreError> {
+        self.store.transact(|tables| {
+            for change in self.kept.iter() {
+                tables.change(change)?;
+            }
+            let writes = submitted.iter().flat_map(|submitted| &submitted.writes);
+            writes.map(|write| tables.durable(write)).collect()
+        })
+    }
+
+    fn report(&self, submitted: Vec<Submitted>, written: &Result<Vec<Written>, StoreError>) {
+        let mut each = written.as_ref().map(|written| written.iter().copied());
+        for Submitted { ticket, writes, len, told } in submitted {
+            let outcome = match &mut each {
+                Ok(each) => Ok(each.take(writes.len()).collect()),
+                Err(error) => Err(error.clone()),
+            };
+            // Whoever stops does not listen any more.
+            let _ = match told {
+                Some(told) => told.send(outcome.map(|_: Vec<Written>| ())).is_ok(),
+                None => self.results.send(Committed { ticket, outcome }).is_ok(),
+            };
+            self.shared.reported(len);
+        }
     }
 }
 

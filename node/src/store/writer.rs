@@ -1,17 +1,20 @@
 //! The way to the writing thread: what is to be written waits in one place, where a later change takes
 //! the place of an earlier one, however long the disk takes.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use peer_behaviours::Clock;
 use peer_protocol::time::Timestamp;
-use tokio::sync::oneshot;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
 
 use super::change::{Change, Unsaved};
+use super::durable::Durable;
 use super::thread::{Pauses, Thread};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Written};
 
 /// A write that takes longer is as bad as one that fails.
 const SLOW: Duration = Duration::from_secs(10);
@@ -25,6 +28,35 @@ pub(crate) struct Trouble {
     pub(crate) error: StoreError,
 }
 
+/// Most bytes that wait for the disk because somebody waits for them. A full store refuses before it
+/// accepts.
+const MAX_SUBMITTED: usize = 64 << 20;
+/// Most bytes of them in one transaction, unless one submission is larger.
+const MAX_TRANSACTION: usize = 8 << 20;
+
+/// Names what was submitted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// What became of something that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) ticket: Ticket,
+    /// What became of each write. An error: nothing of it is on disk.
+    pub(crate) outcome: Result<Vec<Written>, StoreError>,
+}
+
+/// Nothing more is taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum Refused {
+    /// The disk is slower than what comes.
+    #[error("too much waits for the disk already")]
+    Full,
+    /// The node stops.
+    #[error("the store is closed")]
+    Closed,
+}
+
 /// How the writing thread ended: whether everything is on disk.
 pub(crate) type Closed = oneshot::Receiver<Result<(), StoreError>>;
 
@@ -33,6 +65,7 @@ pub(crate) type Closed = oneshot::Receiver<Result<(), StoreError>>;
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     closed: Option<Closed>,
+    results: Option<mpsc::UnboundedReceiver<Committed>>,
 }
 
 impl Writer {
@@ -49,9 +82,10 @@ impl Writer {
         clock: Arc<dyn Clock>,
         pauses: Pauses,
     ) -> Result<Self, StoreError> {
-        let path = store.place.path().to_owned();
+        let path = store.path().to_owned();
         let shared = Arc::new(Shared { path: path.clone(), ..Shared::default() });
-        let thread = Thread::new(store, Arc::clone(&shared), clock, pauses);
+        let (reports, results) = mpsc::unbounded_channel();
+        let thread = Thread::new(store, Arc::clone(&shared), clock, pauses, reports);
         let (done, closed) = oneshot::channel();
         // Of tokio's threads a hanging one would keep a runtime from ending.
         let started = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
@@ -59,7 +93,7 @@ impl Writer {
             let _ = done.send(thread.run());
         });
         started.map_err(|error| StoreError::unusable(&path, &error))?;
-        Ok(Self { shared, closed: Some(closed) })
+        Ok(Self { shared, closed: Some(closed), results: Some(results) })
     }
 
     /// Writes `changes` soon, all together or not at all. Never waits for the disk.
@@ -69,6 +103,16 @@ impl Writer {
             state.unsaved.add(change);
         }
         self.shared.news.notify_one();
+    }
+
+    /// Where it is reported what became of what was submitted, in order. `None` after the first time.
+    pub(crate) fn results(&mut self) -> Option<mpsc::UnboundedReceiver<Committed>> {
+        self.results.take()
+    }
+
+    /// Another way to the thread, for whoever waits for what it writes by itself.
+    pub(crate) fn submitter(&self) -> Submitter {
+        Submitter { shared: Arc::clone(&self.shared) }
     }
 
     /// Whether something still waits, because the disk is slow or fails.
@@ -96,11 +140,40 @@ impl Writer {
     }
 }
 
+/// The way to the writing thread for what is reported back.
+#[derive(Debug, Clone)]
+pub(crate) struct Submitter {
+    shared: Arc<Shared>,
+}
+
+impl Submitter {
+    /// Writes `writes` in order, in one transaction with others, and reports that. Never waits for the disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
+        self.shared.submit(writes, None)
+    }
+
+    /// As [`Submitter::submit`], but only the one who has the outcome is told.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit_alone(&self, writes: Vec<Durable>) -> Result<Outcome, Refused> {
+        let (told, outcome) = oneshot::channel();
+        self.shared.submit(writes, Some(told))?;
+        Ok(outcome)
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.close();
     }
 }
+
+/// What became of something whose submitter alone is told.
+pub(crate) type Outcome = oneshot::Receiver<Result<(), StoreError>>;
 
 /// What both sides see. The lock is never held over anything that waits.
 #[derive(Debug, Default)]
@@ -110,9 +183,33 @@ pub(super) struct Shared {
     news: Condvar,
 }
 
+/// What was submitted together.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    pub(super) ticket: Ticket,
+    pub(super) writes: Vec<Durable>,
+    /// Bytes of memory, about.
+    pub(super) len: usize,
+    /// Who is told; the one who has the results if nobody else.
+    pub(super) told: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+/// What to write next.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) changes: Unsaved,
+    pub(super) submitted: Vec<Submitted>,
+    /// Whether nothing more will come.
+    pub(super) last: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     unsaved: Unsaved,
+    submitted: VecDeque<Submitted>,
+    /// Of what was submitted and not reported yet.
+    submitted_bytes: usize,
+    next_ticket: u64,
     closed: bool,
     /// Since when a write has been under way.
     writing: Option<Timestamp>,
@@ -124,27 +221,71 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn submit(
+        &self,
+        writes: Vec<Durable>,
+        told: Option<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Result<Ticket, Refused> {
+        let len = writes.iter().map(Durable::len).sum();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        if state.submitted_bytes > 0 && state.submitted_bytes + len > MAX_SUBMITTED {
+            return Err(Refused::Full);
+        }
+        state.submitted_bytes += len;
+        let ticket = Ticket(state.next_ticket);
+        state.next_ticket += 1;
+        state.submitted.push_back(Submitted { ticket, writes, len, told });
+        self.news.notify_one();
+        Ok(ticket)
+    }
+
     fn close(&self) {
         self.lock().closed = true;
         self.news.notify_one();
     }
 
-    /// Waits for something to write, or for so long if the disk just failed; not at all once this is
-    /// closed. Returns what there is, and whether it is the last.
-    pub(super) fn next(&self, pause: Option<Duration>) -> (Unsaved, bool) {
+    /// Waits for something to write, or for so long if the disk just failed, unless somebody waits for
+    /// what there is; not at all once this is closed.
+    pub(super) fn next(&self, pause: Option<Duration>) -> Batch {
         let mut state = self.lock();
         state = match pause {
             None => {
-                let idle = |state: &mut State| state.unsaved.is_empty() && !state.closed;
+                let idle = |state: &mut State| {
+                    state.unsaved.is_empty() && state.submitted.is_empty() && !state.closed
+                };
                 self.news.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner)
             }
             Some(pause) => {
-                let open = |state: &mut State| !state.closed;
-                let waited = self.news.wait_timeout_while(state, pause, open);
+                let idle = |state: &mut State| state.submitted.is_empty() && !state.closed;
+                let waited = self.news.wait_timeout_while(state, pause, idle);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        (std::mem::take(&mut state.unsaved), state.closed)
+        let mut batch = Batch { last: state.closed, ..Batch::default() };
+        batch.changes = std::mem::take(&mut state.unsaved);
+        let mut len = 0;
+        while let Some(submitted) = state.submitted.front() {
+            len += submitted.len;
+            if len > MAX_TRANSACTION && !batch.submitted.is_empty() {
+                break;
+            }
+            batch.submitted.extend(state.submitted.pop_front());
+        }
+        batch
+    }
+
+    /// Whether nothing waits any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().submitted.is_empty()
+    }
+
+    /// What took so many bytes was reported.
+    pub(super) fn reported(&self, len: usize) {
+        let mut state = self.lock();
+        state.submitted_bytes = state.submitted_bytes.saturating_sub(len);
     }
 
     pub(super) fn begins(&self, now: Timestamp) {

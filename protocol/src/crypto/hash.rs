@@ -1,4 +1,4 @@
-//! SHA-256, streaming and in one go.
+//! SHA-256, streaming and in one go, and BLAKE3 for large payloads.
 
 use sha2::Digest as _;
 
@@ -81,4 +81,33 @@ fn blake3(parts: &[&[u8]]) -> Digest {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {
     sha2::Sha256::digest(bytes).into()
+}
+
+/// Streaming BLAKE3, the digest of transfers (§9.1).
+#[derive(Clone, Default)]
+pub struct Blake3(blake3::Hasher);
+
+impl Blake3 {
+    /// An empty hash.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Absorbs `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was absorbed so far.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        self.0.finalize().into()
+    }
+}
+
+impl std::fmt::Debug for Blake3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blake3").field("absorbed", &self.0.count()).finish()
+    }
 }

@@ -2,18 +2,26 @@
 
 use std::time::Duration;
 
+use super::receive::Outcome;
 use super::requests::Content;
-use super::{Ended, Link, RequestId};
+use super::{Ended, Event, Link, RequestId};
 use crate::cbor;
 use crate::envelope::{Envelope, EnvelopeKind};
 use crate::error::ErrorCode;
-use crate::id::{MessageId, Nonce, SessionId};
+use crate::id::{MessageId, Nonce, SessionId, StreamId};
 use crate::message::{ErrorReport, Message, UnknownKind};
 use crate::replay::ReplayError;
 use crate::time::Now;
 
 /// Pause before a record is sent again to a peer that is not ready yet.
 const NOT_READY: Duration = Duration::from_millis(50);
+
+/// A sealed record that the peer could not use, and what was in it.
+struct Refused {
+    session: SessionId,
+    messages: Vec<MessageId>,
+    ordered: Vec<MessageId>,
+}
 
 impl Link {
     /// Handles the answer to a request. One that does not hold counts as none.
@@ -51,25 +59,32 @@ impl Link {
         });
         let Some((id, opened)) = opened else { return self.lost(content, now) };
         self.sessions.confirmed(id, now.instant);
-        let closed = self.take_in_answer(opened.messages, now);
-        self.end_if_closed(id, closed);
-        if let Content::Sealed { messages, .. } = content {
-            for id in messages {
-                self.outbox.retry(id, now.instant);
-            }
+        self.lane.answered();
+        let Content::Sealed { messages, ordered, stream, taken, .. } = content else { return };
+        let closed = self.take_in_answer(opened.messages, stream, now);
+        for id in messages {
+            self.outbox.retry(id, now.instant);
         }
+        let jitter = self.jitter();
+        self.lane.unmentioned(&ordered, jitter, now.instant);
+        if !taken.is_empty() {
+            self.events.push_back(Event::Told(taken));
+        }
+        self.end_if_closed(id, closed);
     }
 
     /// Takes in what an answer holds; returns why the peer closed the session, if it did.
     pub(super) fn take_in_answer(
         &mut self,
         messages: Vec<Result<Message, UnknownKind>>,
+        stream: Option<StreamId>,
         now: Now,
     ) -> Option<String> {
         // What is refused here is not acknowledged, comes again as a request, and is refused there.
         let limits = self.charge(&messages, now);
-        let outcome = self.take_in(messages.into_iter().zip(limits), now);
-        self.owe(&outcome.received, now.instant);
+        let outcome = Outcome { stream, ..Outcome::default() };
+        let outcome = self.take_in(messages, limits, outcome, now);
+        self.owe(&outcome.receipts, now.instant);
         outcome.closed
     }
 
@@ -92,9 +107,11 @@ impl Link {
             Content::Step { attempt, .. } => {
                 self.on_step_refused(attempt, report.code, &report.detail, retry_after, now);
             }
-            Content::Sealed { session, messages, receipts, .. } => {
+            Content::Sealed { session, messages, ordered, receipts, taken, .. } => {
                 self.owe(&receipts, now.instant);
-                self.on_record_refused(session, messages, report.code, retry_after, now);
+                self.owed.add_taken(&taken, now.instant);
+                let refused = Refused { session, messages, ordered };
+                self.on_record_refused(refused, report.code, retry_after, now);
             }
         }
     }
@@ -134,12 +151,12 @@ impl Link {
     /// The peer could not use a sealed record. Nothing in it is lost.
     fn on_record_refused(
         &mut self,
-        session: SessionId,
-        messages: Vec<MessageId>,
+        refused: Refused,
         code: ErrorCode,
         retry_after: Option<Duration>,
         now: Now,
     ) {
+        let Refused { session, messages, ordered } = refused;
         let pause = match code {
             ErrorCode::EncryptionNotReady => Some(NOT_READY),
             ErrorCode::RateLimited => Some(retry_after.unwrap_or(Duration::from_secs(1))),
@@ -166,6 +183,14 @@ impl Link {
                 Some(pause) => self.outbox.delay(id, now.instant + pause),
                 None => self.outbox.retry(id, now.instant),
             }
+        }
+        match pause {
+            Some(pause) => {
+                for id in ordered {
+                    self.lane.delay(id, now.instant + pause);
+                }
+            }
+            None => self.lane.lost(&ordered, now.instant),
         }
     }
 }

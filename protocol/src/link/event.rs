@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::MailVerdict;
 use crate::crypto::SuiteId;
+use crate::delivery::Arrival;
 use crate::envelope::EnvelopeKind;
 use crate::error::ErrorCode;
 use crate::handshake::{HandshakeKind, Phase, Role};
-use crate::id::{MessageId, SessionId};
+use crate::id::{MessageId, SessionId, StreamId};
 use crate::identity::EntityId;
 use crate::limits::{MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES};
 use crate::message::{Message, ReceiptStatus};
@@ -145,16 +147,51 @@ pub enum Event {
         /// Why.
         why: Ended,
     },
-    /// A message came in, for the first time.
+    /// A volatile message came in, for the first time.
     Message(Message),
-    /// The peer acknowledged a message.
+    /// An ordered message came in and is the next. The owner writes it, in order, and reports to
+    /// [`Link::stored`] or [`Link::not_stored`].
+    ///
+    /// [`Link::stored`]: super::Link::stored
+    /// [`Link::not_stored`]: super::Link::not_stored
+    Ordered(Box<Arrival>),
+    /// A message that came by mail is not taken now.
+    Mail {
+        /// Which.
+        id: MessageId,
+        /// What became of it.
+        verdict: MailVerdict,
+    },
+    /// A write failed, and all that were under way are reported: what the disk knows is to be given to
+    /// [`Link::resume`] again.
+    ///
+    /// [`Link::resume`]: super::Link::resume
+    ResumeWanted,
+    /// The peer acknowledged ordered messages, or claims so: not all need be messages to it.
+    Acknowledged {
+        /// Which.
+        ids: Vec<MessageId>,
+        /// How far they have come.
+        status: ReceiptStatus,
+    },
+    /// The peer has seen the number of an ordered message already, or the stream is over for it.
+    OutOfSequence {
+        /// Which.
+        id: MessageId,
+        /// The stream it was sent in.
+        stream: StreamId,
+    },
+    /// The peer knows that these messages are processed.
+    Told(Vec<MessageId>),
+    /// The peer acknowledged a volatile message.
     Receipt {
         /// Which.
         id: MessageId,
         /// How far it has come.
         status: ReceiptStatus,
     },
-    /// A message will not arrive, or may not have.
+    /// A message will not arrive, or may not have. An ordered one was refused by the peer for good, and
+    /// stays until the owner withdraws it.
     Failed {
         /// Which.
         id: MessageId,

@@ -14,6 +14,9 @@ use crate::time::{Instant, Now};
 const YIELD: Duration = Duration::from_millis(250);
 const YIELD_AGAIN: Duration = Duration::from_secs(1);
 
+/// Pause after a failure that will most likely be the same next time.
+const AFTER_FATAL: Duration = Duration::from_secs(60);
+
 impl Link {
     /// The peer refused a step of this side's handshake.
     pub(super) fn on_step_refused(
@@ -126,6 +129,10 @@ impl Link {
         let Some(machine) = self.opening.machine.take() else { return };
         let phase = machine.end(code == ErrorCode::SessionExpired);
         let jitter = self.rng.next_u32();
+        // Ordered messages outlive that: it is tried again, but not soon.
+        let patient = fatal && self.lane.wants_to_send();
+        let pause = if patient { Some(AFTER_FATAL) } else { pause };
+        self.opening.patient = patient;
         self.opening.back_off(pause, jitter, now.instant);
         if fatal {
             self.opening.wanted = false;

@@ -4,7 +4,7 @@
 //! A link is driven by a carrier, which moves requests and answers, whatever they travel over:
 //!
 //! - bytes and time go in through `handle_*`, [`Link::connected`], [`Link::disconnected`],
-//!   [`Link::open`] and [`Link::send`];
+//!   [`Link::open`], [`Link::send`], [`Link::hand`] and what the disk says;
 //! - after each of these, the caller drains [`Link::poll_transmit`] and [`Link::poll_event`] until
 //!   both are empty, and arranges to call [`Link::handle_timeout`] at [`Link::poll_timeout`];
 //! - each [`Transmit::Request`] is reported back exactly once, through [`Link::handle_answer`] or
@@ -14,11 +14,16 @@
 #[macro_use]
 mod context;
 mod answers;
+mod batch;
 mod config;
 mod event;
 mod giving_up;
+mod lane;
+mod mail;
 mod opening;
+mod ordered;
 mod outbox;
+mod owed;
 mod pace;
 mod receive;
 mod recent;
@@ -27,7 +32,7 @@ mod requests;
 mod responding;
 mod sessions;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
@@ -36,16 +41,19 @@ pub use config::{Admission, AdmitAll, LinkConfig};
 pub use event::{
     Ended, Event, ExchangeId, QueueFull, RequestId, SendFailure, SessionInfo, Transmit,
 };
+pub use mail::MailVerdict;
 
+use self::lane::Lane;
 use self::opening::Opening;
 use self::outbox::Outbox;
+use self::owed::Owed;
 use self::recent::RecentIds;
 use self::reply::Held;
 use self::requests::{Content, Silence};
 use self::sessions::Sessions;
 use crate::crypto::PublicKey;
+use crate::delivery::Incoming;
 use crate::handshake::{Phase, SessionState};
-use crate::id::MessageId;
 use crate::identity::{EntityId, Fingerprint, TrustView};
 use crate::message::{Body, Message, SessionClose};
 use crate::rate_limit::{PeerLimiter, TokenBucket};
@@ -63,9 +71,9 @@ pub struct Link {
     opening: Opening,
     sessions: Sessions,
     outbox: Outbox,
-    /// Messages that came in answers, to be acknowledged with the next envelope.
-    owed: Vec<MessageId>,
-    owed_at: Option<Instant>,
+    lane: Lane,
+    owed: Owed,
+    incoming: Incoming,
     recent: RecentIds,
     replay: ReplayGuard,
     limiter: PeerLimiter,
@@ -73,8 +81,12 @@ pub struct Link {
     sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
     last_sealed: Instant,
+    /// When it was last tried to send what waits.
+    flushed: Instant,
     next_request: u64,
-    held: VecDeque<Held>,
+    /// By the number under which they are held; the oldest first.
+    held: BTreeMap<u64, Held>,
+    next_hold: u64,
     last_heard: Instant,
     silence: Option<Silence>,
     asked_for_connection: Option<Instant>,
@@ -102,8 +114,9 @@ impl Link {
             opening: Opening::default(),
             sessions: Sessions::default(),
             outbox: Outbox::default(),
-            owed: Vec::new(),
-            owed_at: None,
+            lane: Lane::default(),
+            owed: Owed::default(),
+            incoming: Incoming::default(),
             recent: RecentIds::default(),
             replay,
             limiter: PeerLimiter::default(),
@@ -111,8 +124,10 @@ impl Link {
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
             last_sealed: Instant::default(),
+            flushed: Instant::default(),
             next_request: 0,
-            held: VecDeque::new(),
+            held: BTreeMap::new(),
+            next_hold: 0,
             last_heard: Instant::default(),
             silence: None,
             asked_for_connection: None,
@@ -128,6 +143,8 @@ impl Link {
         self.asked_for_connection = None;
         self.last_heard = now.instant;
         self.opening.reset_backoff();
+        self.lane.connected();
+        self.owed.connected(now.instant);
         self.flush(now);
     }
 
@@ -143,10 +160,11 @@ impl Link {
     pub fn open(&mut self, now: Now) {
         let usable = self.sessions.newest().is_some_and(|session| session.can_send(now.instant));
         self.opening.wanted = !usable;
+        self.opening.hurry();
         self.flush(now);
     }
 
-    /// Queues a message; it is sent, and sent again, until it is acknowledged, refused, or
+    /// Queues a volatile message; it is sent, and sent again, until it is acknowledged, refused, or
     /// `deadline` has passed. Each ends in one [`Event::Receipt`] or [`Event::Failed`].
     ///
     /// # Errors
@@ -163,7 +181,9 @@ impl Link {
     /// # Errors
     /// [`QueueFull`] if too much waits already; the message is then not queued.
     pub fn queue(&mut self, message: Message, deadline: Instant) -> Result<(), QueueFull> {
-        self.outbox.push(message, deadline)
+        self.outbox.push(Message { order: None, ..message }, deadline)?;
+        self.opening.hurry();
+        Ok(())
     }
 
     /// Tells the peer that the session ends, and forgets it. What still waits stays queued.
@@ -189,6 +209,7 @@ impl Link {
             let why = if over.sent { SendFailure::Unknown } else { SendFailure::Expired };
             self.events.push_back(Event::Failed { id: over.id, why });
         }
+        self.lane.tick(now.instant);
         self.tick_held(now);
         self.tick_receipts(now.instant);
         self.tick_unresponsive(now);
@@ -202,7 +223,8 @@ impl Link {
             self.next_handshake_tick(now),
             self.sessions.next_tick(),
             self.outbox.next_tick(),
-            self.held.front().map(|held| held.until),
+            self.lane.next_tick(),
+            self.next_held_tick(),
             self.next_receipt_tick(now),
             self.next_gathered(now),
             self.next_unresponsive_tick(),
@@ -253,7 +275,7 @@ impl Link {
     /// Messages that wait or are under way.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.outbox.len()
+        self.outbox.len() + self.lane.len()
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Opening {
     pub(super) attempt: u64,
     failures: u32,
     pub(super) yielded: bool,
+    /// Whether the pause is only for what can wait.
+    pub(super) patient: bool,
     /// When this side's own back-off ends.
     retry_at: Option<Instant>,
     /// When the peer said that it takes handshakes again. A new connection makes no difference to it.
@@ -47,6 +49,13 @@ impl Opening {
         self.failures = 0;
         self.yielded = false;
         self.retry_at = None;
+    }
+
+    /// Somebody asks for a session now.
+    pub(super) const fn hurry(&mut self) {
+        if self.patient {
+            (self.patient, self.retry_at) = (false, None);
+        }
     }
 
     /// A step of the peer's was verified.
@@ -144,7 +153,8 @@ impl Link {
             Some(started) => Some(started + limit),
             None => self.next_start(now).filter(|_| self.connected),
         };
-        [handshake, self.sessions.sendable_at(now)].into_iter().flatten().min()
+        // Also if that time has come, and nothing was sent since.
+        [handshake, self.sessions.sendable_at(self.flushed)].into_iter().flatten().min()
     }
 
     /// When to begin a handshake, while none is under way.
@@ -159,7 +169,7 @@ impl Link {
         match self.sessions.newest() {
             Some(session) if session.can_send(now) => session.wants_renewal(now),
             Some(_) => true,
-            None => self.opening.wanted || !self.outbox.is_empty(),
+            None => self.opening.wanted || self.has_something_to_send() || self.owed.has_taken(),
         }
     }
 
@@ -190,7 +200,7 @@ impl Link {
                 let Some(session) = self.opening.unconfirmed.take() else { return };
                 let id = session.id();
                 self.install(session, now);
-                let closed = self.take_in_answer(opened.messages, now);
+                let closed = self.take_in_answer(opened.messages, None, now);
                 self.end_if_closed(id, closed);
             }
             Err(error) => self.drop_unconfirmed((&error).into(), &error.to_string(), now),
@@ -220,6 +230,7 @@ impl Link {
 
     pub(super) fn session_lost(&mut self, id: crate::id::SessionId, why: Ended) {
         if self.sessions.remove(id) {
+            self.lane.session_lost(id);
             self.events.push_back(Event::SessionEnded { id, why });
         }
     }

@@ -1,12 +1,13 @@
-//! Messages on their way out, until they are acknowledged, refused or out of time.
+//! Volatile messages on their way out, until they are acknowledged, refused or out of time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::event::QueueFull;
 use super::pace::Pacer;
 use crate::id::MessageId;
-use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES};
+use crate::limits::{MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES};
 use crate::message::{Message, MessageKind};
 use crate::time::Instant;
 
@@ -15,16 +16,10 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Pause after the second failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
-/// So many messages are worth an envelope of their own.
-const FULL_BATCH: usize = MAX_BATCH / 4;
-
-/// Fewer messages than twice that are not worth two signatures.
-const SMALLEST_HALF: usize = 16;
-
 /// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In `waiting`, under its number.
+    /// In `waiting` or in `bulk`, under its number.
     Waiting,
     /// In `delayed`, until then, under its number.
     Delayed(Instant),
@@ -41,6 +36,13 @@ struct Entry {
     number: u64,
 }
 
+/// What goes first, and what goes after everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Prompt,
+    Bulk,
+}
+
 /// A message that ran out of time.
 pub(super) struct TimedOut {
     pub(super) id: MessageId,
@@ -53,6 +55,8 @@ pub(super) struct Outbox {
     entries: HashMap<MessageId, Entry>,
     /// The lowest number goes first.
     waiting: BTreeMap<u64, MessageId>,
+    /// Chunks, which go after everything else.
+    bulk: BTreeMap<u64, MessageId>,
     delayed: BTreeMap<(Instant, u64), MessageId>,
     deadlines: BTreeSet<(Instant, MessageId)>,
     bytes: usize,
@@ -76,9 +80,9 @@ impl Outbox {
         self.bytes += message.body.len();
         self.deadlines.insert((deadline, id));
         let (number, place) = (self.next_number(), Place::Waiting);
+        self.line(message.kind).insert(number, id);
         let entry = Entry { message, deadline, failures: 0, sent: false, place, number };
         self.entries.insert(id, entry);
-        self.waiting.insert(number, id);
         Ok(())
     }
 
@@ -90,42 +94,35 @@ impl Outbox {
         self.entries.is_empty()
     }
 
-    /// Whether anything could be sent right now.
+    /// Whether anything but chunks could be sent right now.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Whether there is as much waiting as is worth an envelope of its own at once.
-    pub(super) fn fills_a_batch(&self) -> bool {
-        let enough = |len: usize| len >= BATCH_TARGET_LEN;
-        let waiting = self.waiting.values().take(FULL_BATCH).filter_map(|id| self.entries.get(id));
-        self.waiting.len() >= FULL_BATCH || enough(waiting.map(|it| it.message.body.len()).sum())
+    /// Whether chunks could be sent right now.
+    pub(super) fn has_bulk(&self) -> bool {
+        !self.bulk.is_empty()
     }
 
-    /// The next batch to send; its messages are then neither waiting nor delayed.
-    pub(super) fn take_batch(&mut self, now: Instant) -> Vec<Message> {
-        self.take_at_most(MAX_BATCH - 1, now)
+    /// How many could be sent right now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len() + self.bulk.len()
     }
 
-    /// The first of two batches of equal size, so that the peer opens one while the other is sealed; all
-    /// there is, if it is little.
-    pub(super) fn take_half(&mut self, now: Instant) -> Vec<Message> {
-        let half = self.waiting.len().div_ceil(2).max(SMALLEST_HALF);
-        self.take_at_most(half.min(MAX_BATCH - 1), now)
+    /// The lengths of the bodies that could be sent right now.
+    pub(super) fn waiting_lens(&self) -> impl Iterator<Item = usize> {
+        let ids = self.waiting.values().chain(self.bulk.values());
+        ids.filter_map(|id| Some(self.entries.get(id)?.message.body.len()))
     }
 
-    fn take_at_most(&mut self, most: usize, now: Instant) -> Vec<Message> {
+    /// Puts the next messages to send into `batch`; they are then neither waiting nor delayed.
+    pub(super) fn fill(&mut self, batch: &mut Batch, line: Line, now: Instant) {
         // Those whose pause is over come before what was queued after them.
         self.wake(now);
-        let mut batch = Vec::new();
-        let mut len = 0;
-        while batch.len() < most
-            && let Some((number, id)) = self.waiting.pop_first()
-        {
+        while let Some((number, id)) = self.of(line).pop_first() {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let size = entry.message.body.len();
-            if !batch.is_empty() && len + size > BATCH_TARGET_LEN {
-                self.waiting.insert(number, id);
+            if !batch.fits(&entry.message) {
+                self.of(line).insert(number, id);
                 break;
             }
             entry.place = Place::UnderWay;
@@ -134,10 +131,8 @@ impl Outbox {
                 continue;
             }
             entry.sent = true;
-            len += size;
             batch.push(entry.message.clone());
         }
-        batch
     }
 
     /// The kind of a message that is here.
@@ -183,7 +178,7 @@ impl Outbox {
         self.deadlines.remove(&(entry.deadline, id));
         match entry.place {
             Place::Waiting => {
-                self.waiting.remove(&entry.number);
+                self.line(entry.message.kind).remove(&entry.number);
             }
             Place::Delayed(until) => {
                 self.delayed.remove(&(until, entry.number));
@@ -200,6 +195,7 @@ impl Outbox {
         entries.sort_unstable_by_key(|(_, entry)| entry.number);
         let ids = entries.into_iter().map(|(id, _)| id).collect();
         self.waiting.clear();
+        self.bulk.clear();
         self.delayed.clear();
         self.deadlines.clear();
         self.bytes = 0;
@@ -240,7 +236,19 @@ impl Outbox {
     fn wait(&mut self, id: MessageId) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.place = Place::Waiting;
-            self.waiting.insert(entry.number, id);
+            let (kind, number) = (entry.message.kind, entry.number);
+            self.line(kind).insert(number, id);
+        }
+    }
+
+    const fn line(&mut self, kind: MessageKind) -> &mut BTreeMap<u64, MessageId> {
+        self.of(if matches!(kind, MessageKind::Chunk) { Line::Bulk } else { Line::Prompt })
+    }
+
+    const fn of(&mut self, line: Line) -> &mut BTreeMap<u64, MessageId> {
+        match line {
+            Line::Prompt => &mut self.waiting,
+            Line::Bulk => &mut self.bulk,
         }
     }
 

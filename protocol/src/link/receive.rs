@@ -1,19 +1,35 @@
 //! Requests that come in.
 
+use std::time::Duration;
+
+use super::owed::Receipts;
 use super::reply::{Held, REFUSALS, rate_limited};
 use super::{Ended, Event, ExchangeId, Link, SendFailure};
 use crate::envelope::{Envelope, EnvelopeError, EnvelopeKind};
 use crate::error::ErrorCode;
-use crate::id::{MessageId, SessionId};
-use crate::message::{Body, ErrorReport, Message, UnknownKind};
+use crate::id::{MessageId, SessionId, StreamId};
+use crate::message::{
+    Body, ErrorReport, Message, MessageKind, Receipt, ReceiptStatus, UnknownKind,
+};
 use crate::rate_limit::RateLimited;
 use crate::time::Now;
+
+/// Pause if a peer that asks for one does not say how long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What became of the messages of one envelope.
 #[derive(Default)]
 pub(super) struct Outcome {
-    pub(super) received: Vec<MessageId>,
+    /// The exchange that brought them; 0 for an answer.
+    pub(super) exchange: u64,
+    /// If it is an answer: the stream of the ordered messages that it answers.
+    pub(super) stream: Option<StreamId>,
+    /// Bytes of all bodies.
+    pub(super) len: usize,
+    pub(super) receipts: Receipts,
     pub(super) refused: Vec<Message>,
+    /// Messages that are being written.
+    pub(super) writing: usize,
     pub(super) expects_answer: bool,
     pub(super) closed: Option<String>,
 }
@@ -109,12 +125,14 @@ impl Link {
             }
         };
         self.sessions.confirmed(id, now.instant);
-        let outcome = self.take_in(opened.messages.into_iter().zip(limits), now);
-        let Outcome { received, refused, expects_answer, closed } = outcome;
+        let outcome = Outcome { exchange: self.next_hold(), ..Outcome::default() };
+        let outcome = self.take_in(opened.messages, limits, outcome, now);
+        let Outcome { receipts, refused, writing, expects_answer, closed, .. } = outcome;
         let until = now.instant + self.config.answer_hold;
-        let held = Held { exchange, session: id, received, refused, until };
-        if expects_answer {
-            self.hold(held, now);
+        let session = id;
+        let held = Held { exchange, session, receipts, refused, writing, expects_answer, until };
+        if writing > 0 || expects_answer {
+            self.hold(outcome.exchange, held, now);
         } else {
             self.answer_held(held, now);
         }
@@ -138,11 +156,13 @@ impl Link {
     /// Hands over what is new, and notes what has to be said about each message.
     pub(super) fn take_in(
         &mut self,
-        messages: impl Iterator<Item = (Result<Message, UnknownKind>, Result<(), RateLimited>)>,
+        messages: Vec<Result<Message, UnknownKind>>,
+        limits: Vec<Result<(), RateLimited>>,
+        mut outcome: Outcome,
         now: Now,
     ) -> Outcome {
-        let mut outcome = Outcome::default();
-        for (message, limit) in messages {
+        outcome.len = messages.iter().flatten().map(|message| message.body.len()).sum();
+        for (message, limit) in messages.into_iter().zip(limits) {
             match (message, limit) {
                 (Ok(message), Ok(())) => self.take_in_one(message, &mut outcome, now),
                 (Ok(message), Err(limit)) => {
@@ -158,13 +178,14 @@ impl Link {
     }
 
     fn take_in_one(&mut self, message: Message, outcome: &mut Outcome, now: Now) {
+        if let Some(order) = message.order {
+            return self.take_in_ordered(message, &order, outcome, now);
+        }
         if self.recent.contains(message.id) {
-            outcome.received.push(message.id);
+            outcome.receipts.received.push(message.id);
             return;
         }
-        if message.kind.is_answer() && message.in_reply_to.is_none() {
-            let detail = format!("{} answers a message, but this one names none", message.kind);
-            let report = ErrorReport::new(ErrorCode::InvalidState, detail);
+        if let Err(report) = check_reply(&message) {
             outcome.refused.extend(self.error(message.id, report));
             return;
         }
@@ -177,15 +198,10 @@ impl Link {
             }
         };
         match body {
-            Body::Receipt(receipt) => {
-                for id in receipt.message_ids {
-                    if let Some(message) = self.outbox.remove(id) {
-                        self.outbox.pacer.speed_up(message.kind);
-                        self.events.push_back(Event::Receipt { id, status: receipt.status });
-                    }
-                }
+            Body::Receipt(receipt) => self.on_receipt(receipt),
+            Body::Error(report) => {
+                self.on_refused(message.in_reply_to, report, outcome.stream, now);
             }
-            Body::Error(report) => self.on_refused(message.in_reply_to, report, now),
             Body::SessionClose(close) => outcome.closed = Some(close.reason),
             Body::Task(_)
             | Body::TaskResult(_)
@@ -199,13 +215,15 @@ impl Link {
             | Body::Discovery(_)
             | Body::DiscoveryResponse(_)
             | Body::Chunk(_)
-            | Body::ChunkAck(_) => {
+            | Body::ChunkAck(_)
+            | Body::Mailbox(_)
+            | Body::MailboxResult(_) => {
                 if let Err(report) = self.config.admission.admit(&self.peer_key, &message) {
                     outcome.refused.extend(self.error(message.id, report));
                     return;
                 }
                 self.recent.insert(message.id);
-                outcome.received.push(message.id);
+                outcome.receipts.received.push(message.id);
                 outcome.expects_answer |= message.kind.expects_answer();
                 self.events.push_back(Event::Message(message));
             }
@@ -218,9 +236,39 @@ impl Link {
         }
     }
 
-    /// The peer refused one message of an envelope.
-    fn on_refused(&mut self, id: Option<MessageId>, report: ErrorReport, now: Now) {
+    /// The peer has messages of this entity.
+    fn on_receipt(&mut self, receipt: Receipt) {
+        let Receipt { status, message_ids: mut ids } = receipt;
+        ids.retain(|id| {
+            if let Some(message) = self.outbox.remove(*id) {
+                self.outbox.pacer.speed_up(message.kind);
+                self.events.push_back(Event::Receipt { id: *id, status });
+                return false;
+            }
+            // Of an ordered message `received` promises nothing.
+            let counts = status != ReceiptStatus::Received;
+            if counts && let Some(kind) = self.lane.remove(*id) {
+                self.outbox.pacer.speed_up(kind);
+            }
+            counts
+        });
+        if !ids.is_empty() {
+            self.events.push_back(Event::Acknowledged { ids, status });
+        }
+    }
+
+    /// The peer refused one message of an envelope, which was sent in `stream` if it was ordered.
+    fn on_refused(
+        &mut self,
+        id: Option<MessageId>,
+        report: ErrorReport,
+        stream: Option<StreamId>,
+        now: Now,
+    ) {
         let Some(id) = id else { return };
+        if let Some(kind) = self.lane.kind(id) {
+            return self.on_ordered_refused(id, kind, report, stream, now);
+        }
         if let (ErrorCode::RateLimited, Some(retry_after)) = (report.code, report.retry_after()) {
             if let Some(kind) = self.outbox.kind(id) {
                 self.outbox.pacer.slow_down(kind, retry_after, now.instant);
@@ -235,11 +283,66 @@ impl Link {
         }
     }
 
+    /// The peer refused an ordered message.
+    fn on_ordered_refused(
+        &mut self,
+        id: MessageId,
+        kind: MessageKind,
+        report: ErrorReport,
+        stream: Option<StreamId>,
+        now: Now,
+    ) {
+        match report.code {
+            ErrorCode::RateLimited => {
+                let retry_after = report.retry_after().unwrap_or(RETRY_AFTER);
+                self.outbox.pacer.slow_down(kind, retry_after, now.instant);
+                self.lane.delay(id, now.instant + retry_after);
+                self.events.push_back(Event::Paced { id, retry_after });
+            }
+            // An answer to what was sent in an earlier stream says nothing about this one.
+            ErrorCode::SequenceError => {
+                if let Some(stream) = stream.filter(|stream| self.lane.stream() == Some(*stream))
+                    && self.lane.refuse(id)
+                {
+                    self.events.push_back(Event::OutOfSequence { id, stream });
+                }
+            }
+            code @ (ErrorCode::InvalidVersion
+            | ErrorCode::InvalidSignature
+            | ErrorCode::ReplayDetected
+            | ErrorCode::SessionExpired
+            | ErrorCode::DecryptionFailed
+            | ErrorCode::ChallengeExpired
+            | ErrorCode::ChallengeInvalid
+            | ErrorCode::HandshakeInProgress
+            | ErrorCode::SessionNotFound
+            | ErrorCode::EncryptionNotReady
+            | ErrorCode::InvalidState
+            | ErrorCode::EncryptionRequired
+            | ErrorCode::ChunkError
+            | ErrorCode::DhtError) => {
+                if self.lane.refuse(id) {
+                    let why = SendFailure::Refused { code, detail: report.detail };
+                    self.events.push_back(Event::Failed { id, why });
+                }
+            }
+        }
+    }
+
     fn limited(&mut self, id: MessageId, limit: RateLimited) -> Option<Message> {
         self.error(id, rate_limited(limit))
     }
 
-    fn error(&mut self, id: MessageId, report: ErrorReport) -> Option<Message> {
+    pub(super) fn error(&mut self, id: MessageId, report: ErrorReport) -> Option<Message> {
         Message::new(self.rng.as_mut(), &Body::from(report), Some(id)).ok()
     }
+}
+
+/// An answer names what it answers.
+pub(super) fn check_reply(message: &Message) -> Result<(), ErrorReport> {
+    if message.kind.is_answer() && message.in_reply_to.is_none() {
+        let detail = format!("{} answers a message, but this one names none", message.kind);
+        return Err(ErrorReport::new(ErrorCode::InvalidState, detail));
+    }
+    Ok(())
 }

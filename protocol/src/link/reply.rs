@@ -1,11 +1,16 @@
 //! Answering requests: at once, or a little later with a result on board.
 
+use rand_core::Rng as _;
+
+use super::batch::{Batch, MAX_RECEIPTS};
+use super::outbox::Line;
+use super::owed::Receipts;
 use super::requests::Content;
 use super::{ExchangeId, Link, Transmit};
 use crate::cbor;
 use crate::envelope::{self, Envelope, EnvelopeKind, Header};
 use crate::error::ErrorCode;
-use crate::id::{MessageId, Nonce, SessionId};
+use crate::id::{Nonce, SessionId};
 use crate::identity::EntityId;
 use crate::limits::MAX_BATCH;
 use crate::message::{Body, ErrorReport, Message, Receipt, ReceiptStatus};
@@ -21,19 +26,28 @@ pub(super) const REFUSALS: Quota = Quota { per_minute: 120, burst: 60 };
 const SEALED_REQUESTS: Quota = Quota { per_minute: 1_200, burst: 2_400 };
 const TRUSTED_SEALED_REQUESTS: Quota = Quota { per_minute: 60_000, burst: 120_000 };
 
-/// A request whose answer waits for a result that may come soon.
+/// A request whose answer waits for a result that may come soon, or for the disk.
 pub(super) struct Held {
     pub(super) exchange: ExchangeId,
     pub(super) session: SessionId,
-    pub(super) received: Vec<MessageId>,
+    pub(super) receipts: Receipts,
     pub(super) refused: Vec<Message>,
+    /// Messages that are being written.
+    pub(super) writing: usize,
+    pub(super) expects_answer: bool,
     pub(super) until: Instant,
 }
 
 impl Link {
+    /// The number under which the next exchange is held, if it is.
+    pub(super) const fn next_hold(&mut self) -> u64 {
+        self.next_hold += 1;
+        self.next_hold
+    }
+
     /// Keeps an answer back for as long as the configuration says.
-    pub(super) fn hold(&mut self, held: Held, now: Now) {
-        self.held.push_back(held);
+    pub(super) fn hold(&mut self, number: u64, held: Held, now: Now) {
+        self.held.insert(number, held);
         if self.held.len() > MAX_HELD {
             self.release_oldest(now);
         }
@@ -41,37 +55,70 @@ impl Link {
 
     /// Answers held requests whose time is up.
     pub(super) fn tick_held(&mut self, now: Now) {
-        while self.held.front().is_some_and(|held| held.until <= now.instant) {
+        while self.next_held_tick().is_some_and(|until| until <= now.instant) {
             self.release_oldest(now);
         }
     }
 
-    /// Lets waiting messages ride in held answers.
+    /// When the oldest of the answers that are held back is due.
+    pub(super) fn next_held_tick(&self) -> Option<Instant> {
+        self.held.first_key_value().map(|(_, held)| held.until)
+    }
+
+    /// Lets waiting messages, and receipts that should not wait, ride in held answers.
     pub(super) fn answer_with_waiting(&mut self, now: Now) {
-        while self.outbox.has_waiting() && !self.held.is_empty() {
+        while !self.held.is_empty()
+            && (self.outbox.has_waiting()
+                || self.outbox.has_bulk()
+                || self.lane.has_due(now.instant)
+                || self.owed.is_urgent(now.instant))
+        {
             self.release_oldest(now);
         }
     }
 
     fn release_oldest(&mut self, now: Now) {
-        if let Some(held) = self.held.pop_front() {
+        if let Some((_, held)) = self.held.pop_first() {
             self.answer_held(held, now);
         }
     }
 
     /// Answers a request: what became of its messages, and whatever waits.
     pub(super) fn answer_held(&mut self, held: Held, now: Now) {
-        let Held { exchange, session, received, refused, .. } = held;
-        self.owe(&received, now.instant);
+        let Held { exchange, session, receipts, refused, .. } = held;
+        self.owe(&receipts, now.instant);
         if !refused.is_empty() {
             // Nothing rides with refusals: together they could be more than one envelope holds.
             return self.answer_sealed(exchange, session, refused, now);
         }
-        let riding = self.outbox.take_batch(now.instant);
-        for message in &riding {
+        let riding = self.next_batch(MAX_BATCH, true, now);
+        let (ordered, volatile): (Vec<_>, Vec<_>) =
+            riding.iter().partition(|message| message.order.is_some());
+        for message in volatile {
             self.outbox.delay(message.id, now.instant + self.config.answer_timeout);
         }
+        let ordered: Vec<_> = ordered.into_iter().map(|message| message.id).collect();
+        self.lane.sealed(&ordered, session);
+        let jitter = self.jitter();
+        self.lane.unmentioned(&ordered, jitter, now.instant);
         self.answer_sealed(exchange, session, riding, now);
+    }
+
+    /// What goes next: volatile messages, then, if `all` may go, ordered ones, then chunks.
+    /// At most `most` in all.
+    pub(super) fn next_batch(&mut self, most: usize, all: bool, now: Now) -> Vec<Message> {
+        let mut batch = Batch::new(most);
+        self.outbox.fill(&mut batch, Line::Prompt, now.instant);
+        if all {
+            self.lane.fill(&mut batch, &mut self.outbox.pacer, now.instant);
+            self.outbox.fill(&mut batch, Line::Bulk, now.instant);
+        }
+        batch.into_messages()
+    }
+
+    /// From 0 to 1.
+    pub(super) fn jitter(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / f64::from(u32::MAX)
     }
 
     /// Seals `messages`, with the receipts that are owed, into an answer.
@@ -82,11 +129,11 @@ impl Link {
         messages: Vec<Message>,
         now: Now,
     ) {
-        let receipts = std::mem::take(&mut self.owed);
-        self.owed_at = None;
-        let mut batch = self.receipt(&receipts);
+        let len = messages.iter().map(|message| message.body.len()).sum();
+        let receipts = self.owed.for_answer(len);
+        let mut batch = receipts.messages(self.rng.as_mut());
         // What is left out here, of too many refusals, is refused when it comes again.
-        batch.extend(messages.into_iter().take(MAX_BATCH - 1));
+        batch.extend(messages.into_iter().take(MAX_BATCH - MAX_RECEIPTS));
         if batch.is_empty() {
             let nothing = Receipt { status: ReceiptStatus::Received, message_ids: Vec::new() };
             batch.extend(Message::new(self.rng.as_mut(), &Body::from(nothing), None));
@@ -184,11 +231,13 @@ impl Link {
     pub(super) fn lost(&mut self, content: Content, now: Now) {
         match content {
             Content::Step { attempt, .. } => self.on_step_lost(attempt, now),
-            Content::Sealed { messages, receipts, .. } => {
+            Content::Sealed { messages, ordered, receipts, taken, .. } => {
                 for id in messages {
                     self.outbox.retry(id, now.instant);
                 }
+                self.lane.lost(&ordered, now.instant);
                 self.owe(&receipts, now.instant);
+                self.owed.add_taken(&taken, now.instant);
             }
         }
     }

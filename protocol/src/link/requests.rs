@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::owed::Receipts;
 use super::{Event, Link, RequestId, Transmit};
-use crate::id::{MessageId, Nonce, SessionId};
-use crate::limits::MAX_REQUESTS_IN_FLIGHT;
-use crate::message::{Body, Message, Receipt, ReceiptStatus};
+use crate::id::{MessageId, Nonce, SessionId, StreamId};
+use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_REQUESTS_IN_FLIGHT};
+use crate::message::Message;
 use crate::time::{Instant, Now};
 
 /// With so many requests in flight, messages gather for the next one: under load a few large ones cost
@@ -13,6 +14,10 @@ use crate::time::{Instant, Now};
 const OVERLAPPING: usize = 2;
 /// Longest time for which messages gather.
 const GATHER: Duration = Duration::from_millis(2);
+/// So many messages are worth an envelope of their own.
+const FULL_BATCH: usize = MAX_BATCH / 4;
+/// Fewer messages than twice that are not worth two signatures.
+const SMALLEST_HALF: usize = 16;
 /// How often an owner without a connection is reminded that there is something to send.
 const REMIND: Duration = Duration::from_secs(2);
 
@@ -35,25 +40,43 @@ pub(super) enum Content {
     /// A step of the handshake attempt with this number.
     Step { attempt: u64, nonce: Option<Nonce> },
     /// A sealed envelope.
-    Sealed { session: SessionId, nonce: Nonce, messages: Vec<MessageId>, receipts: Vec<MessageId> },
+    Sealed {
+        session: SessionId,
+        nonce: Nonce,
+        /// Volatile ones.
+        messages: Vec<MessageId>,
+        ordered: Vec<MessageId>,
+        /// The stream of the ordered ones.
+        stream: Option<StreamId>,
+        receipts: Receipts,
+        /// News that the agent took messages.
+        taken: Vec<MessageId>,
+    },
 }
 
 impl Link {
     /// Sends whatever can be sent, and opens a session if that is what it takes.
     pub fn flush(&mut self, now: Now) {
+        self.flushed = now.instant;
         self.answer_with_waiting(now);
-        while self.has_something_due(now.instant)
-            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT
-            && !self.is_gathering(now.instant)
-        {
-            if !self.connected || self.sessions.sendable(now.instant).is_none() {
+        loop {
+            // The last place is for what is volatile, which waits for nothing else.
+            let in_flight = self.sealed_in_flight();
+            let all = in_flight + 1 < MAX_REQUESTS_IN_FLIGHT;
+            if in_flight >= MAX_REQUESTS_IN_FLIGHT
+                || !self.has_something_due(all, now.instant)
+                || self.is_gathering(now.instant)
+                || !self.connected
+                || self.sessions.sendable(now.instant).is_none()
+            {
                 break;
             }
-            let batch = match self.sealed_in_flight() {
-                0 => self.outbox.take_half(now.instant),
-                _ => self.outbox.take_batch(now.instant),
-            };
-            if batch.is_empty() && self.owed.is_empty() {
+            // Of two batches of equal size the peer opens one while the other is sealed.
+            let waiting = self.outbox.waiting() + self.lane.due();
+            let half =
+                if in_flight == 0 { waiting.div_ceil(2).max(SMALLEST_HALF) } else { waiting };
+            let batch = self.next_batch(half, all, now);
+            if batch.is_empty() && !self.owed.is_due(now.instant) {
                 break;
             }
             self.send_now(batch, now);
@@ -63,14 +86,17 @@ impl Link {
 
     /// Seals `messages`, with the receipts that are owed, into a request.
     pub(super) fn send_now(&mut self, messages: Vec<Message>, now: Now) {
-        let receipts = std::mem::take(&mut self.owed);
-        self.owed_at = None;
-        let ids: Vec<_> = messages
-            .iter()
-            .filter(|message| message.kind.is_acknowledged())
-            .map(|message| message.id)
-            .collect();
-        let mut batch = self.receipt(&receipts);
+        let len = messages.iter().map(|message| message.body.len()).sum();
+        let (receipts, taken) = self.owed.for_request(len);
+        let stream = messages.iter().find_map(|message| Some(message.order?.stream));
+        let acknowledged = messages.iter().filter(|message| message.kind.is_acknowledged());
+        let (ordered, volatile): (Vec<_>, Vec<_>) =
+            acknowledged.partition(|message| message.order.is_some());
+        let [ordered, ids] = [ordered, volatile]
+            .map(|messages| messages.into_iter().map(|message| message.id).collect::<Vec<_>>());
+        let mut batch = receipts.messages(self.rng.as_mut());
+        let news = Receipts { processed: taken.clone(), ..Receipts::default() };
+        batch.extend(news.messages(self.rng.as_mut()));
         batch.extend(messages);
         let sealed = self.sessions.sendable(now.instant).map(|session| {
             let sealed =
@@ -81,11 +107,16 @@ impl Link {
             for id in ids {
                 self.outbox.retry(id, now.instant);
             }
+            self.lane.lost(&ordered, now.instant);
             self.owe(&receipts, now.instant);
+            self.owed.add_taken(&taken, now.instant);
             return;
         };
         self.last_sealed = now.instant;
-        let content = Content::Sealed { session, nonce: sealed.nonce, messages: ids, receipts };
+        self.lane.sealed(&ordered, session);
+        let nonce = sealed.nonce;
+        let content =
+            Content::Sealed { session, nonce, messages: ids, ordered, stream, receipts, taken };
         self.request(sealed.bytes, content, now.instant);
     }
 
@@ -99,26 +130,9 @@ impl Link {
         self.transmits.push_back(Transmit::Request { id, envelope });
     }
 
-    /// A receipt for `ids` as a batch; nothing for no ids.
-    pub(super) fn receipt(&mut self, ids: &[MessageId]) -> Vec<Message> {
-        if ids.is_empty() {
-            return Vec::new();
-        }
-        let receipt = Receipt { status: ReceiptStatus::Received, message_ids: ids.to_vec() };
-        Message::new(self.rng.as_mut(), &Body::from(receipt), None).into_iter().collect()
-    }
-
     /// Receipts to be sent with the next envelope.
-    pub(super) fn owe(&mut self, ids: &[MessageId], now: Instant) {
-        const MOST: usize = crate::limits::MAX_BATCH;
-        self.owed.extend_from_slice(ids);
-        if self.owed.len() > MOST {
-            // The sender of what is dropped here sends it again, and is then acknowledged.
-            self.owed.drain(..self.owed.len() - MOST);
-        }
-        if !self.owed.is_empty() && self.owed_at.is_none() {
-            self.owed_at = Some(now + self.config.receipt_delay);
-        }
+    pub(super) fn owe(&mut self, receipts: &Receipts, now: Instant) {
+        self.owed.add(receipts, now + self.config.receipt_delay);
     }
 
     /// When receipts that are owed go out on their own. While there is nothing to send them with, the
@@ -127,20 +141,19 @@ impl Link {
         let can_send = self.connected
             && self.sessions.has_sendable(now)
             && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT;
-        self.owed_at.filter(|_| can_send).or_else(|| self.receipts_kept_until())
+        self.owed.at().filter(|_| can_send).or_else(|| self.receipts_kept_until())
     }
 
     /// Forgets receipts for a peer that has been away for long: what it sends again, it is told then.
     pub(super) fn tick_receipts(&mut self, now: Instant) {
         if self.receipts_kept_until().is_some_and(|until| until <= now) {
-            self.owed.clear();
-            self.owed_at = None;
+            self.owed.forget();
         }
     }
 
     fn receipts_kept_until(&self) -> Option<Instant> {
         let away = !self.connected && self.sessions.is_empty();
-        self.owed_at.filter(|_| away).map(|at| at + KEEP_RECEIPTS)
+        self.owed.at().filter(|_| away).map(|at| at + KEEP_RECEIPTS)
     }
 
     /// Tells the owner that requests go unanswered on a connection that looks alive: again and again,
@@ -179,7 +192,7 @@ impl Link {
     }
 
     fn needs_connection(&self) -> bool {
-        !self.connected && (self.opening.wanted || !self.outbox.is_empty())
+        !self.connected && (self.opening.wanted || self.has_something_to_send())
     }
 
     /// When the owner is to be reminded that a connection is needed.
@@ -187,22 +200,43 @@ impl Link {
         self.asked_for_connection.filter(|_| self.needs_connection()).map(|at| at + REMIND)
     }
 
+    /// Whether a session is needed for what waits.
+    pub(super) fn has_something_to_send(&self) -> bool {
+        !self.outbox.is_empty() || self.lane.wants_to_send()
+    }
+
     /// Whether what waits should wait for more: requests are in flight, the last one has only just gone,
     /// and what there is does not fill another.
     fn is_gathering(&self, now: Instant) -> bool {
         now < self.last_sealed + GATHER
             && self.sealed_in_flight() >= OVERLAPPING
-            && self.owed_at.is_none_or(|at| at > now)
-            && !self.outbox.fills_a_batch()
+            && !self.owed.is_due(now)
+            && !self.fills_a_batch(now)
+    }
+
+    /// Whether there is as much waiting as is worth an envelope of its own at once.
+    fn fills_a_batch(&self, now: Instant) -> bool {
+        let ordered = if self.lane.has_due(now) { self.lane.due() } else { 0 };
+        if self.outbox.waiting() + ordered >= FULL_BATCH {
+            return true;
+        }
+        let ordered = self.lane.due_lens().take(ordered);
+        self.outbox.waiting_lens().chain(ordered).sum::<usize>() >= BATCH_TARGET_LEN
     }
 
     /// When what gathers goes out. While there is nothing to send it with, the clock makes no
     /// difference: whatever ends that flushes it.
     pub(super) fn next_gathered(&self, now: Instant) -> Option<Instant> {
+        let in_flight = self.sealed_in_flight();
+        let waits = if in_flight + 1 < MAX_REQUESTS_IN_FLIGHT {
+            self.outbox.has_waiting() || self.outbox.has_bulk() || self.lane.has_due(now)
+        } else {
+            self.outbox.has_waiting()
+        };
         let gathers = self.connected
-            && self.outbox.has_waiting()
-            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT
-            && self.is_gathering(now)
+            && waits
+            && in_flight < MAX_REQUESTS_IN_FLIGHT
+            && self.is_gathering(self.flushed)
             && self.sessions.has_sendable(now);
         gathers.then_some(self.last_sealed + GATHER)
     }
@@ -213,8 +247,9 @@ impl Link {
         matches!(self.in_flight.get(&id), Some(Content::Sealed { .. }))
     }
 
-    fn has_something_due(&self, now: Instant) -> bool {
-        self.outbox.has_waiting() || self.owed_at.is_some_and(|at| at <= now)
+    fn has_something_due(&self, all: bool, now: Instant) -> bool {
+        let ordered_or_bulk = || self.lane.has_due(now) || self.outbox.has_bulk();
+        self.outbox.has_waiting() || self.owed.is_due(now) || (all && ordered_or_bulk())
     }
 
     fn sealed_in_flight(&self) -> usize {

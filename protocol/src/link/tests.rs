@@ -2,6 +2,7 @@
 //! `protocol/tests`.
 
 mod flood;
+mod ordered;
 mod silence;
 mod waiting;
 
@@ -17,6 +18,7 @@ use crate::crypto::Ed25519Authenticator;
 use crate::envelope::{Envelope, EnvelopeKind};
 use crate::error::ErrorCode;
 use crate::handshake::{Config, HandshakeKind, Role};
+use crate::id::MessageId;
 use crate::identity::{Admission as Admitted, Identity, TrustError, TrustLevel, TrustStore};
 use crate::message::{ErrorReport, MessageKind, Receipt, ReceiptStatus, Task, TaskResult};
 use crate::rate_limit::Quota;
@@ -47,6 +49,11 @@ impl TrustView for Trust {
 fn identity(name: &str, seed: u8) -> Identity {
     let key = Arc::new(Ed25519Authenticator::from_seed(&[seed; 32]));
     Identity::new(Some(name.parse().unwrap()), key).unwrap()
+}
+
+/// What is owed for a volatile message.
+fn received(id: MessageId) -> owed::Receipts {
+    owed::Receipts { received: vec![id], ..Default::default() }
 }
 
 struct Pair {
@@ -448,7 +455,7 @@ fn an_answer_may_refuse_every_message_of_the_largest_batch() {
     // A receipt is due as well; it arrives only if the answer opens.
     let due = pair.send(0, task("first"), None);
     while pair.links[0].poll_transmit().is_some() {}
-    pair.links[1].owe(&[due], now.instant);
+    pair.links[1].owe(&received(due), now.instant);
     pair.links[0].send_now(batch, now);
     pair.settle();
     let receipt = |event: &Event| matches!(event, Event::Receipt { id, .. } if *id == due);

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{Message, MessageKind};
 use crate::cbor::{self, CborError, head_len, push_bytes, push_head, push_text};
+use crate::delivery::Order;
 use crate::id::MessageId;
 use crate::limits::MAX_BATCH;
 
@@ -41,6 +42,8 @@ struct Wire<'a> {
     body: &'a [u8],
     r#type: &'a str,
     #[serde(default)]
+    order: Option<Order>,
+    #[serde(default)]
     in_reply_to: Option<MessageId>,
 }
 
@@ -56,20 +59,44 @@ pub(crate) fn message_len(message: &Message) -> usize {
     let kind = message.kind.as_str().len();
     let body = message.body.len();
     let reply = if message.in_reply_to.is_some() { REPLY } else { 0 };
-    1 + ID + 5 + head_len(body as u64) + body + 5 + head_len(kind as u64) + kind + reply
+    let order = message.order.as_ref().map_or(0, order_len);
+    1 + ID + 5 + head_len(body as u64) + body + 5 + head_len(kind as u64) + kind + order + reply
+}
+
+fn order_len(order: &Order) -> usize {
+    const STREAM: usize = 7 + 17;
+    let after = order.after.map_or(0, |after| 6 + head_len(after));
+    6 + 1 + after + 7 + head_len(order.number) + STREAM
+}
+
+fn push_order(out: &mut Vec<u8>, order: &Order) {
+    push_text(out, "order");
+    push_head(out, 5, 2 + u64::from(order.after.is_some()));
+    if let Some(after) = order.after {
+        push_text(out, "after");
+        push_head(out, 0, after);
+    }
+    push_text(out, "number");
+    push_head(out, 0, order.number);
+    push_text(out, "stream");
+    push_bytes(out, order.stream.as_bytes());
 }
 
 /// Appends `messages` as a batch.
 pub(crate) fn encode(out: &mut Vec<u8>, messages: &[Message]) {
     push_head(out, 4, messages.len() as u64);
     for message in messages {
-        push_head(out, 5, 3 + u64::from(message.in_reply_to.is_some()));
+        let optional = [message.in_reply_to.is_some(), message.order.is_some()];
+        push_head(out, 5, 3 + optional.into_iter().map(u64::from).sum::<u64>());
         push_text(out, "id");
         push_bytes(out, message.id.as_bytes());
         push_text(out, "body");
         push_bytes(out, &message.body);
         push_text(out, "type");
         push_text(out, message.kind.as_str());
+        if let Some(order) = &message.order {
+            push_order(out, order);
+        }
         if let Some(id) = &message.in_reply_to {
             push_text(out, "in_reply_to");
             push_bytes(out, id.as_bytes());
@@ -93,6 +120,7 @@ pub fn decode(plaintext: &Bytes) -> Result<Vec<Result<Message, UnknownKind>>, Ba
                 id: message.id,
                 kind,
                 in_reply_to: message.in_reply_to,
+                order: message.order,
                 body: plaintext.slice_ref(message.body),
             }),
             None => Err(UnknownKind {

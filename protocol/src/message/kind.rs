@@ -1,4 +1,4 @@
-//! The sixteen kinds of message, and what each costs.
+//! The eighteen kinds of message, and what each costs.
 
 use std::fmt;
 
@@ -33,6 +33,10 @@ pub enum MessageKind {
     Chunk,
     /// How much of it has arrived.
     ChunkAck,
+    /// Asks a mailbox node for something.
+    Mailbox,
+    /// What it says.
+    MailboxResult,
     /// What became of messages.
     Receipt,
     /// A message was refused.
@@ -43,7 +47,7 @@ pub enum MessageKind {
 
 impl MessageKind {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Task,
         Self::TaskResult,
         Self::StatusReport,
@@ -57,6 +61,8 @@ impl MessageKind {
         Self::DiscoveryResponse,
         Self::Chunk,
         Self::ChunkAck,
+        Self::Mailbox,
+        Self::MailboxResult,
         Self::Receipt,
         Self::Error,
         Self::SessionClose,
@@ -79,6 +85,8 @@ impl MessageKind {
             Self::DiscoveryResponse => "discovery_response",
             Self::Chunk => "chunk",
             Self::ChunkAck => "chunk_ack",
+            Self::Mailbox => "mailbox",
+            Self::MailboxResult => "mailbox_result",
             Self::Receipt => "receipt",
             Self::Error => "error",
             Self::SessionClose => "session_close",
@@ -99,12 +107,14 @@ impl MessageKind {
             Self::Heartbeat => Some(RateClass::Heartbeat),
             Self::CapabilityQuery | Self::Discovery => Some(RateClass::Discovery),
             Self::Chunk => Some(RateClass::Chunk),
+            Self::Mailbox => Some(RateClass::Mailbox),
             Self::TaskResult
             | Self::WakeUpAck
             | Self::HeartbeatAck
             | Self::CapabilityResponse
             | Self::DiscoveryResponse
             | Self::ChunkAck
+            | Self::MailboxResult
             | Self::Receipt
             | Self::Error
             | Self::SessionClose => None,
@@ -116,7 +126,12 @@ impl MessageKind {
     pub const fn expects_answer(self) -> bool {
         matches!(
             self,
-            Self::Task | Self::WakeUp | Self::Heartbeat | Self::CapabilityQuery | Self::Discovery
+            Self::Task
+                | Self::WakeUp
+                | Self::Heartbeat
+                | Self::CapabilityQuery
+                | Self::Discovery
+                | Self::Mailbox
         )
     }
 
@@ -130,7 +145,14 @@ impl MessageKind {
                 | Self::HeartbeatAck
                 | Self::CapabilityResponse
                 | Self::DiscoveryResponse
+                | Self::MailboxResult
         )
+    }
+
+    /// Whether it may be kept and ordered (§8).
+    #[must_use]
+    pub const fn may_be_ordered(self) -> bool {
+        matches!(self, Self::Task | Self::TaskResult | Self::StatusReport)
     }
 
     /// Whether the receiver acknowledges it. What is itself about other messages is not.

@@ -9,6 +9,7 @@ mod discovery;
 mod error;
 mod heartbeat;
 mod kind;
+mod mailbox;
 mod receipt;
 mod status;
 mod task;
@@ -23,18 +24,23 @@ use thiserror::Error;
 pub use batch::{BatchError, UnknownKind, decode as decode_batch};
 pub(crate) use batch::{encode as encode_batch, encoded_len as batch_len};
 pub use capability::{CapabilityQuery, CapabilityResponse};
-pub use chunk::{Chunk, ChunkAck};
+pub use chunk::{Chunk, ChunkAck, Offer, Purpose};
 pub use close::SessionClose;
 pub use discovery::{Discovery, DiscoveryResponse, FoundEntity};
 pub use error::ErrorReport;
 pub use heartbeat::{AgentLife, Heartbeat, HeartbeatAck};
 pub use kind::MessageKind;
+pub use mailbox::{
+    Collect, Deposit, Deposited, Fetch, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem,
+    Prekeys, Put, PutOutcome, Receipts, Settle, Settled, Stored, Take,
+};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use status::StatusReport;
 pub use task::{Task, TaskOutcome, TaskResult};
 pub use wake::{WakeOutcome, WakeUp, WakeUpAck};
 
 use crate::cbor::{self, CborError};
+use crate::delivery::Order;
 use crate::id::MessageId;
 use crate::limits::{MAX_BODY_LEN, MAX_LIST_LEN};
 
@@ -47,6 +53,8 @@ pub struct Message {
     pub kind: MessageKind,
     /// The message that this one answers.
     pub in_reply_to: Option<MessageId>,
+    /// Its place among all that its sender sends its receiver, if it is an ordered one (§8.2).
+    pub order: Option<Order>,
     /// The body's CBOR, a slice of the envelope it came in.
     pub body: Bytes,
 }
@@ -65,6 +73,7 @@ impl Message {
             id: MessageId::random(rng),
             kind: body.kind(),
             in_reply_to,
+            order: None,
             body: Bytes::from(body.encode()?),
         })
     }
@@ -85,6 +94,7 @@ impl fmt::Debug for Message {
             .field("id", &self.id)
             .field("kind", &self.kind)
             .field("in_reply_to", &self.in_reply_to)
+            .field("order", &self.order)
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
@@ -207,6 +217,8 @@ bodies! {
     DiscoveryResponse(DiscoveryResponse),
     Chunk(Chunk<'a>),
     ChunkAck(ChunkAck),
+    Mailbox(Mailbox),
+    MailboxResult(MailboxResult),
     Receipt(Receipt),
     Error(ErrorReport),
     SessionClose(SessionClose),

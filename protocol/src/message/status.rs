@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
+use crate::id::TransferId;
 use crate::limits::{MAX_CONTENT_LEN, MAX_NAME_LEN, MAX_TEXT_LEN};
 
 /// A progress report; nobody waits for an answer.
@@ -16,6 +17,9 @@ pub struct StatusReport<'a> {
     /// Anything that goes with it; empty if nothing does.
     #[serde(borrow, with = "serde_bytes")]
     pub content: Cow<'a, [u8]>,
+    /// The transfer that brought the content, which is then empty here (§9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferId>,
     /// What comes next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_action: Option<String>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BodyError;
 use crate::cbor::text_enum;
+use crate::id::TransferId;
 use crate::limits::{MAX_CONTENT_LEN, MAX_NAME_LEN, MAX_TEXT_LEN};
 
 /// Asks the peer's agent for something.
@@ -18,6 +19,9 @@ pub struct Task<'a> {
     /// What is asked: any bytes.
     #[serde(borrow, with = "serde_bytes")]
     pub content: Cow<'a, [u8]>,
+    /// The transfer that brought the content, which is then empty here (§9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferId>,
     /// The content's media type, such as `text/plain`.
     pub content_type: String,
     /// Ties several tasks to one conversation; opaque to the node.
@@ -59,6 +63,9 @@ pub struct TaskResult<'a> {
     pub content: Cow<'a, [u8]>,
     /// How the task ended.
     pub outcome: TaskOutcome,
+    /// The transfer that brought the content, which is then empty here (§9.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferId>,
     /// The content's media type.
     pub content_type: String,
 }

@@ -6,26 +6,43 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::error::ErrorCode;
+use crate::id::{PrekeyId, TransferId};
+use crate::mailbox::Prekey;
+use crate::time::Timestamp;
 
 /// One body of each kind, with every optional field present.
 fn full_bodies() -> Vec<Body<'static>> {
     let rng = &mut StdRng::seed_from_u64(1);
     let id = MessageId::random(rng);
+    let transfer = TransferId::random(rng);
+    let prekey = Prekey {
+        id: PrekeyId::random(rng),
+        key: [8; 32],
+        expires: Timestamp::from_millis(1_800_000_000_000),
+        signature: [9; 64],
+    };
     let text = || "text".to_owned();
     let content = || Cow::Borrowed(&b"content"[..]);
     vec![
         Task {
             name: Some(text()),
             content: content(),
+            transfer: Some(transfer),
             content_type: text(),
             conversation: Some(text()),
         }
         .into(),
-        TaskResult { content: content(), outcome: TaskOutcome::Failed, content_type: text() }
-            .into(),
+        TaskResult {
+            content: content(),
+            outcome: TaskOutcome::Failed,
+            transfer: Some(transfer),
+            content_type: text(),
+        }
+        .into(),
         StatusReport {
             status: text(),
             content: content(),
+            transfer: Some(transfer),
             next_action: Some(text()),
             content_type: text(),
         }
@@ -46,8 +63,25 @@ fn full_bodies() -> Vec<Body<'static>> {
             }],
         }
         .into(),
-        Chunk { data: content(), total: 70_000, offset: 65_536, transfer: id }.into(),
-        ChunkAck { window: 1 << 20, received: 5, transfer: id }.into(),
+        Chunk {
+            data: content(),
+            offer: Some(Offer {
+                name: Some(text()),
+                digest: [6; 32],
+                purpose: Purpose::File,
+                content_type: text(),
+            }),
+            total: 70_000,
+            cancel: Some(text()),
+            offset: 65_536,
+            transfer,
+        }
+        .into(),
+        ChunkAck { window: 1 << 20, received: 5, transfer }.into(),
+        Mailbox::Deposit(Deposit { keys: vec![prekey], reset: true, last_resort: Some(prekey) })
+            .into(),
+        MailboxResult::Prekeys(Prekeys { keys: vec![prekey, prekey], last_resort: Some(prekey) })
+            .into(),
         Receipt { status: ReceiptStatus::Delivered, message_ids: vec![id, id] }.into(),
         ErrorReport {
             in_reply_to: Some([5; 16]),
@@ -179,7 +213,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..256),
-        kind in 0_usize..16,
+        kind in 0_usize..MessageKind::ALL.len(),
     ) {
         let _ = Body::decode(MessageKind::ALL[kind], &bytes);
         let _ = decode_batch(&Bytes::from(bytes));

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Capability, Key, RegistryError};
 use crate::crypto::PublicKey;
 use crate::identity::{EntityId, Identity};
-use crate::limits::{MAX_ADDRESS_LEN, MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, RECORD_TTL};
+use crate::limits::{
+    MAX_ADDRESS_LEN, MAX_MAILBOXES, MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, RECORD_TTL,
+};
+use crate::mailbox::Prekey;
 use crate::time::Timestamp;
 
 /// One entity, where it is and what it can do.
@@ -35,6 +38,10 @@ pub struct Record {
     pub last_seen: Timestamp,
     /// How long the record lives from `last_seen` on, in whole seconds; zero withdraws.
     pub ttl: Duration,
+    /// The nodes that keep messages for it while it is away (§18.1), none twice; usually none.
+    pub mailboxes: Vec<PublicKey>,
+    /// Its last-resort prekey (§18.2). Whoever seals to it verifies it first.
+    pub prekey: Option<Prekey>,
 }
 
 impl Record {
@@ -56,7 +63,15 @@ impl Record {
             capabilities,
             last_seen,
             ttl: Duration::from_secs(ttl.as_secs()),
+            mailboxes: Vec::new(),
+            prekey: None,
         }
+    }
+
+    /// This record, with the nodes that keep messages for the entity, and its last-resort prekey.
+    #[must_use]
+    pub fn with_mailboxes(self, mailboxes: Vec<PublicKey>, prekey: Option<Prekey>) -> Self {
+        Self { mailboxes, prekey, ..self }
     }
 
     /// The record that withdraws `identity`, and the capabilities that it had or gives up.
@@ -125,6 +140,28 @@ impl Record {
         if self.is_withdrawal() && !self.addresses.is_empty() {
             let what = "must be empty where the record withdraws";
             return Err(RegistryError::Form { field: "addresses", what });
+        }
+        self.check_mailboxes()
+    }
+
+    fn check_mailboxes(&self) -> Result<(), RegistryError> {
+        let form = |what| Err(RegistryError::Form { field: "mailboxes", what });
+        entries("mailboxes", self.mailboxes.len(), MAX_MAILBOXES)?;
+        let mut rest = self.mailboxes.as_slice();
+        while let [one, others @ ..] = rest {
+            if *one == self.public_key {
+                return form("names the entity itself");
+            }
+            if others.contains(one) {
+                return form("names one twice");
+            }
+            rest = others;
+        }
+        if self.is_withdrawal() && !(self.mailboxes.is_empty() && self.prekey.is_none()) {
+            return form("must be absent, as the prekey, where the record withdraws");
+        }
+        if self.mailboxes.is_empty() && self.prekey.is_some() {
+            return form("must be there where there is a prekey");
         }
         Ok(())
     }

@@ -1,15 +1,17 @@
 //! A record's bytes (`docs/PROTOCOL.md` §11.2, §11.3).
 //!
-//! A record is a map of always the same seven entries, in the order of their encoded keys: `ttl`,
-//! `addresses`, `entity_id`, `last_seen`, `signature`, `public_key`, `capabilities`. Its head is thus
-//! the byte `0xa7`, and the entry `signature` always has 76 bytes: key, byte-string head, signature.
-//! What is signed is what travels, with those 76 bytes cut out and the head turned into `0xa6`;
-//! nothing is ever encoded again in order to verify it.
+//! A record is a map of seven entries, in the order of their encoded keys: `ttl`, `addresses`,
+//! `entity_id`, `last_seen`, `signature`, `public_key`, `capabilities`; and of two more if the entity has
+//! mailboxes: `prekey` after `ttl`, `mailboxes` after `last_seen`. Its head is thus one of the bytes
+//! `0xa7` to `0xa9`, and the entry `signature` always has 76 bytes: key, byte-string head, signature.
+//! What is signed is what travels, with those 76 bytes cut out and the head reduced by one; nothing
+//! is ever encoded again in order to verify it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_bytes::ByteArray;
 
 use super::record::entries;
 use super::{Record, RegistryError};
@@ -17,13 +19,14 @@ use crate::cbor::{self, CborError, push_bytes, push_head, push_text};
 use crate::crypto::{PublicKey, SIGNATURE_LEN, Sha256, Signature};
 use crate::envelope::range_within;
 use crate::identity::{Fingerprint, Identity};
-use crate::limits::{MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, MAX_RECORD_LEN};
+use crate::limits::{MAX_MAILBOXES, MAX_RECORD_ADDRESSES, MAX_RECORD_CAPABILITIES, MAX_RECORD_LEN};
+use crate::mailbox::Prekey;
 use crate::time::Timestamp;
 
 /// Domain separation of record signatures.
 const SIGNATURE_LABEL: &[u8; 18] = b"peer-v1.1-registry";
-/// Entries of the map.
-const ENTRIES: u8 = 7;
+/// Entries that every record has.
+const ENTRIES: u64 = 7;
 /// Encoded length of the entry `signature`.
 const SIGNATURE_ENTRY_LEN: usize = 10 + 2 + SIGNATURE_LEN;
 
@@ -41,10 +44,14 @@ pub struct SignedRecord {
 #[serde(deny_unknown_fields)]
 struct Wire<'a> {
     ttl: u64,
+    #[serde(default)]
+    prekey: Option<Prekey>,
     #[serde(borrow)]
     addresses: Vec<&'a str>,
     entity_id: &'a str,
     last_seen: u64,
+    #[serde(default)]
+    mailboxes: Option<Vec<ByteArray<32>>>,
     #[serde(borrow, with = "serde_bytes")]
     signature: &'a [u8],
     #[serde(with = "serde_bytes")]
@@ -69,6 +76,15 @@ impl SignedRecord {
         })?;
         entries("addresses", wire.addresses.len(), MAX_RECORD_ADDRESSES)?;
         entries("capabilities", wire.capabilities.len(), MAX_RECORD_CAPABILITIES)?;
+        let mailboxes = wire.mailboxes.as_deref();
+        if mailboxes.is_some_and(<[_]>::is_empty) {
+            let what = "is absent where there are none";
+            return Err(RegistryError::Form { field: "mailboxes", what });
+        }
+        let mailboxes = mailboxes.unwrap_or_default();
+        entries("mailboxes", mailboxes.len(), MAX_MAILBOXES)?;
+        let mailboxes: Result<_, _> =
+            mailboxes.iter().map(|key| PublicKey::from_bytes(key)).collect();
         let capabilities: Result<_, _> =
             wire.capabilities.iter().map(|name| name.parse()).collect();
         let record = Record {
@@ -78,6 +94,8 @@ impl SignedRecord {
             capabilities: capabilities?,
             last_seen: Timestamp::from_millis(wire.last_seen),
             ttl: Duration::from_secs(wire.ttl),
+            mailboxes: mailboxes?,
+            prekey: wire.prekey,
         };
         record.check()?;
         let signature_end = range_within(&bytes, wire.signature).end;
@@ -139,9 +157,14 @@ impl Record {
     /// The map, keys in deterministic order, with a zero signature; and where that ends.
     fn write(&self) -> (Vec<u8>, usize) {
         let mut out = Vec::with_capacity(512);
-        push_head(&mut out, 5, u64::from(ENTRIES));
+        let optional = [self.prekey.is_some(), !self.mailboxes.is_empty()];
+        push_head(&mut out, 5, ENTRIES + optional.into_iter().map(u64::from).sum::<u64>());
         push_text(&mut out, "ttl");
         push_head(&mut out, 0, self.ttl.as_secs());
+        if let Some(prekey) = &self.prekey {
+            push_text(&mut out, "prekey");
+            out.extend(cbor::encode(prekey));
+        }
         push_text(&mut out, "addresses");
         push_head(&mut out, 4, self.addresses.len() as u64);
         self.addresses.iter().for_each(|address| push_text(&mut out, address));
@@ -149,6 +172,11 @@ impl Record {
         push_text(&mut out, self.entity.as_str());
         push_text(&mut out, "last_seen");
         push_head(&mut out, 0, self.last_seen.as_millis());
+        if !self.mailboxes.is_empty() {
+            push_text(&mut out, "mailboxes");
+            push_head(&mut out, 4, self.mailboxes.len() as u64);
+            self.mailboxes.iter().for_each(|key| push_bytes(&mut out, key.as_bytes()));
+        }
         push_text(&mut out, "signature");
         push_bytes(&mut out, &[0; SIGNATURE_LEN]);
         let signature_end = out.len();
@@ -165,7 +193,7 @@ impl Record {
 fn signed_message(record: &[u8], signature_end: usize) -> [u8; 50] {
     let signature_start = signature_end.saturating_sub(SIGNATURE_ENTRY_LEN);
     let mut hash = Sha256::new();
-    hash.update(&[0xa0 | (ENTRIES - 1)]);
+    hash.update(&[record.first().map_or(0, |head| head.saturating_sub(1))]);
     hash.update(record.get(1..signature_start).unwrap_or_default());
     hash.update(record.get(signature_end..).unwrap_or_default());
     let mut message = [0; 50];

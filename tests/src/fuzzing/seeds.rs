@@ -101,7 +101,7 @@ fn bodies() -> Vec<Body<'static>> {
             content: content(),
             content_type: content_type(),
             name: Some("a.txt".to_owned()),
-            conversation: None,
+            ..Task::default()
         }
         .into(),
         TaskResult { content: content(), content_type: content_type(), ..TaskResult::default() }

@@ -101,6 +101,8 @@ pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outg
         | Body::DiscoveryResponse(_)
         | Body::Chunk(_)
         | Body::ChunkAck(_)
+        | Body::Mailbox(_)
+        | Body::MailboxResult(_)
         | Body::Receipt(_)
         | Body::Error(_)
         | Body::SessionClose(_) => {
@@ -144,6 +146,7 @@ pub(super) fn incoming<'p>(
         "task_delegate" => Body::Task(Task {
             name: owned("name"),
             content: content()?,
+            transfer: None,
             content_type: "text/plain".to_owned(),
             conversation: owned("session_id"),
         }),
@@ -153,11 +156,13 @@ pub(super) fn incoming<'p>(
                 Some("failed") => TaskOutcome::Failed,
                 _ => TaskOutcome::Done,
             },
+            transfer: None,
             content_type: "text/plain".to_owned(),
         }),
         "status_report" => Body::StatusReport(StatusReport {
             status: owned("status").ok_or_else(|| malformed(msg_type, "status"))?,
             content: metadata(payload),
+            transfer: None,
             next_action: owned("next_action"),
             content_type: "text/plain".to_owned(),
         }),
@@ -201,7 +206,7 @@ pub(super) fn message(
     let bytes = body
         .encode()
         .map_err(|error| ErrorReport::new(ErrorCode::from(&error), error.to_string()))?;
-    Ok(Message { id, kind: body.kind(), in_reply_to, body: bytes.into() })
+    Ok(Message { id, kind: body.kind(), in_reply_to, order: None, body: bytes.into() })
 }
 
 /// What goes with a report: the content that this node puts there, or the whole metadata.

@@ -158,9 +158,9 @@ fn a_receipt_that_is_owed_is_kept_until_nobody_waits_for_it() {
     let link = &mut pair.links[0];
     link.disconnected(pair.now);
     assert!(link.owed.is_empty());
-    link.owe(&[id], pair.now.instant);
+    link.owe(&received(id), pair.now.instant);
     pair.pass(Duration::from_secs(59));
-    assert_eq!(pair.links[0].owed, [id]);
+    assert_eq!(pair.links[0].owed.received(), [id]);
     pair.pass(Duration::from_secs(2));
     assert!(pair.links[0].owed.is_empty());
     assert_eq!(pair.links[0].poll_timeout(pair.now.instant), None);

@@ -180,7 +180,7 @@ fn message(inner: &Inner) -> Message {
     let body = Body::decode(kind, &inner.body.0).unwrap().encode().unwrap();
     assert_eq!(Hex::of(&body), inner.body);
     let in_reply_to = inner.in_reply_to.as_ref().map(id);
-    Message { id: id(&inner.id), kind, in_reply_to, body: body.into() }
+    Message { id: id(&inner.id), kind, in_reply_to, order: None, body: body.into() }
 }
 
 #[test]

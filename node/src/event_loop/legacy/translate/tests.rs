@@ -28,17 +28,20 @@ fn what_version_1_0_has_words_for_comes_back_as_it_went() {
     there_and_back(&Body::Task(Task {
         name: Some("notes.txt".to_owned()),
         content: b"do it".into(),
+        transfer: None,
         content_type: plain(),
         conversation: Some("c1".to_owned()),
     }));
     for outcome in [TaskOutcome::Done, TaskOutcome::Failed] {
         let content = "かんりょう".as_bytes().into();
-        there_and_back(&Body::TaskResult(TaskResult { content, outcome, content_type: plain() }));
+        let (transfer, content_type) = (None, plain());
+        there_and_back(&Body::TaskResult(TaskResult { content, outcome, transfer, content_type }));
     }
     for content in ["", "more"] {
         there_and_back(&Body::StatusReport(StatusReport {
             status: "half way".to_owned(),
             content: content.as_bytes().into(),
+            transfer: None,
             next_action: Some("the rest".to_owned()),
             content_type: plain(),
         }));
