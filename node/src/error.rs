@@ -42,6 +42,12 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// What the mailbox keeps cannot be read.
+    #[error("what the mailbox keeps cannot be read: {reason}")]
+    Mailbox {
+        /// Why.
+        reason: String,
+    },
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {
@@ -251,7 +257,9 @@ impl NodeError {
                 "see `peer trace <message>` for its way; `peer inbox` will have the answer"
             }
             Self::TooLarge { .. } => "send less, or split it",
-            Self::QueueFull { .. } => "wait until the peer takes messages again: `peer peers`",
+            Self::QueueFull { .. } => {
+                "see `peer outbox` for what waits; cancel some, or wait until the peer takes messages"
+            }
             Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
             Self::NoSuchMessage { .. } => {
                 "see `peer outbox --all` and `peer inbox`; what was settled long ago is forgotten"

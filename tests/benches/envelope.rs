@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use peer_protocol::crypto::{
-    Aead, AeadError, Authenticator, Ed25519Authenticator, IV_LEN, PublicKey, SIGNATURE_LEN,
-    Signature, TAG_LEN,
+    Aead, AeadError, Authenticator, Ed25519Authenticator, IV_LEN, Prehash, PublicKey,
+    SIGNATURE_LEN, Signature, TAG_LEN,
 };
 use peer_protocol::envelope::{Envelope, EnvelopeKind, Header, sealed};
 use peer_protocol::id::{Nonce, SessionId};
@@ -66,7 +66,9 @@ fn envelopes(criterion: &mut Criterion) {
         let payload = vec![b'x'; len];
         let encode = || {
             let fill = |out: &mut Vec<u8>| out.extend_from_slice(&payload);
-            sealed(&header, len, fill, &NoCipher, &[0; IV_LEN], &identity).expect("it fits")
+            let prehash = Prehash::Sha256;
+            sealed(&header, len, fill, &NoCipher, &[0; IV_LEN], prehash, &identity)
+                .expect("it fits")
         };
         group.throughput(Throughput::Bytes(len as u64));
         group.bench_function(format!("encode {name}"), |bencher| bencher.iter(encode));

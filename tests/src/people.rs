@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
 use peer_protocol::identity::{
-    Admission, EntityId, Identity, TrustError, TrustLevel, TrustStore, TrustView,
+    Admission, EntityId, Fingerprint, Identity, TrustError, TrustLevel, TrustStore, TrustView,
 };
 use peer_protocol::time::Timestamp;
 
@@ -22,6 +22,16 @@ pub fn identity(number: usize) -> Identity {
 pub struct Trust(Mutex<TrustStore>);
 
 impl Trust {
+    /// A store in which entity number `number` is pinned.
+    #[must_use]
+    pub fn pinning(number: usize) -> Self {
+        let trust = Self::default();
+        let identity = identity(number);
+        let key = Fingerprint::of(identity.public_key());
+        trust.store().pin(identity.entity().clone(), key, Timestamp::from_millis(0));
+        trust
+    }
+
     fn store(&self) -> std::sync::MutexGuard<'_, TrustStore> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -54,7 +54,7 @@ fn a_stopping_node_takes_nothing_on() {
     c.kill();
     // Something is under way, so that stopping takes its grace.
     let report = b.run(&["report", "entity_c", "are you there?", "--timeout", "1s"]).unwrap();
-    assert!(["queued", "unknown"].contains(&report["delivery"].as_str().unwrap()), "{report}");
+    assert!(["queued", "sent"].contains(&report["status"].as_str().unwrap()), "{report}");
     let address = b.address();
     assert!(Command::new("kill").arg(b.id().to_string()).status().unwrap().success());
     assert!(eventually(Duration::from_secs(2), || b.log().contains("stopping")), "{}", b.log());

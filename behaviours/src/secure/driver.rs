@@ -17,6 +17,7 @@ use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 use super::alarm::Alarm;
+use super::durable::Durable;
 use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
 use crate::clock::Clock;
@@ -85,6 +86,7 @@ pub(super) struct Work {
     routed: Routed,
     clock: Arc<dyn Clock>,
     inputs: mpsc::Receiver<Input>,
+    durable: Durable,
     streams: Streams,
     wish: Wish,
     /// When the behaviour last heard of a connection, and of which.
@@ -138,10 +140,11 @@ impl Work {
         routed: Routed,
         clock: Arc<dyn Clock>,
         inputs: mpsc::Receiver<Input>,
+        durable: Durable,
         streams: Streams,
     ) -> Self {
         let (wish, outputs) = (Wish::default(), VecDeque::new());
-        Self { link, routed, clock, inputs, streams, wish, heard: None, outputs }
+        Self { link, routed, clock, inputs, durable, streams, wish, heard: None, outputs }
     }
 
     fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -178,6 +181,10 @@ impl Work {
                 Poll::Ready(None) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => break,
             }
+            worked = true;
+        }
+        while let Poll::Ready(word) = self.durable.poll(cx) {
+            word.tell(&mut self.link, self.clock.now());
             worked = true;
         }
         if worked {
@@ -318,7 +325,11 @@ impl Work {
             self.pass_on();
         }
         self.outputs.pop_front().or_else(|| {
-            let event = self.link.poll_event()?;
+            let mut event = self.link.poll_event()?;
+            while event == Event::ResumeWanted {
+                self.durable.ask();
+                event = self.link.poll_event()?;
+            }
             match event {
                 // Whatever it is told about a connection, it has to know before it is told to act.
                 Event::Unresponsive => {
@@ -327,6 +338,7 @@ impl Work {
                     self.outputs.push_back(Output::Event(event));
                     return self.outputs.pop_front();
                 }
+                Event::SessionReady(_) => self.durable.session_ready(),
                 Event::SessionEnded { .. } if !self.link.has_session() => self.streams.retire(),
                 _ => {}
             }

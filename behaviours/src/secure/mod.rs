@@ -11,6 +11,7 @@ mod codec;
 mod connections;
 mod doorman;
 mod driver;
+mod durable;
 pub(crate) mod gate;
 mod hops;
 mod peers;
@@ -33,6 +34,7 @@ use libp2p_swarm::{
 };
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
+use peer_protocol::id::MessageId;
 use peer_protocol::identity::TrustView;
 use peer_protocol::link::{self, Ended, ExchangeId, Link, LinkConfig, Transmit};
 use peer_protocol::message::Message;
@@ -43,6 +45,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 
 pub(crate) use self::carrier::is_refusal;
+pub use self::durable::{NoDisk, Resumes, Unreadable};
 pub use self::gate::GateConfig;
 pub use self::hops::{HopRefusal, Hops, RoutedId};
 pub use self::peers::{key_of, peer_id_of};
@@ -51,6 +54,7 @@ use self::carrier::{Arrival, Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
 use self::driver::{Driver, Input, Output, Reach, Work};
+use self::durable::{Durable, Notice};
 use self::gate::Gate;
 use self::peers::{INPUTS, Peer, Peers};
 use self::routed::Routed;
@@ -83,6 +87,8 @@ pub enum EventKind {
     Unsupported,
     /// Something has to go over hops; see [`Behaviour::set_hops`].
     Hops(Hops),
+    /// Its link was forgotten, to make room, and with it the ordered messages that were handed over.
+    Forgotten,
 }
 
 /// Why a peer cannot be spoken to.
@@ -107,6 +113,7 @@ pub struct Behaviour {
     streams: bool,
     gate: Gate,
     doorman: Doorman,
+    disk: Arc<dyn Resumes>,
     connections: Connections,
     /// Made when there is something to say, or to answer.
     peers: Peers,
@@ -141,6 +148,7 @@ impl Behaviour {
             streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),
+            disk: Arc::new(NoDisk),
             peers: Peers::new(MAX_PEERS),
             timer: None,
             outputs,
@@ -164,6 +172,13 @@ impl Behaviour {
         self
     }
 
+    /// Lets links ask `disk` what is known there of their peers' messages. Without it nothing is.
+    #[must_use]
+    pub fn with_disk(mut self, disk: Arc<dyn Resumes>) -> Self {
+        self.disk = disk;
+        self
+    }
+
     /// Opens a session with `peer` as soon as there is a connection, if there is none.
     ///
     /// # Errors
@@ -183,6 +198,46 @@ impl Behaviour {
         deadline: Instant,
     ) -> Result<(), SendError> {
         self.offer(peer, Input::Send(message, deadline))
+    }
+
+    /// Hands ordered messages to the link with `peer`; see [`Link::hand`]. It keeps them until they are
+    /// withdrawn, acknowledged, or it is [`EventKind::Forgotten`].
+    ///
+    /// # Errors
+    /// [`SendError`] if there can be no link.
+    pub fn hand(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Hand(messages));
+        Ok(())
+    }
+
+    /// Takes ordered messages of `peer` in that were fetched from a mailbox.
+    ///
+    /// # Errors
+    /// [`SendError`] if there is no room for another link, or the peer's key is of another kind.
+    pub fn take_mail(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Mail(messages));
+        Ok(())
+    }
+
+    /// Takes ordered messages back from the link with `peer`; see [`Link::withdraw`].
+    pub fn withdraw(&mut self, peer: &PeerId, ids: Vec<MessageId>) {
+        self.notify(peer, Notice::Withdraw(ids));
+    }
+
+    /// Messages that came with [`link::Event::Ordered`] are on disk; see [`Link::stored`].
+    pub fn stored(&mut self, peer: &PeerId, ids: Vec<MessageId>) {
+        self.notify(peer, Notice::Stored(ids));
+    }
+
+    /// Messages that came with [`link::Event::Ordered`] could not be written; see [`Link::not_stored`].
+    pub fn not_stored(&mut self, peer: &PeerId, ids: Vec<MessageId>) {
+        self.notify(peer, Notice::NotStored(ids));
+    }
+
+    /// The agent took messages, and that is on disk; see [`Link::processed`]. Without a link the peer
+    /// is told when there is one: what is owed is on disk.
+    pub fn processed(&mut self, peer: &PeerId, ids: Vec<MessageId>) {
+        self.notify(peer, Notice::Processed(ids));
     }
 
     /// Closes the session with `peer`.
@@ -216,6 +271,12 @@ impl Behaviour {
         self.connections.ids(peer)
     }
 
+    fn notify(&mut self, peer: &PeerId, notice: Notice) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.notify(notice);
+        }
+    }
+
     fn offer(&mut self, peer: PeerId, input: Input) -> Result<(), SendError> {
         let peer = self.peer(peer)?;
         if peer.offer(input) { Ok(()) } else { Err(SendError::Busy) }
@@ -240,12 +301,15 @@ impl Behaviour {
         let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
         let (reach, reach_receiver) = watch::channel(Reach::default());
         let routed = Routed::new(Arc::clone(&self.config), key);
+        let (notices, notices_receiver) = mpsc::unbounded_channel();
+        let durable = Durable::new(key, Arc::clone(&self.disk), notices_receiver);
         let streams = Streams::new(self.budget.clone());
-        let work = Work::new(link, routed, Arc::clone(&self.clock), inputs_receiver, streams);
+        let clock = Arc::clone(&self.clock);
+        let work = Work::new(link, routed, clock, inputs_receiver, durable, streams);
         let outputs = self.outputs_sender.clone();
         let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
         tokio::spawn(driver.run());
-        Peer::new(key, inputs, reach)
+        Peer::new(key, inputs, notices, reach)
     }
 
     fn make_room(&mut self) -> Result<(), SendError> {
@@ -260,6 +324,8 @@ impl Behaviour {
             let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });
             self.pending.push_back(ToSwarm::GenerateEvent(Event { peer, kind }));
         }
+        let event = Event { peer, kind: EventKind::Forgotten };
+        self.pending.push_back(ToSwarm::GenerateEvent(event));
         self.wake();
         Ok(())
     }

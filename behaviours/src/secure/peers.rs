@@ -13,6 +13,7 @@ use peer_protocol::link;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{Input, Reach};
+use super::durable::Notice;
 
 /// Places in a link's input channel.
 pub(super) const INPUTS: usize = 256;
@@ -24,6 +25,7 @@ const RESERVED: usize = 64;
 pub(super) struct Peer {
     key: PublicKey,
     inputs: mpsc::Sender<Input>,
+    notices: mpsc::UnboundedSender<Notice>,
     reach: watch::Sender<Reach>,
     /// Whether there is a connection.
     direct: bool,
@@ -38,18 +40,33 @@ pub(super) struct Peer {
     /// Messages whose fate is not known yet. The link's own limit, and those of the channels to it
     /// and back, bound them.
     unsettled: HashSet<MessageId>,
+    /// Messages that the owner writes.
+    writing: usize,
 }
 
 impl Peer {
     pub(super) fn new(
         key: PublicKey,
         inputs: mpsc::Sender<Input>,
+        notices: mpsc::UnboundedSender<Notice>,
         reach: watch::Sender<Reach>,
     ) -> Self {
         let (sessions, unsettled) = (HashSet::new(), HashSet::new());
         let (direct, hops) = (false, false);
         let (stream, entity) = (None, None);
-        Self { key, inputs, reach, direct, hops, stream, sessions, entity, unsettled }
+        Self {
+            key,
+            inputs,
+            notices,
+            reach,
+            direct,
+            hops,
+            stream,
+            sessions,
+            entity,
+            unsettled,
+            writing: 0,
+        }
     }
 
     /// Messages whose fate is not known yet.
@@ -78,6 +95,15 @@ impl Peer {
         if self.inputs.try_send(input).is_err() {
             tracing::error!("a link's input channel overflowed its reserve");
         }
+    }
+
+    /// Hands over what neither waits for room nor is lost.
+    pub(super) fn notify(&mut self, notice: Notice) {
+        if let Notice::Stored(ids) | Notice::NotStored(ids) = &notice {
+            self.writing = self.writing.saturating_sub(ids.len());
+        }
+        // Without a task at the other end the link is being forgotten.
+        let _ = self.notices.send(notice);
     }
 
     /// Whether there is a connection now.
@@ -124,6 +150,7 @@ impl Peer {
             link::Event::Receipt { id, .. } | link::Event::Failed { id, .. } => {
                 self.unsettled.remove(id);
             }
+            link::Event::Ordered(_) => self.writing += 1,
             _ => {}
         }
     }
@@ -134,7 +161,8 @@ impl Peer {
             let level = self.entity.as_ref().and_then(|entity| trust.level(entity, &self.key));
             level == Some(TrustLevel::Pinned)
         };
-        match (self.unsettled.is_empty(), self.sessions.is_empty()) {
+        let is_free = self.unsettled.is_empty() && self.writing == 0;
+        match (is_free, self.sessions.is_empty()) {
             (false, _) => None,
             (true, true) => Some(Worth::Nothing),
             (true, false) => (!pinned()).then_some(Worth::Sessions),
@@ -291,7 +319,8 @@ mod tests {
             let (inputs, end) = mpsc::channel(INPUTS);
             let (reach, _) = watch::channel(Reach::default());
             self.ends.push(end);
-            self.peers.insert(id, Peer::new(key_of(&id).unwrap(), inputs, reach));
+            let (notices, _) = mpsc::unbounded_channel();
+            self.peers.insert(id, Peer::new(key_of(&id).unwrap(), inputs, notices, reach));
             id
         }
 

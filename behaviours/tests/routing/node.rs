@@ -207,6 +207,7 @@ fn handle(
             None
         }
         SwarmEvent::Behaviour(BothEvent::Secure(secure::Event { peer, kind })) => match kind {
+            EventKind::Forgotten => None,
             EventKind::Hops(hops) => {
                 let misled = hops == secure::Hops::Misled;
                 shuttle.on_hops(&peer, hops, secure, routing);

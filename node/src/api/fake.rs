@@ -3,6 +3,7 @@
 
 pub(crate) mod delivery;
 mod registry;
+mod sending;
 pub(crate) mod transfers;
 
 use std::sync::{Arc, Mutex};
@@ -15,12 +16,13 @@ use tokio::sync::mpsc;
 
 use crate::error::NodeError;
 use crate::events::EventSource;
-use crate::handle::{Command, Handle, Talk};
+use crate::handle::{Command, Handle};
 use crate::model::{
-    Answer, Content, Delivery, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, ReportOptions, Reported, SessionStatus, Status,
-    TalkOptions, TrustLine, Wait, Woken,
+    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
+    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
 };
+
+pub(crate) use sending::Options;
 
 pub(crate) const PEER_ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
 pub(crate) const SESSION_ID: &str = "5a2c0a2e-3f6c-4f0e-9d1c-1f0e7c9a4b11";
@@ -41,13 +43,6 @@ pub(crate) struct Memory {
     /// Requests to acknowledge.
     pub(crate) acknowledgements: usize,
     pub(crate) disk_fails: bool,
-}
-
-/// How a task or a report was to be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Options {
-    Talk(TalkOptions),
-    Report(ReportOptions),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -130,39 +125,8 @@ impl Fake {
                 let answer = answer.map(|()| PeerStatus { address: Some(text), ..peer() });
                 let _ = reply.send(answer);
             }
-            Command::Talk(ask, reply) => {
-                let Talk { ttl, volatile, .. } = ask.what;
-                let options = TalkOptions { ttl, volatile, timeout: ask.timeout };
-                self.look(|memory| {
-                    memory.talks.push(ask.what.content.clone());
-                    memory.options.push(Options::Talk(options));
-                });
-                let judged = match judge(&ask.peer) {
-                    Err(NodeError::Timeout { peer, waited, progress }) if !volatile => {
-                        let message_id = delivery::SENT.to_owned();
-                        Err(NodeError::Unanswered { peer, message_id, waited, progress })
-                    }
-                    judged => judged,
-                };
-                let answer = judged.map(|()| Answer {
-                    message_id: "m-1".to_owned(),
-                    entity: entity("entity_b"),
-                    done: ask.peer != "unable",
-                    content: ask.what.content,
-                    round_trip_us: 3_210,
-                });
-                let _ = reply.send(answer);
-            }
-            Command::Report(ask, reply) => {
-                let what = ask.what;
-                let options =
-                    ReportOptions { ttl: what.ttl, wait: what.wait, timeout: ask.timeout };
-                self.look(|memory| {
-                    memory.options.push(Options::Report(options));
-                    memory.reports.push((what.status, what.next_action, what.content));
-                });
-                let _ = reply.send(judge(&ask.peer).map(|()| reported(&ask.peer, options)));
-            }
+            Command::Talk(ask, reply) => drop(reply.send(self.talk(ask))),
+            Command::Report(ask, reply) => drop(reply.send(self.report(ask))),
             Command::Alive(ask, reply) => {
                 let life = Life {
                     alive: ask.peer != "dead",
@@ -208,6 +172,10 @@ impl Fake {
                 let net = Netcheck { dht_peers: 3, ..Netcheck::default() };
                 let _ = reply.send(net);
             }
+            Command::Mailbox { reply, .. } => {
+                let status = MailboxStatus { serve: "known".to_owned(), ..Default::default() };
+                let _ = reply.send(Ok(status));
+            }
             Command::Registry(command) => registry::obey(command),
             Command::Delivery(command) => self.obey_delivery(command),
             Command::Transfer(command) => self.obey_transfer(command),
@@ -236,26 +204,6 @@ fn judge(peer: &str) -> Result<(), NodeError> {
         "full" => Err(NodeError::QueueFull { peer: name, detail: "4096 messages".to_owned() }),
         _ => Ok(()),
     }
-}
-
-/// How far a report comes, by the name of its receiver.
-fn reported(peer: &str, options: ReportOptions) -> Reported {
-    let (status, waits_for) = match peer {
-        "away" => (Delivery::Queued, Some("no connection: connection refused")),
-        "silent" => (Delivery::Sent, Some("sent, no receipt yet")),
-        "gone" => (Delivery::Expired, None),
-        "lost" => (Delivery::Unknown, None),
-        "never" => {
-            let detail = "no reports, please".to_owned();
-            (Delivery::Failed { code: ErrorCode::InvalidState, detail }, None)
-        }
-        "old" => (Delivery::Received, None),
-        _ if options.wait == Wait::Processed => (Delivery::Processed, None),
-        _ => (Delivery::Delivered, None),
-    };
-    let expires = Some(Timestamp::from_millis(32_503_680_000_000)).filter(|_| peer != "old");
-    let waits_for = waits_for.map(str::to_owned);
-    Reported { message_id: delivery::QUEUED.to_owned(), status, expires, waits_for }
 }
 
 pub(crate) fn entity(name: &str) -> EntityId {

@@ -35,12 +35,12 @@ pub(super) fn color(status: &str) -> Option<Color> {
 pub(super) fn status(status: &Delivery) -> String {
     let meaning = match status {
         Delivery::Queued => "on disk here, not sent yet",
-        Delivery::Sent => "sent, and nothing came back yet",
+        Delivery::Sent => "it may have been sent; no receipt yet",
         Delivery::Received => "the peer's node has it in memory",
         Delivery::Delivered => "the peer's node has stored it",
         Delivery::Processed => "the peer's agent took it",
         Delivery::Expired => "its time ran out before it could be sent",
-        Delivery::Unknown => "it may have been sent; nobody can tell what became of it",
+        Delivery::Unknown => "it may have been sent, and nobody can tell what became of it",
         Delivery::Failed { code, detail } => {
             return format!("failed: the peer refused it: {code}: {detail}");
         }

@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// Run this shell command for each message; its output answers a task
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
-    /// End after the first message
+    /// End after the first message; with 1 if it is one that CMD failed to deal with, and that stays
     #[arg(long)]
     once: bool,
     /// Acknowledge nothing: all stays in the inbox, but what --exec answers
@@ -108,14 +108,16 @@ pub(super) async fn execute(
             }
             Some(handled) = running.join_next(), if !running.is_empty() => {
                 // A task that is lost was lost by its panic, which has been told by then.
+                let mut settled = false;
                 if let Ok(handled) = handled {
-                    if handled.is_settled() {
+                    settled = handled.is_settled();
+                    if settled {
                         acks.add(&handled.message);
                     }
                     tell(&handled, output);
                 }
                 if args.once {
-                    break Ok(Exit::Ok);
+                    break Ok(if settled { Exit::Ok } else { Exit::Failed });
                 }
             }
             acknowledged = acks.ended(), if acks.is_running() => {

@@ -17,6 +17,7 @@ mod init;
 mod listen;
 mod listing;
 mod lookup;
+mod mailbox;
 mod netcheck;
 mod outbox;
 mod output;
@@ -115,6 +116,7 @@ enum Command {
     Lookup(lookup::Args),
     Discover(discover::Args),
     Dht(dht::Args),
+    Mailbox(mailbox::Args),
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
@@ -259,6 +261,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
+        Command::Mailbox(args) => mailbox::execute(&args, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,

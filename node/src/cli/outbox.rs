@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List messages, the oldest first; `peer outbox` alone does that, too
+    /// List messages in the order in which they are sent; `peer outbox` alone does that, too
     List(List),
     /// Show a message, and what it says
     Show {
@@ -60,7 +60,7 @@ struct List {
     /// Only messages to this peer: entity id, peer id or fingerprint
     #[arg(long)]
     peer: Option<String>,
-    /// Those that arrived or failed lately, too
+    /// Those that arrived or failed lately, too; the newest first
     #[arg(long)]
     all: bool,
     /// Most messages to list, 1 to 1000

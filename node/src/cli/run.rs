@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// Life of a session before it is renewed, 1s to 24h [default: 30m]
     #[arg(long, value_name = "TIME")]
     session_lifetime: Option<String>,
-    /// Cipher suites, the preferred first [default: AES-256-GCM,ChaCha20-Poly1305]
+    /// Cipher suites, the preferred first [default: AES-256-GCM-BLAKE3,AES-256-GCM,ChaCha20-Poly1305]
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     suites: Option<Vec<String>>,
     /// Most connections at once [default: 1024]
@@ -71,6 +71,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     require_encryption: Option<bool>,
+    /// How long a message is kept and tried if its sender does not say [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    message_ttl: Option<String>,
     /// How long stopping waits for what is under way [default: 5s]
     #[arg(long, value_name = "TIME")]
     shutdown_grace: Option<String>,
@@ -130,6 +133,7 @@ impl From<Args> for Settings {
             max_connections: args.max_connections,
             legacy: args.legacy,
             require_encryption: args.require_encryption,
+            message_ttl: args.message_ttl,
             shutdown_grace: args.shutdown_grace,
             capabilities: args.capabilities,
             dht: args.dht,
@@ -143,6 +147,7 @@ impl From<Args> for Settings {
             private_network: args.private_network,
             rate: None,
             trusted_rate: None,
+            mailbox: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,

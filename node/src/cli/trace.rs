@@ -1,6 +1,6 @@
 //! `peer trace`
 
-use peer_protocol::delivery::Step;
+use peer_protocol::delivery::{Status, Step};
 use peer_protocol::time::Timestamp;
 
 use super::delivery::{kind, status};
@@ -91,6 +91,9 @@ fn words(step: &Step, peer: &str) -> String {
         }
         Step::InMailbox { nodes: 1 } => "left at 1 mailbox".to_owned(),
         Step::InMailbox { nodes } => format!("left at {nodes} mailboxes"),
+        Step::Became(Status::Sent) => "noted on disk: from now on it may have been sent".to_owned(),
+        Step::Became(Status::Delivered) => format!("delivered: on disk at {peer}"),
+        Step::Became(Status::Processed) => format!("processed: the agent of {peer} took it"),
         Step::Became(became) => status(&became.clone().into()),
         Step::Stored => "stored: on disk here".to_owned(),
         Step::Handed => "handed to the agent".to_owned(),

@@ -115,6 +115,7 @@ impl EventLoop {
             }
             wanted = peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key));
         }
+        wanted |= self.is_awaited(&id);
         // Whoever dials opens the session, so that normally only one side does. The registry dials too,
         // and strangers on the same network are dialled: a session comes when there is something to say.
         if dialed && wanted {
@@ -251,7 +252,8 @@ impl EventLoop {
         for id in missing {
             let Some(peer) = self.directory.get_mut(&id) else { continue };
             peer.connected_at = None;
-            if peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key)) {
+            let wanted = peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key));
+            if wanted || self.is_awaited(&id) {
                 self.open_session(id);
             }
         }

@@ -125,7 +125,7 @@ pub struct OutboxLine {
     pub peer_id: String,
     /// What it is to its receiver.
     pub kind: IncomingKind,
-    /// Bytes of its content.
+    /// Its body, in bytes.
     pub size: u64,
     /// How far it has come.
     #[serde(flatten)]
@@ -189,7 +189,7 @@ pub struct InboxLine {
     pub from_peer_id: String,
     /// What it is.
     pub kind: IncomingKind,
-    /// Bytes of its content.
+    /// Its body, in bytes.
     pub size: u64,
     /// When it came.
     pub received_at: Timestamp,
@@ -231,7 +231,7 @@ pub struct Trace {
     pub peer_id: String,
     /// What it is to its receiver.
     pub kind: IncomingKind,
-    /// Bytes of its content.
+    /// Its body, in bytes.
     pub size: u64,
     /// How far it has come.
     #[serde(flatten)]

@@ -30,7 +30,7 @@ struct State {
 
 impl Inner {
     pub(super) fn open(place: Place) -> Result<Self, StoreError> {
-        let database = Some(place.open()?);
+        let database = Some(place.open_first()?);
         let state = RwLock::new(State { database, uncertain: None, closed: false });
         Ok(Self { place, state })
     }

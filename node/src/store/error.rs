@@ -50,13 +50,15 @@ impl StoreError {
         match self {
             Self::Unusable { .. } => "make room, or repair its permissions".to_owned(),
             Self::Damaged { path, .. } => format!(
-                "restore it from a backup, or move {} away: known peers and the registry's records \
-                 are learnt again, and key and trust list are in files of their own",
+                "restore it from a backup, or move {} away: messages that wait in it are lost then; \
+                 known peers and the registry's records are learnt again, and key and trust list \
+                 are in files of their own",
                 path.display()
             ),
             Self::InUse { .. } => "stop that process".to_owned(),
             Self::Version { path, .. } => format!(
-                "run the version that wrote it, or move {} away: what it holds is learnt again",
+                "run the version that wrote it, or move {} away: messages that wait in it are lost \
+                 then, and everything else is learnt again",
                 path.display()
             ),
         }
@@ -66,7 +68,7 @@ impl StoreError {
         Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    fn damaged(path: &Path, reason: &impl ToString) -> Self {
+    pub(super) fn damaged(path: &Path, reason: &impl ToString) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.to_string() }
     }
 

@@ -1,11 +1,11 @@
 //! What a node remembers across restarts: one file, written in transactions (redb).
 //!
-//! - `place`: where the file is, and how it is opened; `database`: the open file, opened again after it
-//!   failed.
+//! - `place`: where the file is, and how it is opened; `check`: whether it is whole; `database`: the
+//!   open file, opened again after it failed.
 //! - `tables`, `row`: what stands where, and its bytes; `bytes`: of rows that are written for each message.
 //! - `load`: what is read once at the start.
 //! - `change`: what is remembered, of which the last of each counts, bounded; `contacts`.
-//! - `durable`: what somebody waits for; `delivery`: ordered messages; `transfers`.
+//! - `durable`: what somebody waits for; `delivery`: ordered messages; `transfers`; `mailbox`.
 //! - `transaction`: all of that in one transaction.
 //! - `writer`, `thread`: one thread commits what has come in since the last commit, all at once, and
 //!   reports it. When the disk fails, what somebody waits for is reported as failed; what is only to be
@@ -13,6 +13,7 @@
 
 mod bytes;
 mod change;
+mod check;
 mod contacts;
 mod database;
 mod delivery;
@@ -21,6 +22,7 @@ pub(crate) mod disk;
 mod durable;
 mod error;
 mod load;
+mod mailbox;
 mod place;
 mod row;
 mod tables;
@@ -39,11 +41,13 @@ use redb::{ReadTransaction, StorageBackend};
 
 pub(crate) use change::Change;
 pub use delivery::{
-    Arrived, Filter, Found, IncomingRecord, OutgoingRecord, Page, Sender, Trace, Waiting, Written,
+    Arrived, Filter, Found, IncomingRecord, OutboxPlace, OutgoingRecord, Page, Sender, Trace,
+    Waiting, Written,
 };
 pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
+pub(crate) use mailbox::Row as MailboxRow;
 pub(crate) use row::{Contact, Entry, Remembered};
 pub(crate) use transfers::{TransferKey, TransferWrite};
 pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};

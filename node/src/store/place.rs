@@ -11,24 +11,31 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::StoreError;
+use super::check::{self, Whole};
+use super::delivery;
 use super::error::Failed;
 use super::tables::{self, FIRST_VERSION, META, SCHEMA, SCHEMA_VERSION};
 
 /// Bytes of the file that are kept in memory.
 const CACHE_LEN: usize = 8 << 20;
 
+/// Smaller files are not compacted.
+const MIN_COMPACTED: u64 = 64 << 20;
+
 type Open = dyn Fn(&Path) -> Result<Database, StoreError> + Send + Sync;
+type Check = dyn Fn(&Path) -> Result<Whole, StoreError> + Send + Sync;
 
 /// Where a store is.
 pub(super) struct Place {
     path: PathBuf,
     open: Box<Open>,
+    check: Box<Check>,
 }
 
 impl Place {
     /// The file at `path`, which is made if it is not there.
     pub(super) fn file(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: Box::new(open_file) }
+        Self { path: path.to_owned(), open: Box::new(open_file), check: Box::new(check_file) }
     }
 
     /// Memory, which is empty each time that it is opened.
@@ -44,7 +51,21 @@ impl Place {
             let opened = builder().create_with_backend(backend());
             opened.map_err(|error| StoreError::opening(path, error))
         };
-        Self { path: PathBuf::from(":memory:"), open: Box::new(open) }
+        let path = PathBuf::from(":memory:");
+        Self { path, open: Box::new(open), check: Box::new(|_| Ok(Whole::Yes)) }
+    }
+
+    /// Opens it for the first time: what is damaged is refused, and left as it is.
+    pub(super) fn open_first(&self) -> Result<Database, StoreError> {
+        let whole = (self.check)(&self.path)?;
+        let mut database = self.open()?;
+        if whole == Whole::Untidy {
+            let tidied = quietly(|| database.check_integrity());
+            let tidied = tidied.map_err(|reason| StoreError::damaged(&self.path, &reason))?;
+            tidied.map_err(|error| StoreError::opening(&self.path, error))?;
+        }
+        self.make_smaller(&mut database);
+        Ok(database)
     }
 
     /// Opens it, with every table in it.
@@ -52,6 +73,29 @@ impl Place {
         let database = (self.open)(&self.path)?;
         check_schema(&database).map_err(|failed| failed.at(&self.path))?;
         Ok(database)
+    }
+
+    /// Gives back what most of a large file does not use any more. That takes as long as writing what is
+    /// left of it.
+    fn make_smaller(&self, database: &mut Database) {
+        let len = fs::metadata(&self.path).map_or(0, |data| data.len());
+        let used = match delivery::used_bytes(database) {
+            Ok(used) => used,
+            Err(failed) => {
+                let error = failed.at(&self.path);
+                return tracing::warn!(%error, "nobody knows how much of the store is in use");
+            }
+        };
+        if len < MIN_COMPACTED.saturating_add(used.saturating_mul(4)) {
+            return;
+        }
+        match database.compact() {
+            Ok(_) => {
+                let now = fs::metadata(&self.path).map_or(0, |data| data.len());
+                tracing::info!(before = len, now, "the store's file was made smaller");
+            }
+            Err(error) => tracing::warn!(%error, "the store's file could not be made smaller"),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -65,7 +109,7 @@ impl fmt::Debug for Place {
     }
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_LEN);
     builder
@@ -76,6 +120,10 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
         make_file(path)?;
     }
     open_existing(path)
+}
+
+fn check_file(path: &Path) -> Result<Whole, StoreError> {
+    if path.exists() { check::check(path) } else { Ok(Whole::Yes) }
 }
 
 fn open_existing(path: &Path) -> Result<Database, StoreError> {

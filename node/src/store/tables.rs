@@ -4,6 +4,7 @@ use redb::{TableDefinition, TableError, WriteTransaction};
 
 use super::contacts::CONTACTS;
 use super::delivery;
+use super::mailbox::MAILBOX;
 use super::transfers::TRANSFERS;
 
 /// Single values, by name.
@@ -37,5 +38,6 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(PEERS)?;
     transaction.open_table(CONTACTS)?;
     transaction.open_table(TRANSFERS)?;
+    transaction.open_table(MAILBOX)?;
     delivery::create(transaction)
 }

@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::time::Timestamp;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use redb::ReadableDatabase as _;
 
 use super::*;
 
@@ -157,4 +161,90 @@ fn a_file_that_was_cut_short_is_refused_like_any_damaged_one() {
             Ok(loaded) => panic!("{len} bytes of {}: {loaded:?}", bytes.len()),
         }
     }
+}
+
+/// Like a disk that rots: what does not hold is refused and left alone, what holds is all there.
+#[test]
+fn a_flipped_bit_is_found_or_does_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = Store::open(&path).unwrap();
+    commit(&store, &changes());
+    drop(store);
+    let bytes = std::fs::read(&path).unwrap();
+    let mut rng = StdRng::seed_from_u64(5);
+    let (mut refused, mut whole) = (0, 0);
+    let is_used = |page: &[u8]| page.iter().any(|byte| *byte != 0);
+    let used = |at: usize| bytes.chunks(512).nth(at / 512).is_some_and(is_used);
+    let places: Vec<_> = (0..bytes.len()).filter(|at| used(*at)).collect();
+    for _ in 0..300 {
+        let (at, bit) = (*places.choose(&mut rng).unwrap(), rng.random_range(0..8));
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        std::fs::write(&path, &flipped).unwrap();
+        match Store::open(&path) {
+            Ok(store) => {
+                check(&store.load().unwrap());
+                whole += 1;
+            }
+            Err(StoreError::Damaged { .. }) => {
+                assert_eq!(std::fs::read(&path).unwrap(), flipped, "byte {at}, bit {bit}");
+                refused += 1;
+            }
+            // The number of redb's own format.
+            Err(StoreError::Version { .. }) => {}
+            Err(other) => panic!("byte {at}, bit {bit}: {other:?}"),
+        }
+    }
+    println!("{refused} refused, {whole} whole, of {} bytes in use", places.len());
+    assert!(refused > 0 && whole > 0);
+}
+
+/// The tables of version 1, as they were written then.
+mod version_1 {
+    use redb::TableDefinition;
+
+    pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    pub(super) const RECORDS: TableDefinition<'_, &[u8; 32], &[u8]> =
+        TableDefinition::new("records");
+    pub(super) const PROVIDERS: TableDefinition<'_, &[u8; 32], &[u8]> =
+        TableDefinition::new("providers");
+    pub(super) const PEERS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("peers");
+}
+
+#[test]
+fn a_store_of_version_1_keeps_what_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut meta = transaction.open_table(version_1::META).unwrap();
+        meta.insert("schema", b"1".as_slice()).unwrap();
+        meta.insert("registry_salt", [7; 32].as_slice()).unwrap();
+        meta.insert("last_seen", 123_456_u64.to_be_bytes().as_slice()).unwrap();
+        let names = row::encode(&["translate"]).unwrap();
+        meta.insert("capabilities", names.as_slice()).unwrap();
+        let mut records = transaction.open_table(version_1::RECORDS).unwrap();
+        let rows = |entries: &[Entry]| row::encode(&entries).unwrap();
+        records.insert(&[1; 32], rows(&[entry(1), entry(2)]).as_slice()).unwrap();
+        records.insert(&[2; 32], rows(&[entry(3)]).as_slice()).unwrap();
+        let mut providers = transaction.open_table(version_1::PROVIDERS).unwrap();
+        providers.insert(&[3; 32], rows(&[entry(4)]).as_slice()).unwrap();
+        let addresses = vec!["/ip4/192.0.2.7/tcp/4711".to_owned()];
+        let peer = Remembered { addresses, seen: 5, routing: true };
+        let mut peers = transaction.open_table(version_1::PEERS).unwrap();
+        peers.insert(0, row::encode(&peer).unwrap().as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        let store = Store::open(&path).unwrap();
+        check(&store.load().unwrap());
+        assert_eq!(store.saved().unwrap(), []);
+        assert_eq!(store.senders().unwrap(), []);
+    }
+    let database = redb::Database::open(&path).unwrap();
+    let meta = database.begin_read().unwrap().open_table(version_1::META).unwrap();
+    assert_eq!(meta.get("schema").unwrap().unwrap().value(), b"2");
 }

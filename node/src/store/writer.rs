@@ -110,14 +110,6 @@ impl Writer {
         self.results.take()
     }
 
-    /// Writes `writes` in order, in one transaction with others, and reports that. Never waits for the disk.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing of it is written.
-    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
-        self.shared.submit(writes, None)
-    }
-
     /// Another way to the thread, for whoever waits for what it writes by itself.
     pub(crate) fn submitter(&self) -> Submitter {
         Submitter { shared: Arc::clone(&self.shared) }
@@ -148,32 +140,40 @@ impl Writer {
     }
 }
 
+/// The way to the writing thread for what is reported back.
+#[derive(Debug, Clone)]
+pub(crate) struct Submitter {
+    shared: Arc<Shared>,
+}
+
+impl Submitter {
+    /// Writes `writes` in order, in one transaction with others, and reports that. Never waits for the disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
+        self.shared.submit(writes, None)
+    }
+
+    /// As [`Submitter::submit`], but only the one who has the outcome is told.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit_alone(&self, writes: Vec<Durable>) -> Result<Outcome, Refused> {
+        let (told, outcome) = oneshot::channel();
+        self.shared.submit(writes, Some(told))?;
+        Ok(outcome)
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.close();
     }
 }
 
-/// Submits, and is told alone what became of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Submitter {
-    shared: Arc<Shared>,
-}
-
-/// What became of something that was submitted by itself.
+/// What became of something whose submitter alone is told.
 pub(crate) type Outcome = oneshot::Receiver<Result<(), StoreError>>;
-
-impl Submitter {
-    /// Like [`Writer::submit`], and reports only to the one who has the outcome.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing of it is written.
-    pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Outcome, Refused> {
-        let (told, outcome) = oneshot::channel();
-        self.shared.submit(writes, Some(told))?;
-        Ok(outcome)
-    }
-}
 
 /// What both sides see. The lock is never held over anything that waits.
 #[derive(Debug, Default)]

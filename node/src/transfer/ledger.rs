@@ -54,7 +54,7 @@ impl InStore {
 
     fn write(&self, key: Key, row: Option<Vec<u8>>) -> Result<Saved, NotSaved> {
         let write = TransferWrite { key: place(&key), row };
-        let submitted = self.0.submit(vec![Durable::Transfer(write)]);
+        let submitted = self.0.submit_alone(vec![Durable::Transfer(write)]);
         submitted.map_err(|error| NotSaved { reason: error.to_string() })
     }
 }

@@ -30,7 +30,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-#[cfg_attr(not(test), allow(unused_imports, reason = "for the inbox"))]
+#[allow(unused_imports, reason = "for the inbox")]
 pub(crate) use content::Taken;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;

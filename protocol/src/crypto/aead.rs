@@ -1,5 +1,6 @@
 //! The AEAD trait, and the two ciphers behind it.
 
+#[cfg(not(feature = "fast-crypto"))]
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::ChaCha20Poly1305;
@@ -33,7 +34,7 @@ pub trait Aead: Send + Sync {
     /// Checks `tag` over `aad` and `buffer`, then decrypts `buffer` in place.
     ///
     /// # Errors
-    /// [`AeadError`] if the check fails; `buffer` is then still ciphertext.
+    /// [`AeadError`] if the check fails; what `buffer` holds then is of no use, and no plaintext.
     fn open(
         &self,
         nonce: &[u8; IV_LEN],
@@ -44,9 +45,13 @@ pub trait Aead: Send + Sync {
 }
 
 /// AES-256-GCM under `key`.
+#[cfg(not(feature = "fast-crypto"))]
 pub(super) fn aes_256_gcm(key: &[u8; KEY_LEN]) -> Box<dyn Aead> {
     Box::new(RustCrypto(Aes256Gcm::new(key.into())))
 }
+
+#[cfg(feature = "fast-crypto")]
+pub(super) use super::fast::aes_256_gcm;
 
 /// ChaCha20-Poly1305 under `key`.
 pub(super) fn chacha20_poly1305(key: &[u8; KEY_LEN]) -> Box<dyn Aead> {
@@ -85,5 +90,6 @@ macro_rules! rust_crypto {
     };
 }
 
+#[cfg(not(feature = "fast-crypto"))]
 rust_crypto!(Aes256Gcm);
 rust_crypto!(ChaCha20Poly1305);

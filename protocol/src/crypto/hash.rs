@@ -28,6 +28,37 @@ impl Sha256 {
     }
 }
 
+/// What an envelope is hashed with before it is signed (§2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prehash {
+    /// SHA-256: of every envelope outside a session, and of sealed ones unless their suite says
+    /// otherwise.
+    Sha256,
+    /// BLAKE3.
+    Blake3,
+}
+
+impl Prehash {
+    /// The digest of `parts`, one after the other.
+    #[must_use]
+    pub fn digest(self, parts: &[&[u8]]) -> Digest {
+        match self {
+            Self::Sha256 => {
+                let mut hash = Sha256::new();
+                parts.iter().for_each(|part| hash.update(part));
+                hash.finish()
+            }
+            Self::Blake3 => {
+                let mut hash = blake3::Hasher::new();
+                parts.iter().for_each(|part| {
+                    hash.update(part);
+                });
+                hash.finalize().into()
+            }
+        }
+    }
+}
+
 /// SHA-256 of `bytes`.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Digest {

@@ -4,9 +4,11 @@ use std::fmt;
 
 use rand_core::CryptoRng;
 use thiserror::Error;
-use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
 
 use super::Secret;
+#[cfg(feature = "fast-crypto")]
+use super::fast::Ephemeral;
 
 /// An X25519 public key as it travels.
 pub type EphemeralPublic = [u8; 32];
@@ -18,7 +20,7 @@ pub struct LowOrderPoint;
 
 /// One side's ephemeral key pair; the private half is zeroized when dropped.
 pub struct EphemeralKey {
-    private: StaticSecret,
+    private: Ephemeral,
     public: EphemeralPublic,
 }
 
@@ -26,8 +28,9 @@ impl EphemeralKey {
     /// A new key pair, to be used for one handshake.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let private = StaticSecret::random_from_rng(rng);
-        let public = PublicKey::from(&private).to_bytes();
+        let mut private = Zeroizing::new([0; 32]);
+        rng.fill_bytes(private.as_mut());
+        let (private, public) = Ephemeral::new(&private);
         Self { private, public }
     }
 
@@ -42,12 +45,26 @@ impl EphemeralKey {
     /// # Errors
     /// [`LowOrderPoint`] if the result would be all zero.
     pub fn agree(&self, peer: &EphemeralPublic) -> Result<Secret, LowOrderPoint> {
-        let shared = self.private.diffie_hellman(&PublicKey::from(*peer));
-        if shared.was_contributory() {
-            Ok(Secret::new(shared.to_bytes()))
-        } else {
-            Err(LowOrderPoint)
-        }
+        self.private.agree(peer).ok_or(LowOrderPoint)
+    }
+}
+
+/// The private half.
+#[cfg(not(feature = "fast-crypto"))]
+struct Ephemeral(x25519_dalek::StaticSecret);
+
+#[cfg(not(feature = "fast-crypto"))]
+impl Ephemeral {
+    fn new(private: &[u8; 32]) -> (Self, EphemeralPublic) {
+        let private = x25519_dalek::StaticSecret::from(*private);
+        let public = x25519_dalek::PublicKey::from(&private).to_bytes();
+        (Self(private), public)
+    }
+
+    /// `None` if the result is all zero.
+    fn agree(&self, peer: &EphemeralPublic) -> Option<Secret> {
+        let shared = self.0.diffie_hellman(&x25519_dalek::PublicKey::from(*peer));
+        shared.was_contributory().then(|| Secret::new(shared.to_bytes()))
     }
 }
 

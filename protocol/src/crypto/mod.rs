@@ -1,7 +1,12 @@
 //! The only place that names cryptographic libraries. Everything above sees keys, digests and the
 //! [`Aead`] and [`Authenticator`] traits (`docs/PROTOCOL.md` §6).
+//!
+//! Everything is done in Rust, by dalek and RustCrypto. The feature `fast-crypto` has AWS-LC do what is
+//! dear instead; nothing on the wire, and nothing of what is accepted, depends on it.
 
 mod aead;
+#[cfg(feature = "fast-crypto")]
+mod fast;
 mod hash;
 mod kdf;
 mod kex;
@@ -12,7 +17,7 @@ mod suite;
 mod transcript;
 
 pub use aead::{Aead, AeadError, IV_LEN, KEY_LEN, TAG_LEN};
-pub use hash::{Blake3, Digest, Sha256, sha256};
+pub use hash::{Blake3, Digest, Prehash, Sha256, sha256};
 pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
 pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
 pub use mac::{ConfirmationMac, confirmation_mac, verify_confirmation};

@@ -49,6 +49,10 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`] if it does not hold.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        #[cfg(feature = "fast-crypto")]
+        if let Some(held) = super::fast::verify_strict(self.as_bytes(), message, signature) {
+            return if held { Ok(()) } else { Err(BadSignature) };
+        }
         let signature = ed25519_dalek::Signature::from_bytes(signature);
         self.0.verify_strict(message, &signature).map_err(|_| BadSignature)
     }
@@ -85,19 +89,29 @@ pub trait Authenticator: Send + Sync {
 /// An Ed25519 key pair in memory; zeroized when dropped.
 pub struct Ed25519Authenticator {
     key: SigningKey,
+    #[cfg(feature = "fast-crypto")]
+    fast: super::fast::Signer,
 }
 
 impl Ed25519Authenticator {
     /// A new key pair.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self { key: SigningKey::generate(rng) }
+        Self::new(SigningKey::generate(rng))
     }
 
     /// The key pair of a 32-byte seed (the RFC 8032 private key).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self { key: SigningKey::from_bytes(seed) }
+        Self::new(SigningKey::from_bytes(seed))
+    }
+
+    fn new(key: SigningKey) -> Self {
+        Self {
+            #[cfg(feature = "fast-crypto")]
+            fast: super::fast::Signer::new(&key.to_bytes(), &key.verifying_key().to_bytes()),
+            key,
+        }
     }
 
     /// The 32-byte seed, for storing it.
@@ -113,6 +127,10 @@ impl Authenticator for Ed25519Authenticator {
     }
 
     fn sign(&self, message: &[u8]) -> Signature {
+        #[cfg(feature = "fast-crypto")]
+        if let Some(signature) = self.fast.sign(message) {
+            return signature;
+        }
         self.key.sign(message).to_bytes()
     }
 }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::layout::Layout;
+use super::layout::{Layout, SignatureInput};
 use super::{EnvelopeError, EnvelopeKind, Header, VERSION};
 use crate::cbor;
 use crate::crypto::{
-    Aead, AeadError, BadSignature, IV_LEN, PublicKey, SIGNATURE_LEN, Signature, TAG_LEN, Transcript,
+    Aead, AeadError, BadSignature, IV_LEN, Prehash, PublicKey, SIGNATURE_LEN, Signature, TAG_LEN,
+    Transcript,
 };
 use crate::id::{Nonce, SessionId};
 use crate::limits::{MAX_ENVELOPE_LEN, MAX_PLAIN_ENVELOPE_LEN};
@@ -20,20 +21,20 @@ use crate::time::Timestamp;
 pub struct Envelope {
     header: Header,
     bytes: Vec<u8>,
-    layout: Layout,
-    signature: Signature,
+    pub(super) layout: Layout,
+    pub(super) signature: Signature,
 }
 
 /// What a signature must cover, kept while the payload is decrypted in place.
 #[derive(Debug)]
 pub(crate) struct SignedMessage {
-    message: [u8; 50],
+    message: SignatureInput,
     signature: Signature,
 }
 
 impl SignedMessage {
     pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
-        key.verify(&self.message, &self.signature)
+        key.verify(self.message.as_bytes(), &self.signature)
     }
 }
 
@@ -139,18 +140,23 @@ impl Envelope {
         &self.layout.signature
     }
 
-    /// Checks the signature.
+    /// Checks the signature. Which digest that of a sealed envelope covers depends on its session's
+    /// suite, which only its two ends know: here, either will do.
     ///
     /// # Errors
     /// [`BadSignature`] if it does not hold for the bytes that travelled.
     pub fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
-        self.signed_message().verify(key)
+        let held = self.signed_message(Prehash::Sha256).verify(key);
+        if self.header.kind != EnvelopeKind::Sealed {
+            return held;
+        }
+        held.or_else(|BadSignature| self.signed_message(Prehash::Blake3).verify(key))
     }
 
     /// What the signature must cover; taken before [`Envelope::open`] turns ciphertext into plaintext.
-    pub(crate) fn signed_message(&self) -> SignedMessage {
+    pub(crate) fn signed_message(&self, prehash: Prehash) -> SignedMessage {
         SignedMessage {
-            message: self.layout.signed_message(&self.bytes),
+            message: self.layout.signed_message(&self.bytes, prehash),
             signature: self.signature,
         }
     }

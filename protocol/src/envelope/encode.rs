@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::layout::Layout;
 use super::{Header, VERSION};
 use crate::cbor::{push_bytes, push_head, push_text};
-use crate::crypto::{Aead, AeadError, IV_LEN, SIGNATURE_LEN, TAG_LEN, Transcript};
+use crate::crypto::{Aead, AeadError, IV_LEN, Prehash, SIGNATURE_LEN, TAG_LEN, Transcript};
 use crate::identity::Identity;
 
 /// Room for everything but the payload; entity ids are the largest part.
@@ -51,13 +51,13 @@ impl Draft {
 
     /// The finished envelope.
     pub(crate) fn sign(mut self, identity: &Identity) -> Vec<u8> {
-        sign(&mut self.bytes, &self.layout, identity);
+        sign(&mut self.bytes, &self.layout, Prehash::Sha256, identity);
         self.bytes
     }
 }
 
 /// A signed envelope whose payload of `plaintext_len` bytes is written by `plaintext` straight into
-/// the envelope's buffer and encrypted there.
+/// the envelope's buffer and encrypted there. Its signature covers a digest by `prehash`.
 ///
 /// # Errors
 /// [`AeadError`] if the plaintext is longer than the cipher allows.
@@ -67,6 +67,7 @@ pub fn sealed(
     plaintext: impl FnOnce(&mut Vec<u8>),
     aead: &dyn Aead,
     nonce: &[u8; IV_LEN],
+    prehash: Prehash,
     identity: &Identity,
 ) -> Result<Vec<u8>, AeadError> {
     let (mut bytes, layout) = write(header, plaintext_len + TAG_LEN, true, |bytes| {
@@ -77,12 +78,12 @@ pub fn sealed(
     let payload = bytes.get_mut(layout.payload.clone()).ok_or(AeadError)?;
     let (text, place) = payload.split_last_chunk_mut::<TAG_LEN>().ok_or(AeadError)?;
     *place = aead.seal(nonce, &aad, text)?;
-    sign(&mut bytes, &layout, identity);
+    sign(&mut bytes, &layout, prehash, identity);
     Ok(bytes)
 }
 
-fn sign(bytes: &mut [u8], layout: &Layout, identity: &Identity) {
-    let signature = identity.sign(&layout.signed_message(bytes));
+fn sign(bytes: &mut [u8], layout: &Layout, prehash: Prehash, identity: &Identity) {
+    let signature = identity.sign(layout.signed_message(bytes, prehash).as_bytes());
     layout.put_signature(bytes, &signature);
 }
 

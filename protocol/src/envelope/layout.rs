@@ -4,10 +4,13 @@
 use std::ops::Range;
 
 use crate::cbor;
-use crate::crypto::{Digest, SIGNATURE_LEN, Sha256, Signature};
+use crate::crypto::{Digest, Prehash, SIGNATURE_LEN, Signature};
 
-/// Domain separation of envelope signatures.
-const SIGNATURE_LABEL: &[u8; 18] = b"peer-v1.1-envelope";
+/// Domain separation of envelope signatures, one label for each prehash.
+const SHA256_LABEL: &[u8] = b"peer-v1.1-envelope";
+const BLAKE3_LABEL: &[u8] = b"peer-v1.1-envelope-blake3";
+/// Bytes of the longest label, and a digest.
+const INPUT_LEN: usize = 25 + 32;
 
 /// Encoded lengths of the map keys `"payload"` and `"signature"`.
 const PAYLOAD_KEY_LEN: usize = 8;
@@ -56,14 +59,10 @@ impl Layout {
         [0xa0 | (self.entries - 1)]
     }
 
-    /// What the sender signs: the label, and SHA-256 of the envelope without its signature.
-    pub(super) fn signed_message(&self, envelope: &[u8]) -> [u8; 50] {
+    /// What the sender signs: the label, and the digest of the envelope without its signature.
+    pub(super) fn signed_message(&self, envelope: &[u8], prehash: Prehash) -> SignatureInput {
         let head = self.unsigned_head();
-        let mut hash = Sha256::new();
-        for part in self.unsigned_parts(envelope, &head) {
-            hash.update(part);
-        }
-        label(&hash.finish())
+        SignatureInput::new(prehash, &prehash.digest(&self.unsigned_parts(envelope, &head)))
     }
 
     /// Writes the signature into its place.
@@ -84,10 +83,26 @@ impl Layout {
     }
 }
 
-fn label(digest: &Digest) -> [u8; 50] {
-    let mut message = [0; 50];
-    let (head, tail) = message.split_at_mut(SIGNATURE_LABEL.len());
-    head.copy_from_slice(SIGNATURE_LABEL);
-    tail.copy_from_slice(digest);
-    message
+/// Label and digest.
+#[derive(Debug, Clone)]
+pub(super) struct SignatureInput {
+    bytes: [u8; INPUT_LEN],
+    len: usize,
+}
+
+impl SignatureInput {
+    fn new(prehash: Prehash, digest: &Digest) -> Self {
+        let label = match prehash {
+            Prehash::Sha256 => SHA256_LABEL,
+            Prehash::Blake3 => BLAKE3_LABEL,
+        };
+        let mut bytes = [0; INPUT_LEN];
+        let content = label.iter().chain(digest);
+        bytes.iter_mut().zip(content).for_each(|(place, byte)| *place = *byte);
+        Self { bytes, len: label.len() + digest.len() }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::cbor;
-use crate::crypto::{Ed25519Authenticator, IV_LEN, SuiteRegistry, TAG_LEN, Transcript, sha256};
+use crate::crypto::{
+    Ed25519Authenticator, IV_LEN, Prehash, SuiteRegistry, TAG_LEN, Transcript, sha256,
+};
 use crate::identity::Identity;
 
 fn identity() -> Identity {
@@ -28,10 +30,14 @@ fn header(kind: EnvelopeKind, session: bool) -> Header {
 const NONCE: [u8; IV_LEN] = [5; IV_LEN];
 
 fn seal(header: &Header, text: &[u8]) -> Vec<u8> {
+    seal_with(Prehash::Sha256, header, text)
+}
+
+fn seal_with(prehash: Prehash, header: &Header, text: &[u8]) -> Vec<u8> {
     let suites = SuiteRegistry::default();
     let aead = suites.get("AES-256-GCM").unwrap().aead(&[3; 32]);
     let write = |out: &mut Vec<u8>| out.extend_from_slice(text);
-    sealed(header, text.len(), write, aead.as_ref(), &NONCE, &identity()).unwrap()
+    sealed(header, text.len(), write, aead.as_ref(), &NONCE, prehash, &identity()).unwrap()
 }
 
 #[test]
@@ -105,6 +111,28 @@ fn signed_and_authenticated_bytes_are_the_envelope_without_some_entries() {
         let signature = signature.try_into().unwrap();
         assert!(identity().public_key().verify(&message, signature).is_ok());
     }
+}
+
+/// Carriers do not know the suite. A digest under the other's label is still none of either.
+#[test]
+fn a_sealed_envelope_verifies_by_either_digest_and_anything_else_by_one_only() {
+    let sealed_header = header(EnvelopeKind::Sealed, true);
+    let key = *identity().public_key();
+    for (prehash, other) in [(Prehash::Sha256, Prehash::Blake3), (Prehash::Blake3, Prehash::Sha256)]
+    {
+        let bytes = seal_with(prehash, &sealed_header, b"secret");
+        let mut envelope = Envelope::decode(bytes).unwrap();
+        assert!(envelope.verify(&key).is_ok());
+        assert!(envelope.signed_message(prehash).verify(&key).is_ok());
+        assert!(envelope.signed_message(other).verify(&key).is_err(), "a session is strict");
+        envelope.signature[3] ^= 1;
+        assert!(envelope.verify(&key).is_err());
+    }
+    let bytes = plain(&header(EnvelopeKind::Error, false), b"body", &identity());
+    let mut envelope = Envelope::decode(bytes).unwrap();
+    let blake3 = envelope.layout.signed_message(envelope.as_bytes(), Prehash::Blake3);
+    envelope.signature = identity().sign(blake3.as_bytes());
+    assert!(envelope.verify(&key).is_err(), "handshakes and errors are signed over SHA-256");
 }
 
 #[test]

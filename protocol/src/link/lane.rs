@@ -137,7 +137,6 @@ impl Lane {
         if !self.has_due(now) {
             return;
         }
-        (self.failing_until, self.paced_until) = (None, None);
         while let Some(number) = self.due.first().copied() {
             let after = self.entries.range(..number).next_back().map(|(number, _)| *number);
             let Some(entry) = self.entries.get_mut(&number) else {
@@ -240,6 +239,8 @@ impl Lane {
 
     /// Those whose time has come are due.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.failing_until = self.failing_until.filter(|until| *until > now);
+        self.paced_until = self.paced_until.filter(|until| *until > now);
         while let Some(&(at, number)) = self.delayed.first()
             && at <= now
         {

@@ -19,6 +19,7 @@ mod config;
 mod event;
 mod giving_up;
 mod lane;
+mod mail;
 mod opening;
 mod ordered;
 mod outbox;
@@ -40,6 +41,7 @@ pub use config::{Admission, AdmitAll, LinkConfig};
 pub use event::{
     Ended, Event, ExchangeId, QueueFull, RequestId, SendFailure, SessionInfo, Transmit,
 };
+pub use mail::MailVerdict;
 
 use self::lane::Lane;
 use self::opening::Opening;
@@ -79,6 +81,8 @@ pub struct Link {
     sealed_requests: TokenBucket,
     in_flight: HashMap<RequestId, Content>,
     last_sealed: Instant,
+    /// When it was last tried to send what waits.
+    flushed: Instant,
     next_request: u64,
     /// By the number under which they are held; the oldest first.
     held: BTreeMap<u64, Held>,
@@ -120,6 +124,7 @@ impl Link {
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),
             last_sealed: Instant::default(),
+            flushed: Instant::default(),
             next_request: 0,
             held: BTreeMap::new(),
             next_hold: 0,

@@ -153,7 +153,8 @@ impl Link {
             Some(started) => Some(started + limit),
             None => self.next_start(now).filter(|_| self.connected),
         };
-        [handshake, self.sessions.sendable_at(now)].into_iter().flatten().min()
+        // Also if that time has come, and nothing was sent since.
+        [handshake, self.sessions.sendable_at(self.flushed)].into_iter().flatten().min()
     }
 
     /// When to begin a handshake, while none is under way.

@@ -57,6 +57,7 @@ pub(super) enum Content {
 impl Link {
     /// Sends whatever can be sent, and opens a session if that is what it takes.
     pub fn flush(&mut self, now: Now) {
+        self.flushed = now.instant;
         self.answer_with_waiting(now);
         loop {
             // The last place is for what is volatile, which waits for nothing else.
@@ -235,7 +236,7 @@ impl Link {
         let gathers = self.connected
             && waits
             && in_flight < MAX_REQUESTS_IN_FLIGHT
-            && self.is_gathering(now)
+            && self.is_gathering(self.flushed)
             && self.sessions.has_sendable(now);
         gathers.then_some(self.last_sealed + GATHER)
     }

@@ -2,6 +2,7 @@
 //! `protocol/tests`.
 
 mod flood;
+mod ordered;
 mod silence;
 mod waiting;
 

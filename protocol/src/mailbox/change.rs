@@ -31,6 +31,12 @@ impl Change {
         key.first() == Some(&Tag::Body.byte())
     }
 
+    /// The key of the row with the body of number `number`.
+    #[must_use]
+    pub fn body_key(number: u64) -> Vec<u8> {
+        Tag::Body.key(&[&number.to_be_bytes()])
+    }
+
     pub(super) fn write(tag: Tag, key: &[&[u8]], value: Vec<u8>) -> Self {
         Self { key: tag.key(key), value: Some(Zeroizing::new(value)) }
     }

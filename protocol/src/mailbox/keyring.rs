@@ -146,15 +146,19 @@ impl Keyring {
         item.open(own, &key.pair, suites, now)
     }
 
-    /// Deletes a one-time prekey of `node`: what was sealed to it has been taken. Last-resort prekeys stay,
-    /// since others may have been sealed to them too.
-    pub fn spend(&mut self, node: &PublicKey, id: PrekeyId) -> Option<Change> {
+    /// What deletes a one-time prekey of `node`: what was sealed to it has been taken. Last-resort prekeys
+    /// stay, since others may have been sealed to them too.
+    #[must_use]
+    pub fn deletion(&self, node: &PublicKey, id: PrekeyId) -> Option<Change> {
         let own = self.keys.get(&id)?;
-        if own.node != Some(*node) {
-            return None;
+        (own.node == Some(*node)).then(|| Change::delete(Tag::Secret, &[id.as_bytes()]))
+    }
+
+    /// Wipes a one-time prekey, once its [`deletion`](Self::deletion) is on disk.
+    pub fn forget(&mut self, node: &PublicKey, id: PrekeyId) {
+        if self.keys.get(&id).is_some_and(|own| own.node == Some(*node)) {
+            self.keys.remove(&id);
         }
-        self.keys.remove(&id);
-        Some(Change::delete(Tag::Secret, &[id.as_bytes()]))
     }
 
     /// Deletes what nothing can be sealed to any more that could still arrive.

@@ -12,7 +12,7 @@ use crate::envelope::range_within;
 use crate::id::PrekeyId;
 use crate::identity::{EntityId, Identity};
 use crate::limits::MAX_SPENT_PREKEYS;
-use crate::message::{Message, MessageKind, batch_len, decode_batch, encode_batch};
+use crate::message::{Message, batch_len, decode_batch, encode_batch};
 use crate::time::Timestamp;
 
 /// Domain separation of the signature in an item.
@@ -112,12 +112,7 @@ pub(super) fn read(plaintext: &Bytes, header: &[u8]) -> Result<Letter, ItemError
 pub(super) fn check_order(messages: &[Message]) -> Result<(), ItemError> {
     let mut before: Option<&Order> = None;
     for message in messages {
-        let ordered = match message.kind {
-            MessageKind::Task | MessageKind::TaskResult | MessageKind::StatusReport => {
-                message.order.as_ref()
-            }
-            _ => None,
-        };
+        let ordered = message.order.as_ref().filter(|_| message.kind.may_be_ordered());
         let order = ordered.ok_or(ItemError::Order)?;
         if before
             .is_some_and(|before| before.stream != order.stream || before.number >= order.number)

@@ -33,6 +33,6 @@ pub use keyring::Keyring;
 pub use letter::Letter;
 pub use prekey::{Prekey, PrekeyError};
 pub use receipt::{MailReceipt, MailStatus};
-pub use receiver::{Opened, Output, Receiver, ReceiverConfig};
+pub use receiver::{Opened, Output, Receiver, ReceiverConfig, Settlement};
 pub use seal::Draft;
 pub use sender::{Event, Sender, SenderConfig, Unsettled, Waiting};

@@ -1,7 +1,7 @@
 //! Receipts that a receiver leaves for senders that are not there (`docs/PROTOCOL.md` §18.5).
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::ReceiptError;
 use crate::cbor::{self, push_bytes, push_head, push_text, text_enum};
@@ -51,7 +51,7 @@ pub struct MailReceipt {
     pub status: MailStatus,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     at: Timestamp,

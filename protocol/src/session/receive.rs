@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::window::Window;
 use super::{Session, SessionError, record_nonce};
-use crate::crypto::{Aead, AeadError, BadSignature, IV_LEN, Suite, TAG_LEN, TrafficKeys};
+use crate::crypto::{Aead, AeadError, BadSignature, IV_LEN, Prehash, Suite, TAG_LEN, TrafficKeys};
 use crate::envelope::{Envelope, Header, SignedMessage};
 use crate::identity::Identity;
 use crate::message::{Message, UnknownKind, decode_batch};
@@ -17,6 +17,7 @@ use crate::time::Now;
 /// The receiving half.
 pub(super) struct Receiver {
     aead: Box<dyn Aead>,
+    prehash: Prehash,
     /// Only this is needed besides the cipher, which holds the key.
     iv: Zeroizing<[u8; IV_LEN]>,
     window: Window,
@@ -27,6 +28,7 @@ impl Receiver {
     pub(super) fn new(suite: &dyn Suite, keys: &TrafficKeys, max_skew: Duration) -> Self {
         Self {
             aead: suite.aead(&keys.key),
+            prehash: suite.prehash(),
             iv: Zeroizing::new(keys.iv),
             window: Window::new(),
             replay: ReplayGuard::within_session(max_skew),
@@ -78,7 +80,7 @@ impl Session {
         self.receive.replay.check(header.timestamp, &header.nonce, now.timestamp)?;
         self.receive.window.check(header.sequence)?;
         let nonce = record_nonce(&self.receive.iv, header.sequence);
-        let signed = envelope.signed_message();
+        let signed = envelope.signed_message(self.receive.prehash);
         let (header, plaintext) = envelope
             .open(self.receive.aead.as_ref(), &nonce)
             .map_err(|AeadError| SessionError::Decryption)?;

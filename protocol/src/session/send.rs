@@ -4,7 +4,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Session, SessionError, record_nonce};
-use crate::crypto::{Aead, AeadError, IV_LEN, Suite, TAG_LEN, TrafficKeys};
+use crate::crypto::{Aead, AeadError, IV_LEN, Prehash, Suite, TAG_LEN, TrafficKeys};
 use crate::envelope::{self, EnvelopeKind, Header};
 use crate::id::Nonce;
 use crate::identity::Identity;
@@ -15,6 +15,7 @@ use crate::time::Now;
 /// The sending half.
 pub(super) struct Sender {
     aead: Box<dyn Aead>,
+    prehash: Prehash,
     /// Only this is needed besides the cipher, which holds the key.
     iv: Zeroizing<[u8; IV_LEN]>,
     next: u64,
@@ -23,7 +24,8 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(suite: &dyn Suite, keys: &TrafficKeys) -> Self {
-        Self { aead: suite.aead(&keys.key), iv: Zeroizing::new(keys.iv), next: 0, bytes: 0 }
+        let (aead, prehash) = (suite.aead(&keys.key), suite.prehash());
+        Self { aead, prehash, iv: Zeroizing::new(keys.iv), next: 0, bytes: 0 }
     }
 
     pub(super) const fn is_exhausted(&self) -> bool {
@@ -89,6 +91,7 @@ impl Session {
             |out| encode_batch(out, messages),
             self.send.aead.as_ref(),
             &nonce,
+            self.send.prehash,
             identity,
         )
         .map_err(|AeadError| SessionError::KeyExhausted)?;

@@ -81,7 +81,7 @@ fn handshakes_and_sessions_are_redacted() {
     let text = format!("{session:?}");
     insta::assert_snapshot!(
         text.replace(&session.id().to_string(), "[id]"),
-        @r#"Session { id: SessionId([id]), role: Initiator, suite: "AES-256-GCM", peer: "entity_b", .. }"#
+        @r#"Session { id: SessionId([id]), role: Initiator, suite: "AES-256-GCM-BLAKE3", peer: "entity_b", .. }"#
     );
     for secret in [&keys.shared_secret[..], &keys.session_key, &keys.initiator.key] {
         hides(&text, secret);

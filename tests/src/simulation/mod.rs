@@ -8,6 +8,7 @@
 pub mod arena;
 mod carrier;
 mod chance;
+pub mod durable;
 pub mod hops;
 mod ledger;
 mod node;

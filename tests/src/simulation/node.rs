@@ -12,6 +12,7 @@ use peer_protocol::time::{Instant, Now, Timestamp};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::durable::Station;
 use super::{Chance, Life};
 use crate::people::{Trust, identity};
 
@@ -78,6 +79,8 @@ pub struct Node {
     pub clock_error: i64,
     /// Its links, by the node at the other end.
     pub sides: BTreeMap<usize, Side>,
+    /// What it does with ordered messages, if the simulation has any.
+    pub station: Option<Station>,
 }
 
 impl Node {
@@ -94,6 +97,7 @@ impl Node {
             life: Life { node: number, number: 0 },
             clock_error: 0,
             sides: BTreeMap::new(),
+            station: None,
         };
         for peer in (0..count).filter(|peer| *peer != number) {
             let side = node.side(peer, chance);

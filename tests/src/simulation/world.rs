@@ -6,11 +6,12 @@ use std::time::Duration;
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{Event, ExchangeId, LinkConfig, QueueFull};
 use peer_protocol::message::{Body, Message, MessageKind, Task, TaskResult};
-use peer_protocol::time::Instant;
+use peer_protocol::time::{Instant, Now};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::carrier::{Exchange, Happening, Request};
+use super::durable::{Book, Call, Station};
 use super::node::Side;
 use super::roads::Roads;
 use super::trace::Trace;
@@ -36,6 +37,8 @@ pub struct World {
     pub weather: Weather,
     /// What was sent and what became of it.
     pub ledger: Ledger,
+    /// The same of ordered messages.
+    pub book: Book,
     /// Requests that carriers were given, so far.
     pub requests: usize,
     pub(super) rules: Rules,
@@ -72,6 +75,7 @@ impl World {
         Self {
             weather: Weather::calm(),
             ledger: Ledger::default(),
+            book: Book::default(),
             requests: 0,
             rules,
             now: Instant::from_start(Duration::from_secs(1)),
@@ -136,9 +140,45 @@ impl World {
             self.disconnect(number, peer);
         }
         let dead = self.nodes[number].life;
+        let now = self.nodes[number].now(self.now);
+        if let Some(station) = &mut self.nodes[number].station {
+            station.crash(now, &mut self.book);
+        }
         self.nodes[number].restart(&mut self.chance);
         self.waiting.retain(|request| request.from != dead);
         self.settle();
+    }
+
+    /// Gives every node a station.
+    pub fn with_stations(mut self, make: impl Fn(usize, &mut Chance) -> Station) -> Self {
+        for number in 0..self.len() {
+            self.nodes[number].station = Some(make(number, &mut self.chance));
+        }
+        self
+    }
+
+    /// Does something with the station of a node, with the node's clocks.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn at_station<T>(
+        &mut self,
+        number: usize,
+        what: impl FnOnce(&mut Station, Now, &mut Book) -> T,
+    ) -> T {
+        let now = self.nodes[number].now(self.now);
+        let station = self.nodes[number].station.as_mut().expect("the node has a station");
+        let done = what(station, now, &mut self.book);
+        self.settle();
+        done
+    }
+
+    /// A fresh message for a station.
+    ///
+    /// # Panics
+    /// If the body is over a limit.
+    pub fn message(&mut self, body: &Body<'_>) -> Message {
+        Message::new(&mut self.ids, body, None).expect("a valid body")
     }
 
     /// The wall clock of a node jumps; from now on it is off by `millis`.
@@ -211,6 +251,7 @@ impl World {
         self.settle();
         let timers = self.nodes.iter().flat_map(|node| node.sides.values());
         let timer = timers.filter_map(|side| side.link.poll_timeout(self.now)).min();
+        let timer = [timer, self.stations_due()].into_iter().flatten().min();
         let happening = self.queue.keys().next().map(|(at, _)| *at);
         let Some(next) = [timer, happening].into_iter().flatten().min().filter(|at| *at <= end)
         else {
@@ -227,7 +268,63 @@ impl World {
         true
     }
 
+    fn stations_due(&self) -> Option<Instant> {
+        let due = |node: &Node| node.station.as_ref()?.poll_timeout(node.now(self.now));
+        self.nodes.iter().filter_map(due).min()
+    }
+
+    fn run_stations(&mut self) {
+        for number in 0..self.len() {
+            let now = self.nodes[number].now(self.now);
+            let is_due = |node: &Node| {
+                let due = node.station.as_ref().and_then(|station| station.poll_timeout(now));
+                due.is_some_and(|at| at <= now.instant)
+            };
+            if !is_due(&self.nodes[number]) {
+                continue;
+            }
+            if let Some(station) = &mut self.nodes[number].station {
+                station.handle_timeout(now, &mut self.book);
+            }
+            self.settle();
+            // What follows at once is bounded by what can happen; the disk takes its time.
+            assert!(
+                !is_due(&self.nodes[number]) || self.stations_rest(number),
+                "node {number} spins"
+            );
+        }
+    }
+
+    /// Whether the station of a node has nothing left to do now, after a few more turns.
+    fn stations_rest(&mut self, number: usize) -> bool {
+        let now = self.nodes[number].now(self.now);
+        (0..1_000).any(|_| {
+            let Some(station) = &mut self.nodes[number].station else { return true };
+            if station.poll_timeout(now).is_none_or(|at| at > now.instant) {
+                return true;
+            }
+            station.handle_timeout(now, &mut self.book);
+            self.settle();
+            false
+        })
+    }
+
+    fn call(&mut self, node: usize, peer: usize, call: Call) {
+        let now = self.nodes[node].now(self.now);
+        self.trace.note(self.now, || format!("{node} to its link with {peer}: {call:?}"));
+        let link = &mut self.nodes[node].side_mut(peer).link;
+        match call {
+            Call::Hand(messages) => link.hand(messages, now),
+            Call::Withdraw(ids) => link.withdraw(&ids, now),
+            Call::Stored(ids) => link.stored(&ids, now),
+            Call::NotStored(ids) => link.not_stored(&ids, now),
+            Call::Processed(ids) => link.processed(&ids, now),
+            Call::Resume(resume) => link.resume(&resume, now),
+        }
+    }
+
     fn run_timers(&mut self) {
+        self.run_stations();
         for node in 0..self.len() {
             for peer in 0..self.len() {
                 if node == peer || !self.is_due(node, peer) {
@@ -286,6 +383,16 @@ impl World {
         loop {
             let mut moved = false;
             for node in 0..self.len() {
+                let now = self.nodes[node].now(self.now);
+                if let Some(station) = &mut self.nodes[node].station {
+                    station.settle(now, &mut self.book);
+                    while let Some((peer, call)) =
+                        self.nodes[node].station.as_mut().and_then(|it| it.calls.pop_front())
+                    {
+                        moved = true;
+                        self.call(node, peer, call);
+                    }
+                }
                 for peer in 0..self.len() {
                     if node == peer {
                         continue;
@@ -312,6 +419,12 @@ impl World {
         let life = self.nodes[node].life;
         self.trace.note(self.now, || format!("{node} about {peer}: {event:?}"));
         self.nodes[node].side_mut(peer).note(&event, self.now);
+        let now = self.nodes[node].now(self.now);
+        if let Some(station) = &mut self.nodes[node].station
+            && station.on_event(peer, &event, now, &mut self.book)
+        {
+            return;
+        }
         match event {
             Event::NeedConnection => self.dial(node, peer),
             Event::Unresponsive if self.rules.breaks_unresponsive => self.disconnect(node, peer),

@@ -87,7 +87,10 @@ impl Memory {
             let of_peer = filter.peer.as_ref().is_none_or(|peer| line.peer.as_str() == peer);
             of_peer && (filter.all || !line.status.is_settled())
         };
-        let lines: Vec<_> = self.outbox.iter().filter(matching).cloned().collect();
+        let mut lines: Vec<_> = self.outbox.iter().filter(matching).cloned().collect();
+        if filter.all {
+            lines.reverse();
+        }
         let after = filter.after.as_ref();
         let begin = after.map_or(0, |after| 1 + position(&lines, |line| line.message_id == *after));
         Ok(page(lines, begin, filter.limit, |line| line.message_id.clone()))

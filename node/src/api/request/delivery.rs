@@ -13,7 +13,7 @@ pub struct Outbox {
     /// To this peer only: entity id, peer id or fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// Those that were settled lately, too.
+    /// Those that were settled lately, too; then the newest come first.
     #[serde(default)]
     pub all: bool,
     /// Those that follow: `next` of the page before.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::fake::Options;
-use crate::api::fake::delivery::{BEHIND, DELIVERED, FAILED, QUEUED, SENT, kept};
+use crate::api::fake::delivery::{BEHIND, DELIVERED, QUEUED, SENT, kept};
 use crate::model::{ReportOptions, TalkOptions, Wait};
 
 /// A table's cells; no cell has two spaces in a row.
@@ -44,10 +44,10 @@ async fn the_outbox_says_why_each_message_waits() {
     assert_eq!(rig.peer(&["outbox", "--peer", "nobody"]).await.exit, Exit::Unreachable);
 
     let json = rig.peer(&["--json", "outbox", "--all", "--limit", "2"]).await.json();
-    assert_eq!((&json["total"], &json["next"]), (&5.into(), &FAILED.into()));
+    assert_eq!((&json["total"], &json["next"]), (&5.into(), &BEHIND.into()));
     assert_eq!(
         (&json["items"][0]["size"], &json["items"][0]["status"]),
-        (&2100.into(), &"delivered".into())
+        (&2100.into(), &"sent".into())
     );
 }
 
@@ -240,7 +240,7 @@ async fn a_trace_is_a_timeline() {
                 "2023-11-14 22:13:20.006Z",
                 "+6 ms",
                 "+0 ms",
-                "sent: sent, and nothing came back yet"
+                "noted on disk: from now on it may have been sent"
             ],
             vec!["2023-11-14 22:13:22.150Z", "+2.1 s", "+2.1 s", "sent again, attempt 2"],
             vec!["2023-11-14 22:13:22.160Z", "+2.1 s", "+10 ms", "entity_c asked to wait 12.0 s"],
@@ -249,7 +249,7 @@ async fn a_trace_is_a_timeline() {
                 "2023-11-14 22:16:25.006Z",
                 "+3 min 5 s",
                 "+3 min 2 s",
-                "delivered: the peer's node has stored it"
+                "delivered: on disk at entity_c"
             ],
         ]
     );

@@ -87,11 +87,31 @@ async fn a_program_that_fails_leaves_a_report_and_settles_a_task() {
     let told = ended.err.split(note).nth(1).unwrap();
     assert!(told.contains("\nit stays in the inbox, and is handed over again when"), "{told}");
     assert_eq!(ended.err.matches("it stays in the inbox").count(), 1, "{}", ended.err);
-    assert!(!rig.fake.answers(1).await[0].2, "the task was answered with its failure");
+    let answers = rig.fake.answers(2).await;
+    let answered = answers.iter().find(|(id, ..)| id == "task-3").unwrap();
+    assert!(!answered.2, "the task was answered with its failure");
     // No hot loop: the program ran once for each.
     for number in 1..=4 {
         let runs = std::fs::read_to_string(rig.temp.path().join(number.to_string())).unwrap();
         assert_eq!(runs, "x\n", "{number}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_one_message_learns_whether_it_stays() {
+    let rig = Rig::start().await;
+    for (kind, script, exit) in [
+        (IncomingKind::StatusReport, "true", Exit::Ok),
+        (IncomingKind::StatusReport, "false", Exit::Failed),
+        (IncomingKind::Task, "false", Exit::Ok),
+    ] {
+        let mut message = kept(7, "task-7", "a");
+        message.kind = kind;
+        rig.fake.look(|memory| (memory.subscribers.clear(), memory.inbox.clear()));
+        let arguments = ["listen", "--once", "--exec", script];
+        let (ended, ()) = tokio::join!(rig.peer(&arguments), rig.fake.deliver(message));
+        assert_eq!(ended.exit, exit, "{kind:?} {script}");
+        assert_eq!(left(&rig).is_empty(), exit == Exit::Ok);
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A part of a longer list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// The entries, the oldest first.
+    /// The entries.
     pub items: Vec<T>,
     /// How many there are in all that match.
     pub total: u64,
@@ -14,7 +14,8 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Which messages of the outbox.
+/// Which messages of the outbox. Those that wait come as they are sent, the oldest first; with `all` it is a
+/// history, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxFilter {
     /// To this peer only.
@@ -27,7 +28,7 @@ pub struct OutboxFilter {
     pub limit: usize,
 }
 
-/// Which messages of the inbox.
+/// Which messages of the inbox. They come as they are handed over, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxFilter {
     /// From this peer only.

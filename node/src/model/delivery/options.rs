@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use peer_protocol::limits::MAX_MESSAGE_TTL;
 use serde::{Deserialize, Serialize};
 
 /// Longest time to live (`docs/PROTOCOL.md` §8.1).
-pub const MAX_TTL: Duration = Duration::from_secs(30 * 86_400);
+pub const MAX_TTL: Duration = MAX_MESSAGE_TTL;
 /// How long a caller waits if it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -18,6 +18,8 @@ use crate::store::error::Failed;
 pub enum Written {
     /// It is on disk, or there was nothing to change any more.
     Done,
+    /// A message came in, and is in the inbox under this number.
+    Stored(u64),
     /// It does not fit what is on disk, and nothing of it was written: an arrival whose position is
     /// another one, or a message whose number or id is there already.
     Stale,

@@ -40,7 +40,16 @@ impl Delivery<'_> {
             self.taken.remove(&numbered(sender, oldest))?;
         }
         self.names(*at);
-        Ok(Written::Done)
+        Ok(if known.is_some() { Written::Done } else { Written::Stored(number) })
+    }
+
+    /// An answer to a message was accepted.
+    pub(super) fn answered(&mut self, peer: &PublicKey, id: &MessageId) -> Result<(), Failed> {
+        if let Some((number, mut row)) = self.received_row(peer, id)? {
+            row.answered = true;
+            self.received.insert(number, row.encode().as_slice())?;
+        }
+        Ok(())
     }
 
     /// Puts a message into the inbox; returns its number there.
@@ -57,6 +66,7 @@ impl Delivery<'_> {
             at: *at,
             taken: None,
             told: false,
+            answered: false,
         };
         self.received.insert(number, row.encode().as_slice())?;
         self.in_bodies.insert(number, message.body.as_ref())?;

@@ -10,8 +10,8 @@ use redb::{ReadTransaction, ReadableTable as _};
 use super::load::{arrival, ends, peer_of, received_row};
 use super::rows::{self, Sent, TrailStep};
 use super::tables::{
-    IN_BODIES, Named, Numbered, OUT_BODIES, RECEIVED, RECEIVED_IDS, SENT, SENT_IDS, TRAIL, named,
-    numbered, parts,
+    IN_BODIES, Named, Numbered, OUT_BODIES, RECEIVED, RECEIVED_IDS, SENT, SENT_IDS, TRAIL,
+    named_bytes, numbered, parts,
 };
 use crate::store::bytes::Broken;
 use crate::store::error::Failed;
@@ -77,6 +77,8 @@ pub struct IncomingRecord {
     pub taken: Option<Timestamp>,
     /// Whether its sender knows that.
     pub told: bool,
+    /// Whether this entity has sent an answer to it.
+    pub answered: bool,
 }
 
 /// A message, by its id.
@@ -89,25 +91,38 @@ pub enum Found {
 }
 
 /// Which messages are listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filter {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter<A> {
     /// Those of one peer.
     pub peer: Option<PublicKey>,
     /// Those that are settled or taken as well.
     pub settled: bool,
-    /// How many are left out, the newest first.
-    pub skip: usize,
+    /// Those after this one.
+    pub after: Option<A>,
     /// How many are listed at most.
     pub most: usize,
 }
 
-/// A part of a list, the newest first.
+/// A place in the list of this entity's messages, which is in the order in which they were accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutboxPlace {
+    /// When it was accepted.
+    pub created: Timestamp,
+    /// Its receiver.
+    pub peer: [u8; 32],
+    /// Its number.
+    pub number: u64,
+}
+
+/// A part of a list, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// How many there are in all.
-    pub total: usize,
+    pub total: u64,
     /// Those of this page.
     pub items: Vec<T>,
+    /// Whether more follow.
+    pub more: bool,
 }
 
 /// The way of a message, as far as it is known here.
@@ -124,67 +139,85 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn outgoing(&self, filter: &Filter) -> Result<Page<OutgoingRecord>, StoreError> {
+    pub fn outgoing(
+        &self,
+        filter: &Filter<OutboxPlace>,
+    ) -> Result<Page<OutgoingRecord>, StoreError> {
         self.read(|transaction| {
             let table = transaction.open_table(SENT)?;
             let (first, last) = match &filter.peer {
                 Some(peer) => ends(peer.as_bytes(), 0),
                 None => ([0; 40], [u8::MAX; 40]),
             };
-            let mut found = Vec::new();
+            let (mut total, mut places) = (0, Vec::new());
             for row in table.range::<&Numbered>(&first..=&last)? {
                 let (key, row) = row?;
                 let row = Sent::decode(row.value())?;
-                if filter.settled || !row.status.is_settled() {
-                    found.push((row.created, *key.value()));
+                if row.status.is_settled() && !filter.settled {
+                    continue;
+                }
+                total += 1;
+                let (peer, number) = parts(key.value());
+                let place = OutboxPlace { created: row.created, peer, number };
+                if filter.after.is_none_or(|after| place > after) {
+                    places.push(place);
                 }
             }
-            found.sort_unstable_by(|a, b| b.cmp(a));
-            let total = found.len();
-            let shown = found.iter().skip(filter.skip).take(filter.most);
-            let record = |(_, key): &(Timestamp, Numbered)| {
-                let row = table.get(key)?.ok_or(Broken)?;
-                outgoing_record(key, Sent::decode(row.value())?)
+            places.sort_unstable();
+            let more = places.len() > filter.most;
+            let record = |place: &OutboxPlace| {
+                let key = numbered(&place.peer, place.number);
+                let row = table.get(&key)?.ok_or(Broken)?;
+                outgoing_record(&key, Sent::decode(row.value())?)
             };
-            Ok(Page { total, items: shown.map(record).collect::<Result<_, Failed>>()? })
+            let items = places.iter().take(filter.most).map(record).collect::<Result<_, _>>()?;
+            Ok(Page { total, items, more })
         })
     }
 
-    /// Messages that came in.
+    /// Messages that came in, after an inbox number.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn incoming(&self, filter: &Filter) -> Result<Page<IncomingRecord>, StoreError> {
+    pub fn incoming(&self, filter: &Filter<u64>) -> Result<Page<IncomingRecord>, StoreError> {
         self.read(|transaction| {
-            let (mut total, mut items) = (0, Vec::new());
-            for row in transaction.open_table(RECEIVED)?.iter()?.rev() {
+            let mut page = Page { total: 0, items: Vec::new(), more: false };
+            for row in transaction.open_table(RECEIVED)?.iter()? {
                 let (number, row) = row?;
-                let row = rows::Received::decode(row.value())?;
+                let (number, row) = (number.value(), rows::Received::decode(row.value())?);
                 let of_peer = filter.peer.is_none_or(|peer| *peer.as_bytes() == row.peer);
                 if !of_peer || (row.taken.is_some() && !filter.settled) {
                     continue;
                 }
-                total += 1;
-                if total > filter.skip && items.len() < filter.most {
-                    items.push(incoming_record(number.value(), row)?);
+                page.total += 1;
+                if filter.after.is_some_and(|after| number <= after) {
+                    continue;
+                }
+                if page.items.len() < filter.most {
+                    page.items.push(incoming_record(number, row)?);
+                } else {
+                    page.more = true;
                 }
             }
-            Ok(Page { total, items })
+            Ok(page)
         })
     }
 
-    /// Messages whose id begins with `prefix`, in hexadecimal with or without hyphens: at most `most`.
-    /// None if it is no beginning of an id.
+    /// Messages with ids from `first` to `last`: at most `most`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn find(&self, prefix: &str, most: usize) -> Result<Vec<Found>, StoreError> {
-        let Some((low, high)) = bounds(prefix) else { return Ok(Vec::new()) };
+    pub fn find(
+        &self,
+        first: &[u8; 16],
+        last: &[u8; 16],
+        most: usize,
+    ) -> Result<Vec<Found>, StoreError> {
         self.read(|transaction| {
             let mut found = Vec::new();
             let sent = transaction.open_table(SENT)?;
             let ids = transaction.open_table(SENT_IDS)?;
-            for row in ids.range::<&[u8; 16]>(&low..=&high)?.take(most) {
+            for row in ids.range::<&[u8; 16]>(first..=last)?.take(most) {
                 let (_, key) = row?;
                 let row = sent.get(key.value())?.ok_or(Broken)?;
                 let record = outgoing_record(key.value(), Sent::decode(row.value())?)?;
@@ -192,13 +225,25 @@ impl Store {
             }
             let received = transaction.open_table(RECEIVED)?;
             let ids = transaction.open_table(RECEIVED_IDS)?;
-            let (low, high) = (name(low, 0), name(high, u8::MAX));
-            for row in ids.range::<&Named>(&low..=&high)?.take(most - found.len()) {
+            let (first, last) = (named_bytes(first, &[0; 32]), named_bytes(last, &[u8::MAX; 32]));
+            for row in ids.range::<&Named>(&first..=&last)?.take(most - found.len()) {
                 let number = row?.1.value();
                 let record = incoming_record(number, received_row(&received, number)?)?;
                 found.push(Found::Incoming(record));
             }
             Ok(found)
+        })
+    }
+
+    /// The message with an inbox number, if it is known still.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn numbered(&self, number: u64) -> Result<Option<IncomingRecord>, StoreError> {
+        self.read(|transaction| {
+            let received = transaction.open_table(RECEIVED)?;
+            let Some(row) = received.get(number)? else { return Ok(None) };
+            incoming_record(number, rows::Received::decode(row.value())?).map(Some)
         })
     }
 
@@ -241,19 +286,12 @@ impl Store {
         })
     }
 
-    /// A message of the inbox by sender and id, until the agent took it.
+    /// A message of the inbox, until the agent took it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn incoming_message(
-        &self,
-        peer: &PublicKey,
-        id: &MessageId,
-    ) -> Result<Option<Arrived>, StoreError> {
+    pub fn incoming_message(&self, number: u64) -> Result<Option<Arrived>, StoreError> {
         self.read(|transaction| {
-            let ids = transaction.open_table(RECEIVED_IDS)?;
-            let Some(number) = ids.get(&named(id, peer.as_bytes()))? else { return Ok(None) };
-            let number = number.value();
             let Some(body) = transaction.open_table(IN_BODIES)?.get(number)? else {
                 return Ok(None);
             };
@@ -295,6 +333,7 @@ fn incoming_record(number: u64, row: rows::Received) -> Result<IncomingRecord, F
         at: row.at,
         taken: row.taken,
         told: row.told,
+        answered: row.answered,
     })
 }
 
@@ -335,47 +374,4 @@ fn noted(transaction: &ReadTransaction, id: MessageId) -> Result<Vec<(Timestamp,
         }
     }
     Ok(steps)
-}
-
-/// The least and the greatest id that begins with these digits.
-fn bounds(prefix: &str) -> Option<([u8; 16], [u8; 16])> {
-    let (mut low, mut high) = ([0; 16], [u8::MAX; 16]);
-    let mut digits = 0;
-    for character in prefix.chars().filter(|character| *character != '-') {
-        let digit = u8::try_from(character.to_digit(16)?).ok()?;
-        let (low, high) = (low.get_mut(digits / 2)?, high.get_mut(digits / 2)?);
-        if digits % 2 == 0 {
-            (*low, *high) = (digit << 4, digit << 4 | 0xf);
-        } else {
-            (*low, *high) = (*low | digit, *high & 0xf0 | digit);
-        }
-        digits += 1;
-    }
-    (digits > 0).then_some((low, high))
-}
-
-fn name(id: [u8; 16], rest: u8) -> Named {
-    let mut name = [rest; 48];
-    let (start, _) = name.split_at_mut(16);
-    start.copy_from_slice(&id);
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_stands_for_all_ids_that_begin_with_it() {
-        let (low, high) = bounds("ab-C").unwrap();
-        assert_eq!((low[0], low[1], low[2]), (0xab, 0xc0, 0));
-        assert_eq!((high[0], high[1], high[2]), (0xab, 0xcf, 0xff));
-        let id = "9f3c1d2e-0b4a-4c6d-8e7f-001122334455";
-        let (low, high) = bounds(id).unwrap();
-        assert_eq!(low, high);
-        assert_eq!(bounds(""), None);
-        assert_eq!(bounds("-"), None);
-        assert_eq!(bounds("xy"), None);
-        assert_eq!(bounds(&format!("{id}0")), None, "longer than an id");
-    }
 }

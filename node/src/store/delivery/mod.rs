@@ -25,7 +25,8 @@ mod tests;
 
 pub use apply::Written;
 pub(super) use apply::{Delivery, Mark};
+pub(super) use load::used_bytes;
 pub use load::{Arrived, Sender};
-pub use look::{Filter, Found, IncomingRecord, OutgoingRecord, Page, Trace};
+pub use look::{Filter, Found, IncomingRecord, OutboxPlace, OutgoingRecord, Page, Trace};
 pub use rows::Waiting;
 pub(super) use tables::create;

@@ -3,6 +3,7 @@
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Outgoing, Status};
 use peer_protocol::id::{MessageId, StreamId};
+use peer_protocol::message::MessageKind;
 use peer_protocol::time::Timestamp;
 use redb::ReadableTable as _;
 
@@ -46,6 +47,9 @@ impl Delivery<'_> {
         let stream = self.stream(peer.as_bytes())?;
         stream.next = stream.next.max(number.saturating_add(1));
         stream.waiting.add(len);
+        if let (MessageKind::TaskResult, Some(task)) = (message.kind, &message.in_reply_to) {
+            self.answered(peer, task)?;
+        }
         self.accepted.push(key);
         self.names(*created);
         Ok(Written::Done)

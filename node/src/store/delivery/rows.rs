@@ -249,6 +249,8 @@ pub(super) struct Received {
     pub(super) taken: Option<Timestamp>,
     /// Whether its sender knows that it was taken.
     pub(super) told: bool,
+    /// Whether an answer to it was accepted.
+    pub(super) answered: bool,
 }
 
 impl Received {
@@ -261,7 +263,8 @@ impl Received {
             put.number(order.number).byte(order.after.is_some().into());
             put.number(order.after.unwrap_or_default());
         }
-        put.time(self.at).maybe_time(self.taken).byte(self.told.into()).done()
+        put.time(self.at).maybe_time(self.taken);
+        put.byte(self.told.into()).byte(self.answered.into()).done()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Broken> {
@@ -275,9 +278,10 @@ impl Received {
             }
             None => None,
         };
-        let (at, taken, told) = (take.time()?, take.maybe_time()?, take.byte()? == 1);
+        let (at, taken) = (take.time()?, take.maybe_time()?);
+        let (told, answered) = (take.byte()? == 1, take.byte()? == 1);
         take.end()?;
-        Ok(Self { peer, head, order, at, taken, told })
+        Ok(Self { peer, head, order, at, taken, told, answered })
     }
 }
 

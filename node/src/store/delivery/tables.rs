@@ -77,9 +77,13 @@ pub(super) fn parts(key: &Numbered) -> ([u8; 32], u64) {
 }
 
 pub(super) fn named(id: &MessageId, peer: &[u8; 32]) -> Named {
+    named_bytes(id.as_bytes(), peer)
+}
+
+pub(super) fn named_bytes(id: &[u8; 16], peer: &[u8; 32]) -> Named {
     let mut key = [0; 48];
     let (start, end) = key.split_at_mut(16);
-    start.copy_from_slice(id.as_bytes());
+    start.copy_from_slice(id);
     end.copy_from_slice(peer);
     key
 }

@@ -182,7 +182,10 @@ impl Outbox {
         }
         let is_entry = self.ids.get(&id) == Some(&(slot, number));
         if is_entry && let Some(entry) = self.forget(slot, number) {
-            if matches!(entry.place, Place::Handed) {
+            // What arrived, the link has let go; anything else it may have from before the queue was last
+            // detached.
+            let arrived = matches!(status, Status::Delivered | Status::Processed);
+            if entry.may_be_sent && (!arrived || matches!(entry.place, Place::Handed)) {
                 self.effects.push_back(Effect::Withdraw { peer, ids: vec![id] });
             }
             self.remember_late(id, Late { slot, number, status, writing: false });

@@ -298,6 +298,3 @@ fn known_key(bytes: &[u8; 32]) -> Result<PublicKey, ErrorReport> {
 fn no_box() -> ErrorReport {
     ErrorReport::new(ErrorCode::InvalidState, "this node is no mailbox of that entity")
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,14 +11,14 @@ mod open;
 mod owed;
 mod visit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::CryptoRng;
 
 pub use config::ReceiverConfig;
 
 use self::open::{Finished, OpenItems};
-use self::owed::{Done, Owed};
+use self::owed::{Done, Owed, OwedReceipt};
 use self::visit::{Stage, Visit};
 use super::change::{Change, Row, Tag};
 use super::{Keyring, Letter, MailStatus, Prekey};
@@ -33,14 +33,15 @@ use crate::time::{Now, Timestamp};
 /// What a receiver wants done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// To be on disk before anything that comes after it is done.
+    /// To be on disk before anything that comes after it is done; if the disk fails, tried again until it
+    /// is.
     Save(Vec<Change>),
     /// To be asked of a mailbox node. Its answer, or that there is none, is handed in.
     Ask {
         /// The node.
         node: PublicKey,
         /// What.
-        request: Mailbox,
+        request: Box<Mailbox>,
     },
 }
 
@@ -53,6 +54,17 @@ pub struct Opened {
     pub number: u64,
     /// What it says.
     pub letter: Letter,
+}
+
+/// What taking messages changes here, from when it is decided until it is on disk.
+#[derive(Debug)]
+pub struct Settlement {
+    /// To be written with the messages, all or none.
+    pub changes: Vec<Change>,
+    sender: PublicKey,
+    at: Timestamp,
+    finished: Vec<Finished>,
+    owed: Vec<(u64, OwedReceipt)>,
 }
 
 /// What a receiver knows of its mailbox nodes.
@@ -98,52 +110,59 @@ impl Receiver {
         self.keyring.last_resort(&self.identity, now, rng)
     }
 
-    /// Says what became of messages of `sender`: what was taken, or known already, is settled, and its
-    /// sender is owed a receipt. What is returned belongs into the transaction that takes them.
-    pub fn settled(
+    /// Messages of `sender` are being taken, or are known already, or are refused for good: it is owed a
+    /// receipt that says so. What has to change for that belongs into the transaction that takes them.
+    #[must_use = "nothing changes before it is handed back"]
+    pub fn settle(
         &mut self,
         sender: &PublicKey,
         ids: &[MessageId],
         status: MailStatus,
         code: Option<ErrorCode>,
         now: Timestamp,
-    ) -> Vec<Change> {
-        let mut changes = self.released(sender, ids, now);
-        let nodes = self.visits.keys().copied();
-        self.owed.add(sender, ids, (status, code), now, nodes, &mut changes);
-        changes
+    ) -> Settlement {
+        let mut settlement = self.release(sender, ids, now);
+        settlement.owed = self.owed.make(sender, ids, (status, code), now);
+        let rows = settlement.owed.iter().map(|(number, receipt)| receipt.row(*number));
+        settlement.changes.extend(rows);
+        settlement
     }
 
     /// Messages of `sender` whose items are done with, while no receipt is owed for them here: they came
     /// directly, or others behind them were taken, so that nothing true can be said of them.
-    pub fn released(
-        &mut self,
-        sender: &PublicKey,
-        ids: &[MessageId],
-        now: Timestamp,
-    ) -> Vec<Change> {
+    #[must_use = "nothing changes before it is handed back"]
+    pub fn release(&mut self, sender: &PublicKey, ids: &[MessageId], now: Timestamp) -> Settlement {
+        let finished = self.open.settle(sender, ids);
         let mut changes = Vec::new();
-        for finished in self.open.settle(sender, ids) {
-            self.finish(finished, now, &mut changes);
+        for item in &finished {
+            let spent = item.prekeys.iter();
+            changes.extend(spent.filter_map(|id| self.keyring.deletion(&item.node, *id)));
+            changes.push(Done::row(&item.node, item.number, now));
+        }
+        Settlement { sender: *sender, at: now, changes, finished, owed: Vec::new() }
+    }
+
+    /// The changes of a settlement are on disk: now the mailbox nodes are told. Returns what gives way to
+    /// them, which may be deleted.
+    pub fn committed(&mut self, settlement: Settlement) -> Vec<Change> {
+        let nodes: BTreeSet<_> = self.visits.keys().copied().collect();
+        let mut changes = self.owed.insert(settlement.owed, &nodes);
+        for item in settlement.finished {
+            item.prekeys.iter().for_each(|id| self.keyring.forget(&item.node, *id));
+            changes.extend(self.done.add(&item.node, item.number, settlement.at));
         }
         changes
     }
 
-    fn finish(&mut self, item: Finished, now: Timestamp, changes: &mut Vec<Change>) {
-        let Finished { node, number, prekey, spent } = item;
-        let prekeys = spent.into_iter().chain([prekey]);
-        changes.extend(prekeys.filter_map(|id| self.keyring.spend(&node, id)));
-        changes.push(self.done.add(&node, number, now));
+    /// The changes of a settlement are not on disk, nor is what came with them: it is fetched again.
+    pub fn not_committed(&mut self, settlement: &Settlement) {
+        self.open.drop_sender(&settlement.sender);
     }
 
-    /// Says that messages of an item wait for a predecessor: the item stays at its mailbox node.
+    /// Says that messages of an item wait for a predecessor, or for what is being written: the item stays
+    /// at its mailbox node, and is handed over again at the next visit.
     pub fn held(&mut self, node: &PublicKey, number: u64) {
         self.open.held(node, number);
-    }
-
-    /// The owner could not keep what it was given: the items of `sender` are fetched again.
-    pub fn dropped(&mut self, sender: &PublicKey) {
-        self.open.drop_sender(sender);
     }
 
     /// Looks for items at `node` at once.

@@ -12,14 +12,13 @@ use crate::mailbox::Letter;
 pub(super) struct Finished {
     pub(super) node: PublicKey,
     pub(super) number: u64,
-    pub(super) prekey: PrekeyId,
-    pub(super) spent: Vec<PrekeyId>,
+    /// What it was sealed to, and what earlier forms of it were.
+    pub(super) prekeys: Vec<PrekeyId>,
 }
 
 #[derive(Debug)]
 struct OpenItem {
-    prekey: PrekeyId,
-    spent: Vec<PrekeyId>,
+    prekeys: Vec<PrekeyId>,
     sender: PublicKey,
     left: HashSet<MessageId>,
     held: bool,
@@ -38,8 +37,9 @@ impl OpenItems {
         Self { per_sender, most, items: BTreeMap::new(), senders: HashMap::new() }
     }
 
-    pub(super) fn contains(&self, node: &PublicKey, number: u64) -> bool {
-        self.items.contains_key(&(*node, number))
+    /// Whether an item is open, and if it is, whether messages of it wait for others.
+    pub(super) fn is_held(&self, node: &PublicKey, number: u64) -> Option<bool> {
+        self.items.get(&(*node, number)).map(|item| item.held)
     }
 
     /// Notes an item, if there is room for one more of its sender. When all places are taken, an item
@@ -51,6 +51,11 @@ impl OpenItems {
         prekey: PrekeyId,
         letter: &Letter,
     ) -> bool {
+        // One that was held is judged again: whoever held its messages may have had no room for them.
+        if let Some(item) = self.items.get_mut(&(*node, number)) {
+            item.held = false;
+            return true;
+        }
         if self.senders.get(&letter.sender).map_or(0, Vec::len) >= self.per_sender {
             return false;
         }
@@ -62,8 +67,8 @@ impl OpenItems {
         let key = (*node, number);
         self.senders.entry(letter.sender).or_default().push(key);
         let left = letter.messages.iter().map(|message| message.id).collect();
-        let (spent, sender) = (letter.spent.clone(), letter.sender);
-        self.items.insert(key, OpenItem { prekey, spent, sender, left, held: false });
+        let prekeys = letter.spent.iter().copied().chain([prekey]).collect();
+        self.items.insert(key, OpenItem { prekeys, sender: letter.sender, left, held: false });
         true
     }
 
@@ -83,8 +88,7 @@ impl OpenItems {
                 && let Some(item) = self.remove(key)
             {
                 let (node, number) = key;
-                let OpenItem { prekey, spent, .. } = item;
-                finished.push(Finished { node, number, prekey, spent });
+                finished.push(Finished { node, number, prekeys: item.prekeys });
             }
         }
         finished

@@ -33,6 +33,12 @@ pub(super) struct OwedReceipt {
     pub(super) status: MailStatus,
 }
 
+impl OwedReceipt {
+    pub(super) fn row(&self, number: u64) -> Change {
+        Change::write(Tag::Owed, &[&number.to_be_bytes()], cbor::encode(self))
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     all: BTreeMap<u64, (OwedReceipt, BTreeSet<PublicKey>)>,
@@ -48,33 +54,36 @@ impl Owed {
         self.all.insert(number, (receipt, nodes.iter().copied().collect()));
     }
 
-    pub(super) fn add(
+    /// Receipts with numbers of their own, which are not owed yet.
+    pub(super) fn make(
         &mut self,
         sender: &PublicKey,
         ids: &[MessageId],
         (status, code): (MailStatus, Option<ErrorCode>),
         at: Timestamp,
-        nodes: impl Iterator<Item = PublicKey>,
-        changes: &mut Vec<Change>,
-    ) {
-        let nodes: BTreeSet<_> = nodes.collect();
-        for ids in ids.chunks(MAX_RECEIPT_IDS) {
-            let sender = *sender.as_bytes();
-            let receipt = OwedReceipt { at, ids: ids.to_vec(), code, sender, status };
-            let number = self.next;
+    ) -> Vec<(u64, OwedReceipt)> {
+        let sender = *sender.as_bytes();
+        let receipt = |ids: &[MessageId]| {
             self.next += 1;
-            changes.push(Change::write(
-                Tag::Owed,
-                &[&number.to_be_bytes()],
-                cbor::encode(&receipt),
-            ));
-            self.all.insert(number, (receipt, nodes.clone()));
-        }
+            (self.next - 1, OwedReceipt { at, ids: ids.to_vec(), code, sender, status })
+        };
+        ids.chunks(MAX_RECEIPT_IDS).map(receipt).collect()
+    }
+
+    /// They are on disk, and owed to `nodes` from now on. Returns what gives way to them.
+    pub(super) fn insert(
+        &mut self,
+        made: Vec<(u64, OwedReceipt)>,
+        nodes: &BTreeSet<PublicKey>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.all.extend(made.into_iter().map(|(number, one)| (number, (one, nodes.clone()))));
         while self.all.len() > MAX_OWED
             && let Some((number, _)) = self.all.pop_first()
         {
             changes.push(Change::delete(Tag::Owed, &[&number.to_be_bytes()]));
         }
+        changes
     }
 
     pub(super) fn waits(&self, node: &PublicKey) -> bool {
@@ -128,24 +137,18 @@ impl Done {
         self.nodes.entry(node).or_default().insert(u64::from_be_bytes(number), at);
     }
 
-    /// Notes an item, and returns the change that goes with it.
-    pub(super) fn add(&mut self, node: &PublicKey, number: u64, at: Timestamp) -> Change {
-        let items = self.nodes.entry(*node).or_default();
-        items.insert(number, at);
-        if items.len() > MAX_DONE {
-            items.pop_first();
-        }
+    /// The row of an item that is done with.
+    pub(super) fn row(node: &PublicKey, number: u64, at: Timestamp) -> Change {
         let key = [&node.as_bytes()[..], &number.to_be_bytes()];
         Change::write(Tag::Done, &key, cbor::encode(&at))
     }
 
-    /// Notes an item that needs no row: it would be found so again.
-    pub(super) fn add_for_now(&mut self, node: &PublicKey, number: u64, at: Timestamp) {
+    /// Notes an item that is done with. Without room the oldest gives way.
+    pub(super) fn add(&mut self, node: &PublicKey, number: u64, at: Timestamp) -> Option<Change> {
         let items = self.nodes.entry(*node).or_default();
         items.insert(number, at);
-        if items.len() > MAX_DONE {
-            items.pop_first();
-        }
+        let (oldest, _) = (items.len() > MAX_DONE).then(|| items.pop_first())??;
+        Some(delete(node, oldest))
     }
 
     pub(super) fn contains(&self, node: &PublicKey, number: u64) -> bool {

@@ -71,7 +71,7 @@ impl Receiver {
                 if !changes.is_empty() {
                     outputs.push(Output::Save(changes));
                 }
-                outputs.push(Output::Ask { node, request });
+                outputs.push(Output::Ask { node, request: Box::new(request) });
             }
         }
         outputs
@@ -231,7 +231,7 @@ impl Receiver {
             }
             last = Some(item.number);
             match self.open_one(node, item.number, &item.item, now) {
-                One::Opened(one) => opened.push(one),
+                One::Opened(one) => opened.push(*one),
                 One::Later => skipped = true,
                 One::Known => {}
             }
@@ -252,7 +252,8 @@ impl Receiver {
     }
 
     fn open_one(&mut self, node: &PublicKey, number: u64, bytes: &ByteBuf, now: Now) -> One {
-        if self.done.contains(node, number) || self.open.contains(node, number) {
+        let is_being_taken = self.open.is_held(node, number) == Some(false);
+        if self.done.contains(node, number) || is_being_taken {
             return One::Known;
         }
         let own = self.identity.public_key();
@@ -266,13 +267,13 @@ impl Receiver {
                 if !self.open.add(node, number, item.header().prekey, &letter) {
                     return One::Later;
                 }
-                One::Opened(Opened { node: *node, number, letter })
+                One::Opened(Box::new(Opened { node: *node, number, letter }))
             }
             // Its sender's clock may be right and this one wrong.
             (_, Err(ItemError::Future { .. })) => One::Known,
-            // It will never open: the node need not keep it.
+            // It will never open: the node need not keep it. That is found so again after a restart.
             (_, _) => {
-                self.done.add_for_now(node, number, now.timestamp);
+                let _ = self.done.add(node, number, now.timestamp);
                 One::Known
             }
         }
@@ -280,7 +281,7 @@ impl Receiver {
 }
 
 enum One {
-    Opened(Opened),
+    Opened(Box<Opened>),
     /// There is no room for it now.
     Later,
     /// It is open already, or done with.

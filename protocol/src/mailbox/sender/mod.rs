@@ -189,7 +189,7 @@ impl Sender {
                 if post.is_dirty() {
                     outputs.push(Output::Save(vec![post.row(peer, node)]));
                 }
-                outputs.push(Output::Ask { node: *node, request });
+                outputs.push(Output::Ask { node: *node, request: Box::new(request) });
                 busy.insert(*node);
             }
         }
@@ -203,7 +203,7 @@ impl Sender {
                 continue;
             }
             let request = collecting.request();
-            outputs.push(Output::Ask { node: *node, request });
+            outputs.push(Output::Ask { node: *node, request: Box::new(request) });
         }
         outputs
     }
@@ -282,6 +282,16 @@ impl Sender {
         let posts = &self.posts;
         self.collecting.retain(|node, _| posts.keys().any(|(_, at)| at == node));
         changes
+    }
+
+    /// Asks for receipts at once.
+    pub fn hasten(&mut self, now: Now) {
+        self.collecting.values_mut().for_each(|one| one.hasten(now.instant));
+    }
+
+    /// How many messages lie where: receiver, node and number.
+    pub fn places(&self) -> impl Iterator<Item = (&PublicKey, &PublicKey, usize)> {
+        self.posts.iter().map(|((peer, node), post)| (peer, node, post.lying()))
     }
 
     /// How many messages to `peer` lie at `node`.

@@ -113,10 +113,14 @@ fn nothing_in_common_is_an_error_and_no_downgrade() {
 #[test]
 fn the_best_common_suite_and_features_are_chosen() {
     let [aes, chacha] = [SuiteRegistry::AES_256_GCM, SuiteRegistry::CHACHA20_POLY1305];
+    let blake3 = SuiteRegistry::AES_256_GCM_BLAKE3;
     for (ours, theirs, chosen) in [
         (vec![aes, chacha], vec![chacha, aes], aes),
         (vec![chacha, aes], vec![aes, chacha], chacha),
         (vec![aes, chacha], vec![chacha], chacha),
+        (vec![blake3, aes, chacha], vec![aes, chacha], aes),
+        (vec![aes, chacha], vec![blake3, aes, chacha], aes),
+        (vec![blake3, aes], vec![chacha, aes, blake3], blake3),
     ] {
         for kind in KINDS {
             let mut run = Run::new(kind);

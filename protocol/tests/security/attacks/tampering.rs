@@ -135,6 +135,9 @@ fn a_record_without_the_peers_signature_is_refused() {
         for key in [SigningKey::from_bytes(&[66; 32]), session.nodes[1].signing.clone()] {
             assert_eq!(session.refuses(1, &letter.signed(&key)), SessionError::Signature);
         }
+        // The digest of another suite, by the right key and under its own label.
+        let other = letter.signed_in("AES-256-GCM", &session.nodes[0].signing);
+        assert_eq!(session.refuses(1, &other), SessionError::Signature);
         let signed = letter.signed(&session.nodes[0].signing);
         let mut unsigned = Letter::parse(&signed);
         unsigned.set("signature", Item::bytes([0; 64]));

@@ -13,6 +13,7 @@ use crate::wire::{
 
 const AES: &str = "AES-256-GCM";
 const CHACHA: &str = "ChaCha20-Poly1305";
+const BLAKE3: &str = "AES-256-GCM-BLAKE3";
 const LIFETIME: u64 = 1_800_000;
 const CHALLENGE_LIFETIME: u64 = 30_000;
 const SIDES: [&str; 2] = ["initiator", "responder"];
@@ -317,6 +318,7 @@ pub(crate) fn six_steps() -> Vec<Handshake> {
     vec![
         six_step("six-step, AES-256-GCM", [&[AES, CHACHA], &[AES, CHACHA]]),
         six_step("six-step, ChaCha20-Poly1305", [&[AES, CHACHA], &[CHACHA]]),
+        six_step("six-step, AES-256-GCM-BLAKE3", [&[BLAKE3, AES, CHACHA], &[AES, BLAKE3]]),
     ]
 }
 

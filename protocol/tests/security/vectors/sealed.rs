@@ -10,7 +10,9 @@ use super::format::{self, Hex, Inner, Record, Sealed, Side};
 use super::handshake::six_steps;
 use super::inputs::{CLOCK, short, uuid_v4};
 use super::{about, checked, reproduce};
-use crate::wire::{Direction, Item, Map, open, record_nonce, sealed_letter, signature_input};
+use crate::wire::{
+    Direction, Item, Map, open, record_nonce, sealed_letter, sealed_signature_input,
+};
 
 /// A message called `name`.
 fn inner(name: &str, kind: &str, in_reply_to: Option<&str>, body: &Map) -> Inner {
@@ -110,7 +112,7 @@ fn record(
     ]);
     let letter = sealed_letter(header, &vector.suite, &keys, sequence, &plaintext);
     let key = SigningKey::from_bytes(&parties[side].identity_seed.array());
-    let input = signature_input(&letter.unsigned());
+    let input = sealed_signature_input(&vector.suite, &letter.unsigned());
     Record {
         from: ["initiator", "responder"][side].to_owned(),
         sequence_num: sequence,
@@ -123,7 +125,7 @@ fn record(
         payload: Hex::of(letter.get("payload").as_bytes()),
         signature: Hex::of(key.sign(&input).to_bytes()),
         signature_input: Hex(input),
-        envelope: Hex(letter.signed(&key)),
+        envelope: Hex(letter.signed_in(&vector.suite, &key)),
     }
 }
 

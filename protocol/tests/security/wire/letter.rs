@@ -56,10 +56,23 @@ impl Letter {
         self.0.encode()
     }
 
-    /// The envelope signed by `key`, whoever it says it is from.
+    /// The envelope signed by `key`, whoever it says it is from; a sealed one as the suite says that
+    /// two nodes agree on if nothing is configured.
     pub(crate) fn signed(&self, key: &SigningKey) -> Vec<u8> {
+        match self.get("msg_type") == &Item::text("sealed") {
+            true => self.signed_in("AES-256-GCM-BLAKE3", key),
+            false => self.signed_over(key, &signature_input(&self.unsigned())),
+        }
+    }
+
+    /// The sealed envelope signed by `key` as `suite` says.
+    pub(crate) fn signed_in(&self, suite: &str, key: &SigningKey) -> Vec<u8> {
+        self.signed_over(key, &sealed_signature_input(suite, &self.unsigned()))
+    }
+
+    fn signed_over(&self, key: &SigningKey, input: &[u8]) -> Vec<u8> {
         let mut map = self.0.clone();
-        let signature = key.sign(&signature_input(&self.unsigned()));
+        let signature = key.sign(input);
         map.set("signature", Item::bytes(signature.to_bytes()));
         map.encode()
     }
@@ -68,6 +81,17 @@ impl Letter {
 /// What a sender signs: label ‖ SHA-256 of the envelope without its signature.
 pub(crate) fn signature_input(unsigned: &[u8]) -> Vec<u8> {
     [b"peer-v1.1-envelope".as_slice(), &sha256(unsigned)].concat()
+}
+
+/// The same in a session: a suite may have another digest, and then its label.
+pub(crate) fn sealed_signature_input(suite: &str, unsigned: &[u8]) -> Vec<u8> {
+    match suite {
+        "AES-256-GCM-BLAKE3" => {
+            let digest = blake3::hash(unsigned);
+            [b"peer-v1.1-envelope-blake3".as_slice(), digest.as_bytes()].concat()
+        }
+        _ => signature_input(unsigned),
+    }
 }
 
 /// A sealed envelope, made by hand from its header entries.

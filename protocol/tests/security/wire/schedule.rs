@@ -105,7 +105,9 @@ pub(crate) fn seal(
     text: &[u8],
 ) -> Vec<u8> {
     match suite {
-        "AES-256-GCM" => sealed(&Aes256Gcm::new(key.into()), nonce, aad, text),
+        "AES-256-GCM" | "AES-256-GCM-BLAKE3" => {
+            sealed(&Aes256Gcm::new(key.into()), nonce, aad, text)
+        }
         "ChaCha20-Poly1305" => sealed(&ChaCha20Poly1305::new(key.into()), nonce, aad, text),
         other => panic!("suite {other}"),
     }
@@ -120,7 +122,9 @@ pub(crate) fn open(
     sealed: &[u8],
 ) -> Vec<u8> {
     match suite {
-        "AES-256-GCM" => opened(&Aes256Gcm::new(key.into()), nonce, aad, sealed),
+        "AES-256-GCM" | "AES-256-GCM-BLAKE3" => {
+            opened(&Aes256Gcm::new(key.into()), nonce, aad, sealed)
+        }
         "ChaCha20-Poly1305" => opened(&ChaCha20Poly1305::new(key.into()), nonce, aad, sealed),
         other => panic!("suite {other}"),
     }

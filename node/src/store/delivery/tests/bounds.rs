@@ -8,7 +8,11 @@ use super::super::steps::MAX_STEPS;
 use super::*;
 use crate::store::{Filter, Found, Written};
 
-fn settled() -> Filter {
+fn find(store: &Store, id: MessageId) -> Vec<Found> {
+    store.find(id.as_bytes(), id.as_bytes(), 2).unwrap()
+}
+
+fn settled<A: Default>() -> Filter<A> {
     Filter { settled: true, most: usize::MAX, ..Filter::default() }
 }
 
@@ -23,7 +27,8 @@ fn of_a_sender_the_newest_ids_are_remembered() {
         ids.push((arrival.message.id, false));
         writes.push(Write::Arrive(arrival));
     }
-    assert!(store.commit(&writes).unwrap().iter().all(|written| *written == Written::Done));
+    let written = store.commit(&writes).unwrap();
+    assert!((0..).zip(written).all(|(number, it)| it == Written::Stored(number)));
     let resume = store.resume(&peer(1)).unwrap();
     assert_eq!(resume.taken, ids[100..]);
     assert_eq!(resume.position, before);
@@ -52,7 +57,7 @@ fn one_id_stands_for_one_message() {
 fn records_of_settled_messages_go_by_number_and_by_age() {
     let store = Store::in_memory().unwrap();
     let mut rng = StdRng::seed_from_u64(1);
-    let most = usize::try_from(MAX_SETTLED).unwrap();
+    let most = MAX_SETTLED;
     let mut before = Position::default();
     let mut first = None;
     for number in 0..2 * MAX_SETTLED {
@@ -79,11 +84,11 @@ fn records_of_settled_messages_go_by_number_and_by_age() {
     assert_eq!(records(&store), (most / 2, most / 2));
     let (first_out, first_in) = first.unwrap();
     for id in [first_out, first_in] {
-        assert_eq!(store.find(&id.to_string(), 2).unwrap(), []);
+        assert_eq!(find(&store, id), []);
     }
     // Nothing is owed for what is forgotten.
     let resume = store.resume(&peer(2)).unwrap();
-    assert_eq!(resume.owed.len(), most / 2);
+    assert_eq!(resume.owed.len() as u64, most / 2);
     assert!(resume.taken.iter().all(|(_, taken)| *taken));
     // Number and stream go on all the same.
     assert_eq!(resume.position, before);
@@ -93,8 +98,64 @@ fn records_of_settled_messages_go_by_number_and_by_age() {
     (late.message.id, late.created) = (id, later);
     store.commit(&[Write::Accept(late)]).unwrap();
     assert_eq!(records(&store), (1, 0), "what waits stays");
-    let found = store.find(&id.to_string(), 2).unwrap();
+    let found = find(&store, id);
     assert!(matches!(&found[..], [Found::Outgoing(record)] if record.created == later));
+}
+
+#[test]
+fn lists_come_in_pages_the_oldest_first() {
+    let store = Store::in_memory().unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut expected = Vec::new();
+    let (mut before, mut inbox) = (Position::default(), Vec::new());
+    for number in 0..10 {
+        for seed in 1..3 {
+            let outgoing = outgoing(&mut rng, peer(seed), number, 10);
+            expected.push((outgoing.created, *peer(seed).as_bytes(), outgoing.message.id));
+            store.commit(&[Write::Accept(outgoing)]).unwrap();
+        }
+        let arrival = arrival(&mut rng, peer(1), &before, 10);
+        before = arrival.after.clone();
+        inbox.push(arrival.message.id);
+        store.commit(&[Write::Arrive(arrival)]).unwrap();
+    }
+    expected.sort_unstable();
+    let (mut after, mut listed) = (None, Vec::new());
+    loop {
+        let page = store.outgoing(&Filter { after, most: 7, ..Filter::default() }).unwrap();
+        assert_eq!(page.total, 20);
+        listed.extend(page.items.iter().map(|it| (it.created, *it.peer.as_bytes(), it.id)));
+        let last = page.items.last().unwrap();
+        let (created, peer, number) = (last.created, *last.peer.as_bytes(), last.number);
+        after = Some(crate::store::OutboxPlace { created, peer, number });
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(listed, expected);
+    let only = Filter { peer: Some(peer(1)), most: 99, ..Filter::default() };
+    assert_eq!(store.outgoing(&only).unwrap().total, 10);
+    let some = store.incoming(&Filter { after: Some(3), most: 4, ..Filter::default() }).unwrap();
+    assert_eq!((some.total, some.more), (10, true));
+    assert_eq!(some.items.iter().map(|it| it.id).collect::<Vec<_>>(), inbox[4..8]);
+    assert_eq!(store.numbered(9).unwrap().unwrap().id, inbox[9]);
+    assert_eq!(store.incoming_message(9).unwrap().unwrap().message.id, inbox[9]);
+}
+
+/// Whether a task was answered is known after a restart too.
+#[test]
+fn an_answer_that_is_accepted_marks_its_task() {
+    let store = Store::in_memory().unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let task = arrival(&mut rng, peer(1), &Position::default(), 5);
+    let id = task.message.id;
+    let mut answer = outgoing(&mut rng, peer(1), 0, 5);
+    answer.message.kind = MessageKind::TaskResult;
+    answer.message.in_reply_to = Some(id);
+    store.commit(&[Write::Arrive(task)]).unwrap();
+    assert!(!store.numbered(0).unwrap().unwrap().answered);
+    store.commit(&[Write::Accept(answer)]).unwrap();
+    assert!(store.numbered(0).unwrap().unwrap().answered);
 }
 
 #[test]
@@ -115,7 +176,7 @@ fn a_trace_tells_the_way_and_the_trail_is_bounded() {
         ])
         .unwrap();
     let trace = || {
-        let found = store.find(&id.to_string()[..6], 2).unwrap().pop().unwrap();
+        let found = find(&store, id).pop().unwrap();
         store.trace(found).unwrap().steps
     };
     let expected = [
@@ -135,4 +196,34 @@ fn a_trace_tells_the_way_and_the_trail_is_bounded() {
         store.commit(&[Write::Step { id, step: Step::Handed, at: at(millis) }]).unwrap();
     }
     assert_eq!(trace().len(), 2, "only what the record tells");
+}
+
+#[test]
+fn a_file_that_is_mostly_empty_is_made_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store"), dir.path().join("copy"));
+    let store = Store::open(&path).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut settle = Vec::new();
+    for number in 0..90 {
+        let outgoing = outgoing(&mut rng, peer(1), number, 1 << 20);
+        let (peer, id) = (peer(1), outgoing.message.id);
+        let status = Status::Cancelled;
+        settle.push(Write::Became { peer, number, id, status, at: at(1) });
+        store.commit(&[Write::Accept(outgoing)]).unwrap();
+    }
+    let kept = settle.pop().unwrap();
+    let len = |path| std::fs::metadata(path).unwrap().len();
+    // A crash leaves the file as long as it is. While it is full it stays so.
+    std::fs::copy(&path, &copy).unwrap();
+    let full = len(&copy);
+    drop(Store::open(&copy).unwrap());
+    assert!(len(&copy) > 80 << 20, "{full} {}", len(&copy));
+    store.commit(&settle).unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    let store = Store::open(&copy).unwrap();
+    assert!(len(&copy) < full / 4, "{full} {}", len(&copy));
+    let left = store.window(&peer(1), 0, u64::MAX).unwrap();
+    assert_eq!(left.len(), 1);
+    store.commit(&[kept]).unwrap();
 }

@@ -103,13 +103,15 @@ impl Model {
         let known = |foreign: &Foreign| {
             foreign.arrived.peer == *peer && foreign.arrived.message.id == message.id
         };
+        let mut written = Written::Done;
         if !self.foreign.iter().any(known) {
             let number = self.foreign.len() as u64;
+            written = Written::Stored(number);
             let (peer, message) = (*peer, message.clone());
             let arrived = Arrived { number, peer, message, at: *at };
             self.foreign.push(Foreign { arrived, taken: false, told: false });
         }
-        Written::Done
+        written
     }
 
     /// Callers were told that these failed: what they wanted to send must not be sent.
@@ -152,7 +154,7 @@ impl Model {
     fn check_records(&self, store: &Store) -> Result<(), String> {
         for ((peer, number), own) in &self.own {
             let id = own.outgoing.message.id;
-            let found = store.find(&id.to_string(), 9).unwrap();
+            let found = store.find(id.as_bytes(), id.as_bytes(), 9).unwrap();
             let [Found::Outgoing(record)] = found.as_slice() else {
                 return Err(format!("{id}: {found:?}"));
             };
@@ -162,9 +164,10 @@ impl Model {
             same("recalled", &recalled, &vec![(*number, id, own.status.clone())])?;
         }
         let all = Filter { settled: true, most: usize::MAX, ..Filter::default() };
-        same("records", &store.outgoing(&all).unwrap().total, &self.own.len())?;
+        same("records", &store.outgoing(&all).unwrap().items.len(), &self.own.len())?;
+        let all = Filter { settled: true, most: usize::MAX, ..Filter::default() };
         let incoming = store.incoming(&all).unwrap();
-        let records = incoming.items.iter().rev();
+        let records = incoming.items.iter();
         let told: Vec<_> = records.map(|it| (it.id, it.taken.is_some(), it.told)).collect();
         let of = |it: &Foreign| (it.arrived.message.id, it.taken, it.told);
         same("incoming", &told, &self.foreign.iter().map(of).collect())

@@ -27,7 +27,7 @@ async fn what_is_submitted_is_reported_in_order_once_it_is_on_disk() {
     let mut results = writer.results().unwrap();
     let mut tickets = Vec::new();
     for number in 0..500 {
-        tickets.push(writer.submit(accept(&mut rng, number, 100)).unwrap());
+        tickets.push(writer.submitter().submit(accept(&mut rng, number, 100)).unwrap());
         writer.write([Change::Salt([1; 32])]);
     }
     for ticket in tickets {
@@ -38,11 +38,11 @@ async fn what_is_submitted_is_reported_in_order_once_it_is_on_disk() {
     // Nothing is reported before it is synced.
     let left = disk.after_crash(&mut rng).open().unwrap();
     assert_eq!(left.window(&peer(1), 0, u64::MAX).unwrap().len(), 500);
-    let again = writer.submit(accept(&mut rng, 0, 1)).unwrap();
+    let again = writer.submitter().submit(accept(&mut rng, 0, 1)).unwrap();
     let committed = results.recv().await.unwrap();
     assert_eq!((committed.ticket, committed.outcome), (again, Ok(vec![Written::Stale])));
     assert_eq!(writer.close().unwrap().await, Ok(Ok(())));
-    assert_eq!(writer.submit(Vec::new()), Err(Refused::Closed));
+    assert_eq!(writer.submitter().submit(Vec::new()), Err(Refused::Closed));
     assert!(matches!(store.saved(), Err(StoreError::Unusable { .. })), "the file is closed");
 }
 
@@ -51,12 +51,12 @@ async fn whoever_waits_is_told_of_a_failure_and_the_cache_is_kept() {
     let (disk, mut rng) = (Shaky::default(), StdRng::seed_from_u64(1));
     let mut writer = writer(disk.open().unwrap());
     let mut results = writer.results().unwrap();
-    writer.submit(accept(&mut rng, 0, 100)).unwrap();
+    writer.submitter().submit(accept(&mut rng, 0, 100)).unwrap();
     assert!(results.recv().await.unwrap().outcome.is_ok());
     disk.doom(0, Fate::Full(usize::MAX / 2));
     writer.write([Change::Salt([7; 32])]);
     for number in 1..4 {
-        writer.submit(accept(&mut rng, number, 100)).unwrap();
+        writer.submitter().submit(accept(&mut rng, number, 100)).unwrap();
         let error = results.recv().await.unwrap().outcome.unwrap_err();
         assert!(matches!(error, StoreError::Unusable { .. }), "{error:?}");
     }
@@ -75,8 +75,8 @@ async fn a_full_queue_refuses_before_it_accepts() {
     let mut results = writer.results().unwrap();
     disk.set(crate::store::disk::Mood::Hangs);
     let large = 1 << 20;
-    let taken =
-        (0..200).take_while(|number| writer.submit(accept(&mut rng, *number, large)).is_ok());
+    let taken = (0..200)
+        .take_while(|number| writer.submitter().submit(accept(&mut rng, *number, large)).is_ok());
     let taken = taken.count();
     assert!((50..=64).contains(&taken), "{taken}");
     disk.set(crate::store::disk::Mood::Works);
@@ -84,5 +84,5 @@ async fn a_full_queue_refuses_before_it_accepts() {
         let outcome = tokio::time::timeout(Duration::from_secs(60), results.recv()).await;
         assert!(outcome.unwrap().unwrap().outcome.is_ok());
     }
-    assert!(writer.submit(accept(&mut rng, 999, large)).is_ok());
+    assert!(writer.submitter().submit(accept(&mut rng, 999, large)).is_ok());
 }

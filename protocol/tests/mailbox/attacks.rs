@@ -1,0 +1,7 @@
+//! What is tried against items, prekeys, receipts and mailbox nodes. Each test fails if the check that it
+//! is about is taken out.
+
+mod items;
+mod nodes;
+mod prekeys;
+mod receipts;

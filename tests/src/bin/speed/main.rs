@@ -1,0 +1,214 @@
+//! `scripts/bench speed`: sealed, signed and acknowledged messages between two processes, against raw
+//! libp2p over the same transport.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
+
+mod measure;
+mod ours;
+mod raw;
+mod report;
+mod request_response;
+mod transport;
+
+use std::error::Error;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use clap::{Parser, ValueEnum};
+use libp2p::Multiaddr;
+use tokio::runtime::{Builder, Runtime};
+
+use self::measure::{Plan, Results};
+use self::transport::Link;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// How fast messages are: asked and answered, many in flight, and in bulk.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "scripts/bench speed",
+    after_help = "Every message is acknowledged. Medians of rounds that take turns.\n\
+                  Exit codes: 0 done; 1 a contender failed; 2 wrong usage."
+)]
+struct Args {
+    /// The transport
+    #[arg(long, value_enum, default_value_t = Link::Tcp)]
+    transport: Link,
+    /// How each process runs its tasks
+    #[arg(long, value_enum, default_value_t = Threads::One)]
+    threads: Threads,
+    /// Rounds, of which the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only these contenders
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Contender>,
+    /// Only these measurements
+    #[arg(long, value_enum, value_delimiter = ',')]
+    measure: Vec<Measurement>,
+    /// A tenth of the messages
+    #[arg(long)]
+    quick: bool,
+    /// Be the other side of a contender
+    #[arg(long, value_enum, hide = true)]
+    serve: Option<Contender>,
+}
+
+/// How tasks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Threads {
+    /// A current-thread runtime.
+    One,
+    /// A multi-thread runtime with two workers.
+    Two,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// Asking and answering, one after the other.
+    Asks,
+    /// 64 messages in flight.
+    Flow,
+    /// Large messages.
+    Bulk,
+}
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Contender {
+    /// Sealed, signed, acknowledged messages.
+    Ours,
+    /// The same on `/peer/1.1.0` only.
+    OursWithoutStreams,
+    /// libp2p request–response.
+    RequestResponse,
+    /// The same, with lazy negotiation.
+    RequestResponseLazy,
+    /// One libp2p stream.
+    Raw,
+}
+
+impl Contender {
+    const ALL: [Self; 5] = [
+        Self::Ours,
+        Self::OursWithoutStreams,
+        Self::RequestResponse,
+        Self::RequestResponseLazy,
+        Self::Raw,
+    ];
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.serve {
+        Some(contender) => serve(contender, &args),
+        None => compare(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime(threads: Threads) -> Result<Runtime, Failure> {
+    let mut builder = match threads {
+        Threads::One => Builder::new_current_thread(),
+        Threads::Two => Builder::new_multi_thread(),
+    };
+    if threads == Threads::Two {
+        builder.worker_threads(2);
+    }
+    Ok(builder.enable_all().build()?)
+}
+
+/// The other side: prints where it listens, and answers until it is killed.
+fn serve(contender: Contender, args: &Args) -> Result<(), Failure> {
+    let link = args.transport;
+    runtime(args.threads)?.block_on(async move {
+        match contender {
+            Contender::Ours => ours::serve(link, true).await,
+            Contender::OursWithoutStreams => ours::serve(link, false).await,
+            Contender::RequestResponse => request_response::serve(link, false).await,
+            Contender::RequestResponseLazy => request_response::serve(link, true).await,
+            Contender::Raw => raw::serve(link).await,
+        }
+    })
+}
+
+/// A process on the other side; it goes when this is dropped.
+struct Other(Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failure> {
+    let option = |value: Option<clap::builder::PossibleValue>| {
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    };
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--serve", &contender.name()])
+        .args(["--transport", &option(args.transport.to_possible_value())])
+        .args(["--threads", &option(args.threads.to_possible_value())])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().ok_or("no output")?;
+    let other = Other(child);
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok((other, line.trim().parse()?))
+}
+
+fn compare(args: &Args) -> Result<(), Failure> {
+    let plan = Plan::new(args.quick, args.measure.clone());
+    let wanted = |contender: &Contender| args.only.is_empty() || args.only.contains(contender);
+    let contenders: Vec<_> = Contender::ALL.into_iter().filter(wanted).collect();
+    let mut all: Vec<Vec<Results>> = vec![Vec::new(); contenders.len()];
+    for round in 0..args.rounds.max(1) {
+        for (contender, results) in contenders.iter().zip(&mut all) {
+            let (_other, address) = start(*contender, args)?;
+            eprintln!("round {} of {}: {}", round + 1, args.rounds, contender.name());
+            results.push(measured(*contender, args, address, &plan)?);
+        }
+    }
+    let medians: Vec<_> = contenders
+        .iter()
+        .zip(&all)
+        .map(|(contender, rounds)| (*contender, Results::median(rounds)))
+        .collect();
+    report::print(&medians, args);
+    Ok(())
+}
+
+fn measured(
+    contender: Contender,
+    args: &Args,
+    address: Multiaddr,
+    plan: &Plan,
+) -> Result<Results, Failure> {
+    let link = args.transport;
+    runtime(args.threads)?.block_on(async move {
+        match contender {
+            Contender::Ours | Contender::OursWithoutStreams => {
+                let streams = contender == Contender::Ours;
+                measure::all(ours::Client::new(link, address, streams).await?, plan).await
+            }
+            Contender::RequestResponse | Contender::RequestResponseLazy => {
+                let lazy = contender == Contender::RequestResponseLazy;
+                measure::all(request_response::Client::new(link, address, lazy).await?, plan).await
+            }
+            Contender::Raw => measure::all(raw::Client::new(link, address).await?, plan).await,
+        }
+    })
+}
