@@ -9,6 +9,7 @@ mod address;
 mod duration;
 mod error;
 mod layer;
+mod mailbox;
 mod private_network;
 mod reachability;
 mod registry;
@@ -34,6 +35,7 @@ pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
+pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -76,6 +78,7 @@ pub struct NodeConfig {
     carry: bool,
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
+    mailbox: MailboxConfig,
 }
 
 impl Default for NodeConfig {
@@ -106,6 +109,7 @@ impl Default for NodeConfig {
             carry: true,
             private_network: None,
             transfers: TransferConfig::default(),
+            mailbox: MailboxConfig::default(),
         }
     }
 }

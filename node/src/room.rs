@@ -200,10 +200,10 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        match (message.kind, &message.order) {
-            (MessageKind::Chunk, _) => self.intake.admit(from, message),
-            (_, Some(_)) => self.check_ordered(Share::of(from), message),
-            (_, None) => self.take(Share::of(from), message),
+        match (message.order, message.kind) {
+            (Some(_), _) => self.check_ordered(Share::of(from), message),
+            (None, MessageKind::Chunk) => self.intake.admit(from, message),
+            (None, _) => self.take(Share::of(from), message),
         }
     }
 }

@@ -147,6 +147,7 @@ impl From<Args> for Settings {
             private_network: args.private_network,
             rate: None,
             trusted_rate: None,
+            mailbox: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,

@@ -8,6 +8,7 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
+use super::mailbox::MailboxSettings;
 use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
@@ -64,6 +65,8 @@ pub struct Settings {
     pub trusted_rate: Option<RateSettings>,
     /// What files are taken, and where they go.
     pub transfers: Option<TransferSettings>,
+    /// Whose mailbox the node is, and where its own messages wait.
+    pub mailbox: Option<MailboxSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -158,6 +161,13 @@ impl Settings {
             max_file: text("max_file"),
             ..TransferSettings::default()
         };
+        let mailbox = MailboxSettings {
+            serve: text("mailbox_serve"),
+            at: list("mailbox_at"),
+            after: text("mailbox_after"),
+            every: text("mailbox_every"),
+            ..MailboxSettings::default()
+        };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -184,6 +194,7 @@ impl Settings {
             rate: None,
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
+            mailbox: (!mailbox.is_empty()).then_some(mailbox),
         })
     }
 }

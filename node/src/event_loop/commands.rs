@@ -38,6 +38,12 @@ impl EventLoop {
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
             Command::Pin(entity, fingerprint, reply) => self.pin(entity, fingerprint, reply),
             Command::Revoke(who, reply) => self.revoke(&who, reply),
+            Command::Mailbox { visit, reply } => {
+                self.mailbox_status(reply);
+                if visit {
+                    self.visit_mailbox();
+                }
+            }
             Command::Netcheck(reply) => drop(reply.send(self.netcheck())),
             Command::Registry(command) => self.on_registry_command(command),
             Command::Delivery(command) => self.on_delivery_command(command),

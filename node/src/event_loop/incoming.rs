@@ -82,14 +82,14 @@ impl EventLoop {
                     tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
                 }
             }
+            Body::Mailbox(request) => self.on_mailbox_request(from, message, request),
+            Body::MailboxResult(result) => self.on_mailbox_result(from, message, result),
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
             Body::Chunk(chunk) if encrypted => self.on_chunk(from, message, &chunk),
             Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
             Body::Chunk(_)
             | Body::ChunkAck(_)
-            | Body::Mailbox(_)
-            | Body::MailboxResult(_)
             | Body::CapabilityResponse(_)
             | Body::DiscoveryResponse(_)
             | Body::Receipt(_)

@@ -69,7 +69,16 @@ impl EventLoop {
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
-            Event::Ordered(arrival) => self.on_ordered(id, *arrival),
+            Event::Ordered(arrival) => {
+                if let Some(arrival) = self.mail_arrives(arrival) {
+                    self.on_ordered(id, *arrival);
+                }
+            }
+            Event::Mail { id: message, verdict } => {
+                if let Some(key) = secure::key_of(&id) {
+                    self.on_mail_verdict(&key, message, verdict);
+                }
+            }
             // The link's driver asks the disk itself.
             Event::ResumeWanted => {}
             Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),
@@ -207,6 +216,7 @@ impl EventLoop {
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
+        self.on_mail_failed(message);
         if self.on_transfer_failed(message, &why) || self.on_refused(id, message, &why) {
             return;
         }

@@ -16,6 +16,7 @@ mod incoming;
 mod legacy;
 mod links;
 mod listen;
+mod mailbox;
 mod netcheck;
 mod outgoing;
 mod parked;
@@ -48,6 +49,7 @@ use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::delivery::{Delivery, Resuming};
 pub(crate) use self::legacy::LegacyAdmission;
+pub(crate) use self::mailbox::MailState;
 pub(crate) use self::registry::RegistryState;
 pub(crate) use self::transfers::TransferState;
 
@@ -85,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) delivery: Delivery,
     pub(crate) registry: RegistryState,
     pub(crate) transfers: TransferState,
+    pub(crate) mail: MailState,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -125,6 +128,7 @@ pub(crate) struct EventLoop {
     unsettled: HashSet<MessageId>,
     registry: RegistryState,
     transfers: TransferState,
+    mail: MailState,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -140,6 +144,7 @@ impl EventLoop {
             delivery,
             registry,
             transfers,
+            mail,
             commands,
         } = parts;
         let started = clock.now().instant;
@@ -171,6 +176,7 @@ impl EventLoop {
             unsettled: HashSet::new(),
             registry,
             transfers,
+            mail,
             commands,
         }
     }
@@ -183,6 +189,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.keep_mailbox_nodes();
         self.begin_registering();
         self.announce_external();
         let mut tick = tokio::time::interval(TICK);
@@ -213,6 +220,10 @@ impl EventLoop {
                     burst = 0;
                     self.on_transfer_output(output);
                 }
+                Some(output) = self.mail.next() => {
+                    burst = 0;
+                    self.on_mailbox_output(output);
+                }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }
         };
@@ -232,6 +243,7 @@ impl EventLoop {
         self.tick_parked(now);
         self.tick_connecting(now);
         self.tick_registry(now);
+        self.tick_mailbox(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

@@ -27,6 +27,7 @@ impl EventLoop {
         self.withdraw();
         self.drain().await;
         self.stop_transfers();
+        self.stop_mailbox().await;
         self.run_for(WITHDRAWING, |this| !this.is_publishing()).await;
         self.take_good_peers();
         let waiting = self.inbox.waiting();
