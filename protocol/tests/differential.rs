@@ -14,8 +14,8 @@ use peer_protocol::crypto::{
     Authenticator as _, Ed25519Authenticator, EphemeralKey, PublicKey, SuiteRegistry,
 };
 use proptest::prelude::*;
-use rand::rngs::StdRng;
 use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use sha2::{Digest as _, Sha512};
 
 /// All spellings of small-order points: the canonical ones, those with a coordinate that is too large,
