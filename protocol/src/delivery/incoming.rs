@@ -62,8 +62,6 @@ pub struct Incoming {
     held: BTreeMap<u64, Message>,
     held_stream: Option<StreamId>,
     held_bytes: usize,
-    /// In a stream that is not the current one yet: all up to this number are known.
-    passed: Option<(StreamId, u64)>,
     /// Whether a write failed, and nobody was told yet that the disk is to be asked.
     failed: bool,
 }
@@ -77,7 +75,6 @@ impl Incoming {
             self.remember(*id, *processed);
         }
         self.held_bytes = 0;
-        self.passed = None;
         std::mem::take(&mut self.held).into_values().collect()
     }
 
@@ -120,24 +117,9 @@ impl Incoming {
         {
             return Verdict::OutOfSequence;
         }
-        let follows = order.after.is_none_or(|after| {
-            let passed = self.passed.is_some_and(|(stream, number)| {
-                stream == order.stream && after <= number
-            });
-            passed || (is_current && after < position.next)
-        });
+        // A sender keeps its numbers when it goes on in another stream.
+        let follows = order.after.is_none_or(|after| after < position.next);
         if follows && self.has_room() { Verdict::Next } else { Verdict::Early }
-    }
-
-    /// A message is [`Verdict::Known`]: what comes after it in another stream need not wait for it.
-    pub fn pass(&mut self, order: &Order) {
-        let current = self.position.as_ref().and_then(|position| position.stream);
-        let before = self.passed.filter(|(stream, _)| *stream == order.stream);
-        let before = before.map(|(_, number)| number);
-        let follows = order.after.is_none_or(|after| before.is_some_and(|number| after <= number));
-        if current != Some(order.stream) && follows {
-            self.passed = Some((order.stream, before.unwrap_or(0).max(order.number)));
-        }
     }
 
     /// Takes out those held that go before a message that is [`Verdict::Next`], the lowest first: it

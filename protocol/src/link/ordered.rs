@@ -120,11 +120,7 @@ impl Link {
             return;
         }
         match self.incoming.judge(id, order) {
-            Verdict::Known(status) => {
-                outcome.receipts.add(id, status);
-                self.incoming.pass(order);
-                self.take_held(now);
-            }
+            Verdict::Known(status) => outcome.receipts.add(id, status),
             Verdict::Writing => {}
             Verdict::OutOfSequence => {
                 let detail = "its stream is over, or later messages were taken";
@@ -158,8 +154,7 @@ impl Link {
                 self.take_if_good(message, now);
             }
             Verdict::Early => self.incoming.hold(message),
-            Verdict::Known(_) => self.incoming.pass(&order),
-            Verdict::Writing | Verdict::OutOfSequence => {}
+            Verdict::Known(_) | Verdict::Writing | Verdict::OutOfSequence => {}
         }
     }
 
