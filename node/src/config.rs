@@ -9,6 +9,7 @@ mod address;
 mod duration;
 mod error;
 mod layer;
+mod mailbox;
 mod private_network;
 mod reachability;
 mod registry;
@@ -24,7 +25,9 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use peer_protocol::crypto::SuiteRegistry;
 use peer_protocol::identity::{EntityId, TrustPolicy};
-use peer_protocol::limits::{MAX_SESSION_LIFETIME, MIN_SESSION_LIFETIME, SESSION_LIFETIME};
+use peer_protocol::limits::{
+    MAX_MESSAGE_TTL, MAX_SESSION_LIFETIME, MESSAGE_TTL, MIN_SESSION_LIFETIME, SESSION_LIFETIME,
+};
 use peer_protocol::rate_limit::RateProfile;
 use peer_protocol::registry::Capability;
 
@@ -32,6 +35,7 @@ pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
+pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -41,6 +45,8 @@ pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;
+/// Shortest time to live of a message.
+const MIN_MESSAGE_TTL: Duration = Duration::from_secs(1);
 /// Longest time a shutdown may be given to drain.
 pub const MAX_SHUTDOWN_GRACE: Duration = Duration::from_secs(300);
 
@@ -60,6 +66,7 @@ pub struct NodeConfig {
     legacy: bool,
     require_encryption: bool,
     shutdown_grace: Duration,
+    message_ttl: Duration,
     capabilities: Vec<Capability>,
     dht: DhtMode,
     registry_file: Option<PathBuf>,
@@ -71,6 +78,7 @@ pub struct NodeConfig {
     carry: bool,
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
+    mailbox: MailboxConfig,
 }
 
 impl Default for NodeConfig {
@@ -89,6 +97,7 @@ impl Default for NodeConfig {
             legacy: true,
             require_encryption: false,
             shutdown_grace: Duration::from_secs(5),
+            message_ttl: MESSAGE_TTL,
             capabilities: Vec::new(),
             dht: DhtMode::default(),
             registry_file: None,
@@ -100,6 +109,7 @@ impl Default for NodeConfig {
             carry: true,
             private_network: None,
             transfers: TransferConfig::default(),
+            mailbox: MailboxConfig::default(),
         }
     }
 }
@@ -175,6 +185,12 @@ impl NodeConfig {
     #[must_use]
     pub const fn require_encryption(&self) -> bool {
         self.require_encryption
+    }
+
+    /// How long a message is kept and tried if its sender does not say (§8.1).
+    #[must_use]
+    pub const fn message_ttl(&self) -> Duration {
+        self.message_ttl
     }
 
     /// How long a shutdown waits for what is under way.
@@ -287,6 +303,16 @@ impl NodeConfig {
     pub const fn with_require_encryption(mut self, require: bool) -> Self {
         self.require_encryption = require;
         self
+    }
+
+    /// Sets how long messages are kept and tried by default, up to 30 days.
+    ///
+    /// # Errors
+    /// [`InvalidSetting::Duration`] if that is out of range.
+    pub fn with_message_ttl(mut self, ttl: Duration) -> Result<Self, InvalidSetting> {
+        within(ttl, MIN_MESSAGE_TTL, MAX_MESSAGE_TTL)?;
+        self.message_ttl = ttl;
+        Ok(self)
     }
 
     /// Sets how long a shutdown waits for what is under way.

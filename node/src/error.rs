@@ -42,6 +42,12 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// What the mailbox keeps cannot be read.
+    #[error("what the mailbox keeps cannot be read: {reason}")]
+    Mailbox {
+        /// Why.
+        reason: String,
+    },
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {

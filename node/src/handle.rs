@@ -2,6 +2,7 @@
 
 mod deferred;
 mod delivery;
+mod mailbox;
 mod registry;
 mod transfers;
 
@@ -14,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
-    Answer, Content, Incoming, Life, MAX_TTL, Netcheck, PeerStatus, ReportOptions, Reported,
-    RestartAttempt, Restarted, Status, TalkOptions, TrustLine, Wait, Woken,
+    Answer, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus, ReportOptions,
+    Reported, RestartAttempt, Restarted, Status, TalkOptions, TrustLine, Wait, Woken,
 };
 
 pub(crate) use delivery::DeliveryCommand;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Delivery(DeliveryCommand),
     Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
+    Mailbox { visit: bool, reply: Reply<MailboxStatus> },
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -63,7 +65,6 @@ pub(crate) struct Outgoing<T> {
     pub(crate) what: T,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Talk {
     pub(crate) content: Content,
@@ -74,7 +75,6 @@ pub(crate) struct Talk {
     pub(crate) volatile: bool,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: String,

@@ -1,47 +1,168 @@
-//! Messages for the agent: taken in under a bound, kept until an agent listens.
+//! Messages for the agent. Volatile ones wait in memory until an agent listens; ordered ones stay on disk
+//! until an agent has taken them, and each listener is handed them from the oldest on.
 
-use std::collections::{HashMap, VecDeque};
+mod listener;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use libp2p::PeerId;
 use peer_protocol::id::MessageId;
 
+use self::listener::{Listener, Next};
 use crate::handle::Agent;
 use crate::model::Incoming;
 use crate::room::{Room, Share};
 
 /// Most tasks whose answer is awaited; the oldest is forgotten first.
 const MAX_OPEN_TASKS: usize = 8192;
+
+/// A volatile message. It takes room until the last listener was handed it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) incoming: Incoming,
+    room: Arc<Room>,
+    share: Share,
+    len: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.leave(self.share, self.len);
+    }
+}
+
+/// A message of the inbox on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) number: u64,
+    pub(crate) id: MessageId,
+    pub(crate) len: usize,
+    pub(crate) incoming: Arc<Incoming>,
+}
+
+/// Messages that a listener needs from disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) listener: u64,
+    /// From this inbox number on.
+    pub(crate) from: u64,
+    /// Up to this one, which is not among them, all that there are on disk are known then.
+    pub(crate) to: u64,
+}
+
 /// The inbox.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     room: Arc<Room>,
-    waiting: VecDeque<(Incoming, Share, usize)>,
-    agents: Vec<Agent>,
+    /// Volatile messages that no listener was there for.
+    waiting: VecDeque<Arc<Held>>,
+    listeners: Vec<Listener>,
+    next_listener: u64,
+    /// The inbox number after the newest on disk.
+    head: u64,
+    /// Answers that went to whoever asked, until that is on disk.
+    claimed: HashSet<u64>,
     open_tasks: HashMap<MessageId, PeerId>,
     task_order: VecDeque<MessageId>,
 }
 
 impl Inbox {
-    pub(crate) fn new(room: Arc<Room>) -> Self {
+    pub(crate) fn new(room: Arc<Room>, head: u64) -> Self {
         Self {
             room,
             waiting: VecDeque::new(),
-            agents: Vec::new(),
+            listeners: Vec::new(),
+            next_listener: 0,
+            head,
+            claimed: HashSet::new(),
             open_tasks: HashMap::new(),
             task_order: VecDeque::new(),
         }
     }
 
-    /// Takes in a message for which `len` bytes of `share` were taken; returns whether an agent is there
-    /// for it.
+    /// Takes in a volatile message for which `len` bytes of `share` were taken; returns whether an agent
+    /// is there for it.
     pub(crate) fn push(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
-        self.waiting.push_back((incoming, share, len));
-        self.hand_over();
-        self.has_agent()
+        self.sweep();
+        let held = Arc::new(Held { incoming, room: Arc::clone(&self.room), share, len });
+        for listener in &mut self.listeners {
+            listener.volatile.push_back(Arc::clone(&held));
+        }
+        let is_there = self.has_agent();
+        if !is_there {
+            self.waiting.push_back(held);
+        }
+        is_there
     }
 
-    /// Remembers whom to answer.
+    /// A message is on disk.
+    pub(crate) fn stored(&mut self, kept: &Kept) {
+        self.head = self.head.max(kept.number + 1);
+        for listener in &mut self.listeners {
+            listener.stored(kept);
+        }
+    }
+
+    /// An answer is on disk, and goes to whoever asked.
+    pub(crate) fn claimed(&mut self, number: u64) {
+        self.head = self.head.max(number + 1);
+        self.claimed.insert(number);
+        for listener in &mut self.listeners {
+            listener.skip(number);
+        }
+    }
+
+    /// It is on disk that an agent took a message.
+    pub(crate) fn taken(&mut self, number: u64) {
+        self.claimed.remove(&number);
+        for listener in &mut self.listeners {
+            listener.taken(number);
+        }
+    }
+
+    /// What listeners need from disk now; [`Inbox::loaded`] or [`Inbox::not_loaded`] follows.
+    pub(crate) fn wanted(&mut self) -> Vec<Wanted> {
+        let head = self.head;
+        self.listeners.iter_mut().filter_map(|listener| listener.wanted(head)).collect()
+    }
+
+    /// What there is on disk for a listener; `more` if there is more than that.
+    pub(crate) fn loaded(&mut self, wanted: &Wanted, kept: Vec<Kept>, more: bool) {
+        let claimed = &self.claimed;
+        if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == wanted.listener) {
+            let kept = kept.into_iter().filter(|kept| !claimed.contains(&kept.number));
+            listener.loaded(wanted, kept, more);
+        }
+    }
+
+    /// The disk could not be read. It is asked again when there is reason to.
+    pub(crate) fn not_loaded(&mut self, wanted: &Wanted) {
+        if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == wanted.listener) {
+            listener.not_loaded();
+        }
+    }
+
+    /// Hands messages over, one for each call, as soon as a listener has room. The number of the one, if
+    /// it is one that stays until it is taken; none if a listener has gone.
+    pub(crate) fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<MessageId>> {
+        let mut gone = false;
+        for listener in &mut self.listeners {
+            match listener.poll(cx) {
+                Poll::Ready(Next::Handed(id)) => return Poll::Ready(id),
+                Poll::Ready(Next::Gone) => gone = true,
+                Poll::Pending => {}
+            }
+        }
+        if gone {
+            self.sweep();
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+
+    /// Remembers whom to answer in memory only.
     pub(crate) fn open_task(&mut self, id: MessageId, from: PeerId) {
         if self.open_tasks.insert(id, from).is_none() {
             self.task_order.push_back(id);
@@ -64,6 +185,10 @@ impl Inbox {
         self.task_order.retain(|open| *open != id);
     }
 
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
     /// Nothing more comes in.
     pub(crate) fn close(&self) {
         self.room.close();
@@ -71,24 +196,27 @@ impl Inbox {
 
     /// Another agent listens.
     pub(crate) fn subscribe(&mut self, agent: Agent) {
-        self.agents.push(agent);
-        self.hand_over();
+        let mut listener = Listener::new(self.next_listener, agent);
+        self.next_listener += 1;
+        listener.volatile.extend(std::mem::take(&mut self.waiting));
+        self.listeners.push(listener);
+        self.sweep();
     }
 
-    /// Hands over what waits while every agent has room for it: none misses a message.
-    pub(crate) fn hand_over(&mut self) {
-        loop {
-            self.agents.retain(|agent| !agent.messages.is_closed() && agent.left != Some(0));
-            let ready = self.agents.iter().all(|agent| agent.messages.capacity() > 0);
-            if self.agents.is_empty() || !ready {
-                return;
-            }
-            let Some((incoming, share, len)) = self.waiting.pop_front() else { return };
-            self.room.leave(share, len);
-            for agent in &mut self.agents {
-                agent.left = agent.left.map(|left| left - 1);
-                // An agent that left a moment ago does not need it any more.
-                let _ = agent.messages.try_send(incoming.clone());
+    /// Forgets listeners that are gone. What only they had waits for the next.
+    pub(crate) fn sweep(&mut self) {
+        let (gone, there): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.listeners).into_iter().partition(Listener::is_gone);
+        self.listeners = there;
+        for listener in gone {
+            for held in listener.volatile {
+                let only = Arc::strong_count(&held) == 1;
+                if only {
+                    match self.listeners.first_mut() {
+                        Some(other) => other.volatile.push_back(held),
+                        None => self.waiting.push_back(held),
+                    }
+                }
             }
         }
     }
@@ -98,10 +226,20 @@ impl Inbox {
     }
 
     pub(crate) fn agents(&self) -> usize {
-        self.agents.iter().filter(|agent| !agent.messages.is_closed()).count()
+        self.listeners.iter().filter(|listener| !listener.is_gone()).count()
     }
 
+    /// Volatile messages that no agent took.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+        let unhanded = self.listeners.iter().map(|listener| listener.volatile.len()).max();
+        self.waiting.len() + unhanded.unwrap_or_default()
+    }
+
+    /// Whether an agent that is there was handed the message with this number.
+    pub(crate) fn was_handed(&self, number: u64) -> bool {
+        self.listeners.iter().any(|listener| listener.was_handed(number))
     }
 }
+
+#[cfg(test)]
+mod tests;

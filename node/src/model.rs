@@ -5,6 +5,7 @@ mod delivery;
 mod id;
 mod incoming;
 mod life;
+mod mailbox;
 mod netcheck;
 mod path;
 pub mod reachability;
@@ -26,6 +27,7 @@ pub use delivery::{
 };
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
+pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
 pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts, StoreTrouble};
 pub use path::{Path, PathKind};
 pub use registry::{

@@ -13,14 +13,17 @@ use tokio::task::JoinHandle;
 use crate::builder::NodeBuilder;
 use crate::config::{DhtMode, NodeConfig};
 use crate::error::StartError;
-use crate::event_loop::{EventLoop, Parts, RegistryState, TransferState};
+use crate::event_loop::{
+    Delivery, EventLoop, MailState, Parts, RegistryState, Resuming, TransferState,
+};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
+use crate::mailbox::{self, Mailbox};
 use crate::registry_file::RegistryFile;
-use crate::room::Room;
+use crate::room::{Room, Share};
 use crate::store::{Change, Loaded, Store, Writer};
 use crate::swarm;
-use crate::transfer::{Intake, Memory, Transfers};
+use crate::transfer::{InStore, Intake, Transfers};
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
 
@@ -58,31 +61,48 @@ impl Node {
             None => RegistryFile::default(),
         };
         let loaded = store.load()?;
-        let writer = Writer::start(store, Arc::clone(&clock))?;
+        for sender in store.senders()? {
+            let (messages, bytes) = (sender.waiting.messages, sender.waiting.bytes);
+            let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+            room.keep(Share::of(&sender.peer), count(messages), count(bytes));
+        }
+        let inbox = Inbox::new(Arc::clone(&room), store.head()?);
+        let (rows, broken) = InStore::load(&store)?;
+        if broken > 0 {
+            tracing::warn!(broken, "transfers that cannot be read are forgotten");
+        }
+        let mut writer = Writer::start(store.clone(), Arc::clone(&clock))?;
+        let delivery = Delivery::start(store.clone(), &mut writer, clock.now().timestamp)?;
+        let disk = store.clone();
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
-        let swarm = swarm::build(
-            &config,
-            &seed,
-            link,
-            &room,
-            Arc::clone(&trust),
-            Arc::clone(&clock),
-            registry,
-        )?;
+        let shared = swarm::Shared {
+            room,
+            trust: Arc::clone(&trust),
+            clock: Arc::clone(&clock),
+            disk: Arc::new(Resuming(store.clone())),
+        };
+        let swarm = swarm::build(&config, &seed, link, shared, registry)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
+        let ledger = Arc::new(InStore(writer.submitter()));
         let registry = RegistryState::new(&config, &loaded, file, writer);
-        let inbox = Inbox::new(room);
         let transfers = Transfers::start(
             config.transfers().clone(),
             intake,
             Arc::clone(&trust),
             Arc::clone(&clock),
-            Arc::new(Memory::default()),
-            Vec::new(),
+            ledger,
+            rows,
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
+        let mailbox = Mailbox::start(mailbox::Parts {
+            config: config.mailbox().clone(),
+            identity: identity.clone(),
+            suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
+            clock: Arc::clone(&clock),
+            disk: Box::new(disk),
+        })?;
         let mut event_loop = EventLoop::new(Parts {
             config,
             identity,
@@ -90,8 +110,10 @@ impl Node {
             trust,
             clock,
             inbox,
+            delivery,
             registry,
             transfers: TransferState::new(transfers),
+            mail: MailState::new(mailbox),
             commands: receiver,
         });
         event_loop.recall(loaded);

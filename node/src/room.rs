@@ -1,8 +1,10 @@
 //! How much of the inbox is taken, and by whom. Links ask before they acknowledge a message.
+//!
+//! What is on disk and what is only in memory are counted apart: neither shuts out the other.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
@@ -13,10 +15,10 @@ use peer_protocol::message::{ErrorReport, Message, MessageKind};
 use crate::transfer::Intake;
 use crate::trust::SharedTrust;
 
-/// Most messages held for agents.
-const MAX_MESSAGES: usize = 4096;
-/// Most bytes of messages held for agents.
-const MAX_BYTES: usize = 64 << 20;
+/// Most volatile messages held for agents.
+const VOLATILE: Bounds = Bounds { messages: 4096, bytes: 64 << 20 };
+/// Most ordered messages that wait on disk for agents (§8.5).
+const ORDERED: Bounds = Bounds { messages: 65_536, bytes: 512 << 20 };
 /// Of both, one peer gets at most one part in so many.
 const SHARES: usize = 8;
 /// When a sender tries again that met a full inbox, in milliseconds.
@@ -37,6 +39,12 @@ impl Share {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    messages: usize,
+    bytes: usize,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Taken {
     messages: usize,
@@ -44,14 +52,9 @@ struct Taken {
 }
 
 impl Taken {
-    /// Whether one more message of `bytes` stays within one part in `parts` of the whole.
-    const fn fits(self, bytes: usize, parts: usize) -> bool {
-        self.messages < MAX_MESSAGES / parts && self.bytes + bytes <= MAX_BYTES / parts
-    }
-
-    const fn add(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes;
+    /// Whether one more message of `bytes` stays within one part in `parts` of `bounds`.
+    const fn fits(self, bytes: usize, bounds: Bounds, parts: usize) -> bool {
+        self.messages < bounds.messages / parts && self.bytes + bytes <= bounds.bytes / parts
     }
 
     const fn subtract(&mut self, bytes: usize) {
@@ -66,19 +69,66 @@ struct Usage {
     shares: HashMap<Share, Taken>,
 }
 
+impl Usage {
+    /// Whether a message of `bytes` fits in, and if not, why.
+    fn check(
+        &self,
+        share: Share,
+        bytes: usize,
+        bounds: Bounds,
+        entitled: impl FnOnce() -> bool,
+    ) -> Result<(), &'static str> {
+        let own = self.shares.get(&share).copied().unwrap_or_default();
+        if !own.fits(bytes, bounds, SHARES) {
+            return Err("this peer's share of the inbox is full: no agent takes messages");
+        }
+        let mut wider = self.total;
+        wider.bytes += bounds.bytes / SHARES;
+        wider.messages += bounds.messages / SHARES;
+        if wider.fits(bytes, bounds, 1) || (self.total.fits(bytes, bounds, 1) && entitled()) {
+            return Ok(());
+        }
+        Err("the inbox is full: no agent takes messages")
+    }
+
+    fn add(&mut self, share: Share, messages: usize, bytes: usize) {
+        for taken in [&mut self.total, self.shares.entry(share).or_default()] {
+            taken.messages += messages;
+            taken.bytes += bytes;
+        }
+    }
+
+    fn subtract(&mut self, share: Share, bytes: usize) {
+        self.total.subtract(bytes);
+        if let Some(own) = self.shares.get_mut(&share) {
+            own.subtract(bytes);
+            if own.messages == 0 {
+                self.shares.remove(&share);
+            }
+        }
+    }
+}
+
 /// The room for messages that wait for an agent. The last share is kept for pinned peers, so that
 /// strangers cannot shut them out.
 #[derive(Debug)]
 pub(crate) struct Room {
     trust: Arc<SharedTrust>,
     intake: Arc<Intake>,
-    usage: Mutex<Usage>,
+    volatile: Mutex<Usage>,
+    ordered: Mutex<Usage>,
     closed: AtomicBool,
 }
 
 impl Room {
     pub(crate) fn new(trust: Arc<SharedTrust>, intake: Arc<Intake>) -> Self {
-        Self { trust, intake, usage: Mutex::default(), closed: AtomicBool::new(false) }
+        Self {
+            trust,
+            intake,
+            volatile: Mutex::default(),
+            ordered: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Takes nothing more in.
@@ -99,34 +149,44 @@ impl Room {
             return Err(later("the node is shutting down"));
         }
         let bytes = message.body.len();
-        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = usage.shares.get(&share).copied().unwrap_or_default();
-        if !own.fits(bytes, SHARES) {
-            return Err(later("this peer's share of the inbox is full: no agent takes messages"));
-        }
-        let mut wider = usage.total;
-        wider.bytes += MAX_BYTES / SHARES;
-        wider.messages += MAX_MESSAGES / SHARES;
+        let mut usage = lock(&self.volatile);
         // A wake-up is small, and what brings the agent that makes room: it may use the last share.
         let entitled = || message.kind == MessageKind::WakeUp || self.is_pinned(share);
-        if !(wider.fits(bytes, 1) || (usage.total.fits(bytes, 1) && entitled())) {
-            return Err(later("the inbox is full: no agent takes messages"));
-        }
-        usage.total.add(bytes);
-        usage.shares.entry(share).or_default().add(bytes);
+        usage.check(share, bytes, VOLATILE, entitled).map_err(later)?;
+        usage.add(share, 1, bytes);
         Ok(())
     }
 
-    /// A message of `bytes` that was taken in has left.
+    /// A volatile message of `bytes` that was taken in has left.
     pub(crate) fn leave(&self, share: Share, bytes: usize) {
-        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        usage.total.subtract(bytes);
-        if let Some(own) = usage.shares.get_mut(&share) {
-            own.subtract(bytes);
-            if own.messages == 0 {
-                usage.shares.remove(&share);
-            }
+        lock(&self.volatile).subtract(share, bytes);
+    }
+
+    /// Ordered messages are on disk, or on their way there.
+    pub(crate) fn keep(&self, share: Share, messages: usize, bytes: usize) {
+        lock(&self.ordered).add(share, messages, bytes);
+    }
+
+    /// An ordered message of `bytes` is not on disk any more, or did not get there.
+    pub(crate) fn let_go(&self, share: Share, bytes: usize) {
+        lock(&self.ordered).subtract(share, bytes);
+    }
+
+    /// How many ordered messages wait for an agent, and their bytes.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let Taken { messages, bytes } = lock(&self.ordered).total;
+        (messages, bytes)
+    }
+
+    /// Whether there is room for an ordered message. It counts once its owner has it, so that a few more
+    /// may come in than that.
+    fn check_ordered(&self, share: Share, message: &Message) -> Result<(), ErrorReport> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(later("the node is shutting down"));
         }
+        let usage = lock(&self.ordered);
+        let entitled = || self.is_pinned(share);
+        usage.check(share, message.body.len(), ORDERED, entitled).map_err(later)
     }
 
     fn is_pinned(&self, share: Share) -> bool {
@@ -140,11 +200,16 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        match message.kind {
-            MessageKind::Chunk => self.intake.admit(from, message),
-            _ => self.take(Share::of(from), message),
+        match (message.order, message.kind) {
+            (Some(_), _) => self.check_ordered(Share::of(from), message),
+            (None, MessageKind::Chunk) => self.intake.admit(from, message),
+            (None, _) => self.take(Share::of(from), message),
         }
     }
+}
+
+fn lock(usage: &Mutex<Usage>) -> MutexGuard<'_, Usage> {
+    usage.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn later(detail: &str) -> ErrorReport {
@@ -155,7 +220,7 @@ fn later(detail: &str) -> ErrorReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::borrow::Cow;
 
     use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
@@ -176,7 +241,7 @@ mod tests {
         Message::new(&mut rand::rng(), &Body::from(report), None).unwrap()
     }
 
-    fn room() -> Room {
+    pub(crate) fn room() -> Room {
         let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
         let clock = Arc::new(peer_behaviours::SystemClock::new());
         let intake =
@@ -189,7 +254,7 @@ mod tests {
         let room = room();
         let message = report(1000);
         let taken = (0..5000).filter(|_| room.admit(&key(1), &message).is_ok()).count();
-        assert_eq!(taken, MAX_MESSAGES / SHARES);
+        assert_eq!(taken, VOLATILE.messages / SHARES);
         assert!(room.admit(&key(2), &message).is_ok());
         room.leave(Share::of(&key(1)), message.body.len());
         assert!(room.admit(&key(1), &message).is_ok());
@@ -211,6 +276,28 @@ mod tests {
             Timestamp::default(),
         ));
         assert!(room.admit(&key(1), &message).is_ok());
+    }
+
+    #[test]
+    fn what_is_on_disk_has_room_of_its_own() {
+        let room = room();
+        let stream = peer_protocol::id::StreamId::random(&mut rand::rng());
+        let order = Some(peer_protocol::delivery::Order { after: None, number: 0, stream });
+        let message = Message { order, ..report(1000) };
+        while room.admit(&key(1), &report(1000)).is_ok() {}
+        let share = Share::of(&key(1));
+        let most = ORDERED.messages / SHARES;
+        room.keep(share, most - 1, 0);
+        assert!(room.admit(&key(1), &message).is_ok());
+        room.keep(share, 1, message.body.len());
+        assert!(room.admit(&key(1), &message).is_err());
+        room.let_go(share, message.body.len());
+        assert!(room.admit(&key(1), &message).is_ok());
+        for seed in 2..9 {
+            room.keep(Share::of(&key(seed)), 1, ORDERED.bytes / SHARES);
+        }
+        assert_eq!(room.kept().0, most - 1 + 7);
+        assert!(room.admit(&key(50), &message).is_err(), "the last share is for pinned peers");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, autonat, dcutr, identify, identity, mdns, ping, upnp};
 use peer_behaviours::reachability::guard::Guard;
 use peer_behaviours::reachability::probe;
+use peer_behaviours::secure::Resumes;
 use peer_behaviours::{Clock, legacy, limits as prefix_limits, registry, routing, secure};
 use peer_protocol::link::LinkConfig;
 
@@ -31,16 +32,23 @@ const MAX_PER_PEER: u32 = 8;
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
 
+/// What behaviours share with the rest of the node.
+pub(crate) struct Shared {
+    pub(crate) room: Arc<Room>,
+    pub(crate) trust: Arc<SharedTrust>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Resumes>,
+}
+
 /// A swarm that listens nowhere yet.
 pub(crate) fn build(
     config: &NodeConfig,
     seed: &[u8; 32],
     link: LinkConfig,
-    room: &Arc<Room>,
-    trust: Arc<SharedTrust>,
-    clock: Arc<dyn Clock>,
+    shared: Shared,
     registry: Option<registry::Config>,
 ) -> Result<Swarm<Behaviour>, StartError> {
+    let Shared { room, trust, clock, disk } = shared;
     let failed = |reason: String| StartError::Transport { reason };
     let keypair =
         identity::Keypair::ed25519_from_bytes(*seed).map_err(|error| failed(error.to_string()))?;
@@ -48,7 +56,7 @@ pub(crate) fn build(
     let (connections, relay_client) = transport::build(&keypair, config.private_network())
         .map_err(|error| failed(error.to_string()))?;
     let legacy = config.legacy().then(|| {
-        let config = legacy_config(config, &link, room);
+        let config = legacy_config(config, &link, &room);
         legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
     });
     // What a node on loopback would find with these is not reachable there.
@@ -72,7 +80,8 @@ pub(crate) fn build(
             MAX_PUNCHES,
         ),
         routing: routing::Behaviour::new(own_key, hops, Arc::clone(&clock)),
-        secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock),
+        secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock)
+            .with_disk(disk),
         legacy: legacy.into(),
         registry: registry.map(|config| registry::Behaviour::new(own, config)).into(),
         identify: identify::Behaviour::new(parts::identify(&keypair)),

@@ -52,6 +52,7 @@ pub(super) enum Notice {
     Stored(Vec<MessageId>),
     NotStored(Vec<MessageId>),
     Processed(Vec<MessageId>),
+    Mail(Vec<Message>),
 }
 
 /// What is to be told to the link.
@@ -68,6 +69,7 @@ impl Word {
             Self::Notice(Notice::Stored(ids)) => link.stored(&ids, now),
             Self::Notice(Notice::NotStored(ids)) => link.not_stored(&ids, now),
             Self::Notice(Notice::Processed(ids)) => link.processed(&ids, now),
+            Self::Notice(Notice::Mail(messages)) => link.take_mail(messages, now),
             Self::Resumed(resume) => link.resume(&resume, now),
         }
     }
@@ -114,6 +116,10 @@ impl Durable {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Word> {
         // The behaviour's end may be gone; its inputs say so as well.
         if let Poll::Ready(Some(notice)) = self.notices.poll_recv(cx) {
+            // Mail comes without a session.
+            if matches!(notice, Notice::Mail(_)) {
+                self.session_ready();
+            }
             return Poll::Ready(Word::Notice(notice));
         }
         loop {

@@ -210,6 +210,15 @@ impl Behaviour {
         Ok(())
     }
 
+    /// Takes ordered messages of `peer` in that were fetched from a mailbox.
+    ///
+    /// # Errors
+    /// [`SendError`] if there is no room for another link, or the peer's key is of another kind.
+    pub fn take_mail(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Mail(messages));
+        Ok(())
+    }
+
     /// Takes ordered messages back from the link with `peer`; see [`Link::withdraw`].
     pub fn withdraw(&mut self, peer: &PeerId, ids: Vec<MessageId>) {
         self.notify(peer, Notice::Withdraw(ids));

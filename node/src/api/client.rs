@@ -2,6 +2,7 @@
 
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -22,8 +23,8 @@ use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, Failure, Incoming, Life, Netcheck, PeerStatus, Reported, Restarted, Status, TrustLine,
-    Woken,
+    Answer, Failure, Incoming, Life, MailboxStatus, Netcheck, PeerStatus, Reported, Restarted,
+    Status, TrustLine, Woken,
 };
 use crate::paths::DataDir;
 
@@ -222,6 +223,16 @@ impl Client {
     /// How it stands in the network.
     pub async fn netcheck(&self) -> Result<Netcheck, ClientError> {
         self.get("/v1/netcheck").await
+    }
+
+    /// How its mailbox stands.
+    pub async fn mailbox(&self) -> Result<MailboxStatus, ClientError> {
+        self.get("/v1/mailbox").await
+    }
+
+    /// Has it look for messages and receipts at its mailbox nodes.
+    pub async fn fetch_mail(&self) -> Result<MailboxStatus, ClientError> {
+        self.post("/v1/mailbox/fetch", &(), DEFAULT_TIMEOUT).await
     }
 
     /// Its peers.

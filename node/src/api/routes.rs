@@ -2,6 +2,7 @@
 
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -24,8 +25,8 @@ use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::model::{
-    Answer, Content, Life, Netcheck, PeerStatus, ReportOptions, Reported, Restarted, Status,
-    TalkOptions, TrustLine, Woken,
+    Answer, Content, Life, MailboxStatus, Netcheck, PeerStatus, ReportOptions, Reported, Restarted,
+    Status, TalkOptions, TrustLine, Woken,
 };
 
 /// How often a silent event stream says that it is still there.
@@ -55,10 +56,16 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/inbox/ack", post(delivery::acknowledge))
         .route("/v1/inbox/{id}", get(delivery::inbox_message))
         .route("/v1/answer", post(answer))
+        .route("/v1/transfers", get(transfers::list).post(transfers::send))
+        .route("/v1/transfers/{id}", get(transfers::show))
+        .route("/v1/transfers/{id}/cancel", post(transfers::cancel))
+        .route("/v1/transfers/{id}/retry", post(transfers::retry))
         .route("/v1/trust", get(trust))
         .route("/v1/trust/pin", post(pin))
         .route("/v1/trust/revoke", post(revoke))
         .route("/v1/netcheck", get(netcheck))
+        .route("/v1/mailbox", get(mailbox))
+        .route("/v1/mailbox/fetch", post(fetch_mail))
         .route("/v1/register", post(registry::register))
         .route("/v1/lookup", post(registry::lookup))
         .route("/v1/discover", post(registry::discover))
@@ -75,6 +82,14 @@ async fn status(State(node): State<Handle>) -> Result<Status> {
 
 async fn netcheck(State(node): State<Handle>) -> Result<Netcheck> {
     Ok(axum::Json(node.netcheck().await?))
+}
+
+async fn mailbox(State(node): State<Handle>) -> Result<MailboxStatus> {
+    Ok(axum::Json(node.mailbox().await?))
+}
+
+async fn fetch_mail(State(node): State<Handle>) -> Result<MailboxStatus> {
+    Ok(axum::Json(node.fetch_mail().await?))
 }
 
 async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {

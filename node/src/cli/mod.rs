@@ -17,6 +17,7 @@ mod init;
 mod listen;
 mod listing;
 mod lookup;
+mod mailbox;
 mod netcheck;
 mod outbox;
 mod output;
@@ -26,12 +27,14 @@ mod register;
 mod report;
 mod restart;
 mod run;
+mod send;
 mod status;
 mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trace;
+mod transfers;
 mod trust;
 mod wake;
 
@@ -99,6 +102,8 @@ enum Command {
     Connect(connect::Args),
     Talk(talk::Args),
     Report(report::Args),
+    Send(send::Args),
+    Transfers(transfers::Args),
     Wake(wake::Args),
     Alive(alive::Args),
     Restart(restart::Args),
@@ -111,6 +116,7 @@ enum Command {
     Lookup(lookup::Args),
     Discover(discover::Args),
     Dht(dht::Args),
+    Mailbox(mailbox::Args),
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
@@ -241,6 +247,8 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Connect(args) => connect::execute(args, &client, output).await,
         Command::Talk(args) => talk::execute(args, &client, output).await,
         Command::Report(args) => report::execute(args, &client, output).await,
+        Command::Send(args) => send::execute(args, &dir, &client, output).await,
+        Command::Transfers(args) => transfers::execute(args, &client, output).await,
         Command::Wake(args) => wake::execute(args, &client, output).await,
         Command::Alive(args) => alive::execute(args, &client, output).await,
         Command::Restart(args) => restart::execute(args, &client, output).await,
@@ -253,6 +261,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
+        Command::Mailbox(args) => mailbox::execute(&args, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,

@@ -71,6 +71,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     require_encryption: Option<bool>,
+    /// How long a message is kept and tried if its sender does not say [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    message_ttl: Option<String>,
     /// How long stopping waits for what is under way [default: 5s]
     #[arg(long, value_name = "TIME")]
     shutdown_grace: Option<String>,
@@ -130,6 +133,7 @@ impl From<Args> for Settings {
             max_connections: args.max_connections,
             legacy: args.legacy,
             require_encryption: args.require_encryption,
+            message_ttl: args.message_ttl,
             shutdown_grace: args.shutdown_grace,
             capabilities: args.capabilities,
             dht: args.dht,
@@ -143,6 +147,7 @@ impl From<Args> for Settings {
             private_network: args.private_network,
             rate: None,
             trusted_rate: None,
+            mailbox: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,

@@ -80,6 +80,12 @@ pub enum InvalidSetting {
         /// The address.
         address: Multiaddr,
     },
+    /// Not a mailbox node.
+    #[error("{given:?} is neither a peer id of an Ed25519 key nor an address that ends in one")]
+    MailboxNode {
+        /// The value.
+        given: String,
+    },
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

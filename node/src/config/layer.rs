@@ -85,6 +85,14 @@ impl Layer {
         Ok(Self::new(Origin::File { path: path.to_owned(), text }, settings))
     }
 
+    /// The same of a key in a table, whose variable is named for both.
+    fn describe_in(&self, table: &str, key: &str) -> String {
+        match &self.origin {
+            Origin::File { .. } => self.describe(key),
+            Origin::Environment | Origin::Flags => self.describe(&format!("{table}_{key}")),
+        }
+    }
+
     fn describe(&self, key: &str) -> String {
         match &self.origin {
             Origin::File { path, text } => {
@@ -191,6 +199,14 @@ impl NodeConfig {
             },
         )?;
         stack.apply(
+            "message_ttl",
+            |s| s.message_ttl.as_ref(),
+            |value| {
+                config = take(&mut config).with_message_ttl(parse_duration(value)?)?;
+                Ok(())
+            },
+        )?;
+        stack.apply(
             "shutdown_grace",
             |s| s.shutdown_grace.as_ref(),
             |value| {
@@ -228,7 +244,15 @@ impl NodeConfig {
         stack.apply("listen", |s| s.listen.as_ref(), |_| bypass(&config.listen))?;
         stack.apply("bootstrap", |s| s.bootstrap.as_ref(), |_| bypass(&config.bootstrap))?;
         stack.apply("external", |s| s.external.as_ref(), |_| bypass(&config.external))?;
-        for Layer { settings, .. } in layers {
+        for layer in layers {
+            let settings = &layer.settings;
+            if let Some(mailbox) = &settings.mailbox {
+                let made = mailbox.over(take(&mut config.mailbox));
+                config.mailbox = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("mailbox", key),
+                    reason,
+                })?;
+            }
             config.mdns = settings.mdns.unwrap_or(config.mdns);
             config.upnp = settings.upnp.unwrap_or(config.upnp);
             config.relays = settings.relays.unwrap_or(config.relays);

@@ -8,6 +8,7 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
+use super::mailbox::MailboxSettings;
 use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub legacy: Option<bool>,
     /// Whether messages without end-to-end encryption are refused.
     pub require_encryption: Option<bool>,
+    /// How long a message is kept and tried, such as `7d`.
+    pub message_ttl: Option<String>,
     /// Time for a shutdown to drain, such as `5s`.
     pub shutdown_grace: Option<String>,
     /// What the entity can do.
@@ -62,6 +65,8 @@ pub struct Settings {
     pub trusted_rate: Option<RateSettings>,
     /// What files are taken, and where they go.
     pub transfers: Option<TransferSettings>,
+    /// Whose mailbox the node is, and where its own messages wait.
+    pub mailbox: Option<MailboxSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -156,6 +161,13 @@ impl Settings {
             max_file: text("max_file"),
             ..TransferSettings::default()
         };
+        let mailbox = MailboxSettings {
+            serve: text("mailbox_serve"),
+            at: list("mailbox_at"),
+            after: text("mailbox_after"),
+            every: text("mailbox_every"),
+            ..MailboxSettings::default()
+        };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -167,6 +179,7 @@ impl Settings {
             max_connections: number("max_connections")?,
             legacy: truth("legacy")?,
             require_encryption: truth("require_encryption")?,
+            message_ttl: text("message_ttl"),
             shutdown_grace: text("shutdown_grace"),
             capabilities: list("capabilities"),
             dht: text("dht"),
@@ -181,6 +194,7 @@ impl Settings {
             rate: None,
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
+            mailbox: (!mailbox.is_empty()).then_some(mailbox),
         })
     }
 }

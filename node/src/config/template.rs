@@ -3,7 +3,7 @@
 use peer_protocol::identity::EntityId;
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
-use super::{NodeConfig, TransferConfig, format_duration, format_size};
+use super::{MailboxConfig, NodeConfig, TransferConfig, format_duration, format_size};
 
 /// A configuration file with every key, commented out at its default; `entity` is set if given.
 #[must_use]
@@ -55,6 +55,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Refuse to exchange messages that are not end-to-end encrypted.
 # require_encryption = {require_encryption}
 
+# How long a message is kept on disk, and its receiver looked for, if its sender does not say; up to 30d.
+# message_ttl = \"{message_ttl}\"
+
 # How long a shutdown waits for what is under way.
 # shutdown_grace = \"{grace}\"
 
@@ -96,7 +99,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {rate}
 # The same for pinned peers.
 {trusted_rate}
-{transfers}",
+{transfers}
+{mailbox}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -104,6 +108,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         max_connections = config.max_connections(),
         legacy = config.legacy(),
         require_encryption = config.require_encryption(),
+        message_ttl = format_duration(config.message_ttl()),
         grace = format_duration(config.shutdown_grace()),
         mdns = config.mdns(),
         upnp = config.upnp(),
@@ -113,6 +118,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         rate = rates("rate", config.rate()),
         trusted_rate = rates("trusted_rate", config.trusted_rate()),
         transfers = transfers(config.transfers()),
+        mailbox = mailbox(config.mailbox()),
     )
 }
 
@@ -156,5 +162,43 @@ fn transfers(config: &TransferConfig) -> String {
         reserve = format_size(config.reserve),
         open_per_peer = config.open_per_peer,
         open = config.open,
+    )
+}
+
+fn mailbox(config: &MailboxConfig) -> String {
+    let keep = &config.keep;
+    format!(
+        "\
+# [mailbox]
+# Whose mailbox this node is: \"none\", \"pinned\", \"known\" (all on the trust list) or \"all\".
+# serve = \"{serve}\"
+# Where messages for this node wait while it is away: up to four mailbox nodes, by peer id or by address.
+# at = []
+# How long a receiver must have been out of reach before messages to it go to its mailbox.
+# after = \"{after}\"
+# How often messages and receipts are looked for.
+# every = \"{every}\"
+# How long items stay here, and how much there is room for: for one owner, of that for one sender, and
+# in all.
+# ttl = \"{ttl}\"
+# max_owners = {owners}
+# max_items = {items}
+# max_bytes = \"{bytes}\"
+# max_items_per_sender = {sender_items}
+# max_bytes_per_sender = \"{sender_bytes}\"
+# max_total_items = {total_items}
+# max_total_bytes = \"{total_bytes}\"
+",
+        serve = config.serve.as_str(),
+        after = format_duration(config.after),
+        every = format_duration(config.every),
+        ttl = format_duration(keep.ttl),
+        owners = keep.owners,
+        items = keep.owner.items,
+        bytes = format_size(keep.owner.bytes),
+        sender_items = keep.sender.items,
+        sender_bytes = format_size(keep.sender.bytes),
+        total_items = keep.total.items,
+        total_bytes = format_size(keep.total.bytes),
     )
 }

@@ -6,16 +6,20 @@ use std::time::Duration;
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use peer_protocol::id::MessageId;
-use peer_protocol::message::ReceiptStatus;
-use peer_protocol::time::Instant;
+use peer_protocol::time::{Instant, Timestamp};
 
 use crate::handle::Reply;
-use crate::model::{Answer, Life, PeerStatus, Reported, Woken};
+use crate::model::{Answer, Delivery, Life, PeerStatus, Reported, Wait, Woken};
 
 /// Who waits, and for what.
 pub(super) enum Waiting {
     Talk(Reply<Answer>),
-    Report(Reply<Reported>),
+    /// Until it has come so far. It is tried until `expires`, if it is kept on disk.
+    Report {
+        reply: Reply<Reported>,
+        wait: Wait,
+        expires: Option<Timestamp>,
+    },
     Alive(Reply<Life>),
     Wake(Reply<Woken>),
 }
@@ -26,7 +30,10 @@ pub(super) struct Ask {
     pub(super) peer: PeerId,
     pub(super) sent_at: Instant,
     pub(super) waited: Duration,
-    pub(super) receipt: Option<ReceiptStatus>,
+    /// How far the message is known to have come.
+    pub(super) status: Option<Delivery>,
+    /// Whether the message is on disk, or on its way there.
+    pub(super) kept: bool,
     pub(super) waiting: Waiting,
     deadline: Instant,
 }
@@ -49,13 +56,31 @@ impl Asks {
     ) {
         let deadline = now + waited;
         self.deadlines.insert((deadline, id));
+        let (status, kept) = (None, false);
         let ask =
-            Ask { message_id: id, peer, sent_at: now, waited, receipt: None, waiting, deadline };
+            Ask { message_id: id, peer, sent_at: now, waited, status, kept, waiting, deadline };
         self.asks.insert(id, ask);
     }
 
     pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut Ask> {
         self.asks.get_mut(&id)
+    }
+
+    /// The message is to be on disk.
+    pub(super) fn kept(&mut self, id: MessageId) {
+        if let Some(ask) = self.asks.get_mut(&id) {
+            ask.kept = true;
+        }
+    }
+
+    /// The message is not on disk any more, though it is on its way.
+    pub(super) fn not_kept(&mut self, id: MessageId) {
+        if let Some(ask) = self.asks.get_mut(&id) {
+            ask.kept = false;
+            if let Waiting::Report { expires, .. } = &mut ask.waiting {
+                *expires = None;
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, id: MessageId) -> Option<Ask> {

@@ -28,7 +28,7 @@ impl EventLoop {
             Command::Alive(heartbeat, reply) => self.alive(&heartbeat, reply),
             Command::Wake(wake, reply) => self.wake(wake, reply),
             Command::Answer { message_id, content, done, reply } => {
-                drop(reply.send(self.answer(&message_id, &content, done)));
+                self.answer(&message_id, &content, done, reply);
             }
             Command::Subscribe(agent, reply) => {
                 self.agent_seen = Some(self.clock.now().instant);
@@ -38,11 +38,15 @@ impl EventLoop {
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
             Command::Pin(entity, fingerprint, reply) => self.pin(entity, fingerprint, reply),
             Command::Revoke(who, reply) => self.revoke(&who, reply),
+            Command::Mailbox { visit, reply } => {
+                self.mailbox_status(reply);
+                if visit {
+                    self.visit_mailbox();
+                }
+            }
             Command::Netcheck(reply) => drop(reply.send(self.netcheck())),
             Command::Registry(command) => self.on_registry_command(command),
-            Command::Delivery(command) => command.refuse(NodeError::NotKept {
-                reason: "this node holds messages in memory only".to_owned(),
-            }),
+            Command::Delivery(command) => self.on_delivery_command(command),
             Command::Transfer(command) => self.on_transfer_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());

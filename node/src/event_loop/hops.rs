@@ -46,7 +46,7 @@ impl EventLoop {
         if peer.is_connected() || legacy || self.stopping {
             return false;
         }
-        let wanted = peer.redial.is_kept() || self.parked.holds(&id);
+        let wanted = peer.redial.is_kept() || self.parked.holds(&id) || self.is_awaited(&id);
         let behaviour = self.swarm.behaviour_mut();
         if !behaviour.routing.has_neighbours() {
             return false;

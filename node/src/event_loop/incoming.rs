@@ -4,8 +4,8 @@ use libp2p::PeerId;
 use peer_behaviours::secure;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
-    AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, TaskOutcome,
-    WakeOutcome, WakeUpAck,
+    AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, MessageKind,
+    TaskOutcome, WakeOutcome, WakeUpAck,
 };
 
 use super::EventLoop;
@@ -77,24 +77,19 @@ impl EventLoop {
                 let entities = self.known_entities(&from, &query);
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
-            Body::TaskResult(result) if self.is_asked(from, message) => {
-                let content = Content {
-                    content_type: Some(result.content_type),
-                    ..Content::from_bytes(&result.content)
-                };
-                self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
-            }
             Body::TaskResult(_) => {
-                tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
+                if !self.give_answer(from, message) {
+                    tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
+                }
             }
+            Body::Mailbox(request) => self.on_mailbox_request(from, message, request),
+            Body::MailboxResult(result) => self.on_mailbox_result(from, message, result),
             Body::WakeUpAck(ack) => self.on_woken(from, message, ack),
             Body::HeartbeatAck(ack) => self.on_alive(from, message, ack),
             Body::Chunk(chunk) if encrypted => self.on_chunk(from, message, &chunk),
             Body::ChunkAck(ack) if encrypted => self.on_chunk_ack(from, message, ack),
             Body::Chunk(_)
             | Body::ChunkAck(_)
-            | Body::Mailbox(_)
-            | Body::MailboxResult(_)
             | Body::CapabilityResponse(_)
             | Body::DiscoveryResponse(_)
             | Body::Receipt(_)
@@ -105,7 +100,7 @@ impl EventLoop {
         }
     }
 
-    fn incoming(
+    pub(super) fn incoming(
         &self,
         from: PeerId,
         message: &Message,
@@ -162,6 +157,20 @@ impl EventLoop {
         let id = message.in_reply_to?;
         self.asks.get_mut(id).filter(|ask| ask.peer == from)?;
         self.asks.remove(id)
+    }
+
+    /// Gives an answer to whoever asked, and still waits; returns whether somebody did.
+    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        if message.kind != MessageKind::TaskResult || !self.is_asked(from, message) {
+            return false;
+        }
+        let Ok(Body::TaskResult(result)) = message.decode() else { return false };
+        let content = Content {
+            content_type: Some(result.content_type),
+            ..Content::from_bytes(&result.content)
+        };
+        self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
+        true
     }
 
     fn on_answer(&mut self, from: PeerId, message: &Message, content: Content, done: bool) {

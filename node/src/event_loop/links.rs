@@ -22,7 +22,10 @@ impl EventLoop {
         match kind {
             EventKind::Link(event) => self.on_link(peer, event),
             EventKind::Hops(hops) => self.on_hops(peer, hops),
-            EventKind::Forgotten => {}
+            EventKind::Forgotten => {
+                self.detach(&peer);
+                self.pump();
+            }
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&peer), "does not speak {}", super::SECURE);
                 // A version 1.0 peer has said what it speaks instead.
@@ -66,15 +69,25 @@ impl EventLoop {
             Event::Message(message) => self.on_message(id, &message, true),
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
-            // Nothing is stored yet: the sender keeps it.
             Event::Ordered(arrival) => {
-                self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
+                if let Some(arrival) = self.mail_arrives(arrival) {
+                    self.on_ordered(id, *arrival);
+                }
             }
-            Event::ResumeWanted
-            | Event::Acknowledged { .. }
-            | Event::OutOfSequence { .. }
-            | Event::Told(_) => {}
-            Event::Paced { retry_after, .. } => {
+            Event::Mail { id: message, verdict } => {
+                if let Some(key) = secure::key_of(&id) {
+                    self.on_mail_verdict(&key, message, verdict);
+                }
+            }
+            // The link's driver asks the disk itself.
+            Event::ResumeWanted => {}
+            Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),
+            Event::OutOfSequence { id: message, stream } => {
+                self.on_out_of_sequence(id, message, stream);
+            }
+            Event::Told(ids) => self.on_told(id, ids),
+            Event::Paced { id: message, retry_after } => {
+                self.on_paced(id, message, retry_after);
                 let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
                 tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
             }
@@ -125,6 +138,8 @@ impl EventLoop {
         }
         self.on_secure_peer(id);
         self.release_parked(id);
+        self.remember_contact(id);
+        self.attach(id);
         self.finish_connecting(id, None);
         self.transfers_interrupted(&id);
     }
@@ -189,19 +204,20 @@ impl EventLoop {
         }
         self.unsettled.remove(&message);
         let Some(ask) = self.asks.get_mut(message) else { return };
-        ask.receipt = Some(status);
-        if !matches!(ask.waiting, Waiting::Report(_)) {
+        ask.status = Some(delivery(status));
+        if !matches!(ask.waiting, Waiting::Report { .. }) {
             return;
         }
         if let Some(ask) = self.asks.remove(message)
-            && let Waiting::Report(reply) = ask.waiting
+            && let Waiting::Report { reply, .. } = ask.waiting
         {
             drop(reply.send(Ok(reported(message, delivery(status)))));
         }
     }
 
     pub(super) fn on_failed(&mut self, id: PeerId, message: MessageId, why: SendFailure) {
-        if self.on_transfer_failed(message, &why) {
+        self.on_mail_failed(message);
+        if self.on_transfer_failed(message, &why) || self.on_refused(id, message, &why) {
             return;
         }
         self.unsettled.remove(&message);

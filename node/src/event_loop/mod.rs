@@ -1,20 +1,22 @@
 //! The event loop: it owns the swarm and everything the node knows, and never blocks. Cryptography
 //! happens in the links' tasks, disk writes on blocking threads.
 //!
-//! Priorities, highest first: what is due by time (callers must not wait longer than they asked),
-//! the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
+//! Priorities, highest first: what is due by time (callers must not wait longer than they asked), what the
+//! disk says, listeners, the network, then commands. After [`NETWORK_BURST`] network events in a row commands get a turn,
 //! so that a busy network does not lock the operator out.
 
 mod asks;
 mod bootstrap;
 mod commands;
 mod connecting;
+pub(crate) mod delivery;
 mod dials;
 mod hops;
 mod incoming;
 mod legacy;
 mod links;
 mod listen;
+mod mailbox;
 mod netcheck;
 mod outgoing;
 mod parked;
@@ -45,7 +47,9 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+pub(crate) use self::delivery::{Delivery, Resuming};
 pub(crate) use self::legacy::LegacyAdmission;
+pub(crate) use self::mailbox::MailState;
 pub(crate) use self::registry::RegistryState;
 pub(crate) use self::transfers::TransferState;
 
@@ -80,8 +84,10 @@ pub(crate) struct Parts {
     pub(crate) trust: Arc<SharedTrust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) inbox: Inbox,
+    pub(crate) delivery: Delivery,
     pub(crate) registry: RegistryState,
     pub(crate) transfers: TransferState,
+    pub(crate) mail: MailState,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -97,6 +103,7 @@ pub(crate) struct EventLoop {
     agent_seen: Option<Instant>,
     directory: Directory,
     inbox: Inbox,
+    delivery: Delivery,
     events: EventSource,
     asks: Asks,
     connecting: Vec<Connecting>,
@@ -121,13 +128,25 @@ pub(crate) struct EventLoop {
     unsettled: HashSet<MessageId>,
     registry: RegistryState,
     transfers: TransferState,
+    mail: MailState,
     commands: mpsc::Receiver<Command>,
 }
 
 impl EventLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, identity, swarm, trust, clock, inbox, registry, transfers, commands } =
-            parts;
+        let Parts {
+            config,
+            identity,
+            swarm,
+            trust,
+            clock,
+            inbox,
+            delivery,
+            registry,
+            transfers,
+            mail,
+            commands,
+        } = parts;
         let started = clock.now().instant;
         Self {
             reach: Reachability::new(&config),
@@ -141,6 +160,7 @@ impl EventLoop {
             agent_seen: None,
             directory: Directory::default(),
             inbox,
+            delivery,
             events: EventSource::new(),
             asks: Asks::default(),
             connecting: Vec::new(),
@@ -156,6 +176,7 @@ impl EventLoop {
             unsettled: HashSet::new(),
             registry,
             transfers,
+            mail,
             commands,
         }
     }
@@ -168,6 +189,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_bootstrap_peers();
+        self.keep_mailbox_nodes();
         self.begin_registering();
         self.announce_external();
         let mut tick = tokio::time::interval(TICK);
@@ -178,6 +200,10 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 _ = tick.tick() => self.tick(),
+                news = self.delivery.news() => self.on_news(news),
+                handed = std::future::poll_fn(|cx| self.inbox.poll_hand_over(cx)) => {
+                    self.on_handed(handed);
+                }
                 event = self.swarm.select_next_some(), if network_first => {
                     burst += 1;
                     self.on_swarm_event(event);
@@ -194,6 +220,10 @@ impl EventLoop {
                     burst = 0;
                     self.on_transfer_output(output);
                 }
+                Some(output) = self.mail.next() => {
+                    burst = 0;
+                    self.on_mailbox_output(output);
+                }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }
         };
@@ -209,10 +239,11 @@ impl EventLoop {
         for ask in self.asks.timed_out(now) {
             self.ask_timed_out(ask);
         }
-        self.inbox.hand_over();
+        self.tick_delivery(now);
         self.tick_parked(now);
         self.tick_connecting(now);
         self.tick_registry(now);
+        self.tick_mailbox(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

@@ -23,30 +23,68 @@ const REPORT_LIFETIME: Duration = Duration::from_secs(600);
 
 impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
-        let Outgoing { peer, timeout, what: Talk { content, conversation, .. } } = talk;
-        let sent = bytes_of(&content).and_then(|bytes| {
-            let task = Task {
-                name: content.name.clone(),
-                content: bytes.into(),
-                transfer: None,
-                content_type: content.media_type().to_owned(),
-                conversation,
-            };
-            self.send_to(&peer, &task.into(), timeout)
-        });
-        self.wait(sent, timeout, Waiting::Talk(reply));
+        let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile } } = talk;
+        let bytes = match bytes_of(&content) {
+            Ok(bytes) => bytes,
+            Err(error) => return Waiting::Talk(reply).fail(error),
+        };
+        let task = Task {
+            name: content.name.clone(),
+            content: bytes.into(),
+            transfer: None,
+            content_type: content.media_type().to_owned(),
+            conversation,
+        };
+        self.send_for(&peer, &task.into(), timeout, (ttl, volatile), Waiting::Talk(reply));
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
-        let Outgoing { peer, timeout, what: Report { status, next_action, content, .. } } = report;
-        let sent = bytes_of(&content).and_then(|bytes| {
-            let content_type = content.media_type().to_owned();
-            let content = bytes.into();
-            let report =
-                StatusReport { status, content, transfer: None, next_action, content_type };
-            self.send_to(&peer, &report.into(), timeout.max(REPORT_LIFETIME))
-        });
-        self.wait(sent, timeout, Waiting::Report(reply));
+        let Outgoing { peer, timeout, what } = report;
+        let Report { status, next_action, content, ttl, wait } = what;
+        let ttl = ttl.unwrap_or(self.config.message_ttl());
+        let expires = Some(self.clock.now().timestamp + ttl);
+        let waiting = Waiting::Report { reply, wait, expires };
+        let bytes = match bytes_of(&content) {
+            Ok(bytes) => bytes,
+            Err(error) => return waiting.fail(error),
+        };
+        let content_type = content.media_type().to_owned();
+        let content = bytes.into();
+        let report = StatusReport { status, content, transfer: None, next_action, content_type };
+        self.send_for(&peer, &report.into(), timeout, (Some(ttl), false), waiting);
+    }
+
+    /// Sends what a caller waits for: kept on disk, unless it is volatile or its receiver speaks only
+    /// version 1.0.
+    fn send_for(
+        &mut self,
+        peer: &str,
+        body: &Body<'_>,
+        timeout: Duration,
+        (ttl, volatile): (Option<Duration>, bool),
+        mut waiting: Waiting,
+    ) {
+        let id = match self.resolve(peer) {
+            Ok(id) => id,
+            Err(error) => return waiting.fail(error),
+        };
+        if let Some(peer) = self.directory.get_mut(&id) {
+            peer.wanted = true;
+        }
+        if !volatile && self.is_kept_for(&id) {
+            match Message::new(&mut self.rng, body, None) {
+                Ok(message) => self.accept_for(id, message, ttl, timeout, waiting),
+                Err(error) => waiting.fail(body_error(&error)),
+            }
+            return;
+        }
+        let mut lifetime = timeout;
+        if let Waiting::Report { expires, .. } = &mut waiting {
+            *expires = None;
+            lifetime = timeout.max(REPORT_LIFETIME);
+        }
+        let sent = self.send(id, body, None, lifetime).map(|message| (message, id));
+        self.wait(sent, timeout, waiting);
     }
 
     pub(super) fn alive(&mut self, heartbeat: &Outgoing<()>, reply: Reply<Life>) {
@@ -66,20 +104,34 @@ impl EventLoop {
         message_id: &str,
         content: &Content,
         done: bool,
-    ) -> Result<(), NodeError> {
+        reply: Reply<()>,
+    ) {
         self.agent_seen = Some(self.clock.now().instant);
-        let no_such_task = || NodeError::NoSuchTask { message_id: message_id.to_owned() };
-        let id: MessageId = message_id.parse().map_err(|_| no_such_task())?;
-        let peer = self.inbox.asker(id).ok_or_else(no_such_task)?;
+        let Ok(id) = message_id.parse::<MessageId>() else {
+            let message_id = message_id.to_owned();
+            return drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
+        };
+        let bytes = match bytes_of(content) {
+            Ok(bytes) => bytes,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
         let result = TaskResult {
-            content: bytes_of(content)?.into(),
+            content: bytes.into(),
             outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
             transfer: None,
             content_type: content.media_type().to_owned(),
         };
-        self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME)?;
-        self.inbox.close_task(id);
-        Ok(())
+        // What was asked in memory only is answered so.
+        match self.inbox.asker(id) {
+            Some(peer) => {
+                let sent = self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME);
+                if sent.is_ok() {
+                    self.inbox.close_task(id);
+                }
+                drop(reply.send(sent.map(drop)));
+            }
+            None => self.answer_kept(id, &result.into(), reply),
+        }
     }
 
     /// The peer of this name. A name that the trust list knows stands for that key, whoever else uses
@@ -117,13 +169,8 @@ impl EventLoop {
         in_reply_to: Option<MessageId>,
         lifetime: Duration,
     ) -> Result<MessageId, NodeError> {
-        let message =
-            Message::new(&mut self.rng, body, in_reply_to).map_err(|error| match error {
-                BodyError::TooLong { .. } | BodyError::Field { .. } => {
-                    NodeError::TooLarge { detail: error.to_string() }
-                }
-                BodyError::Cbor { .. } => NodeError::Invalid { detail: error.to_string() },
-            })?;
+        let message = Message::new(&mut self.rng, body, in_reply_to);
+        let message = message.map_err(|error| body_error(&error))?;
         let id = message.id;
         let deadline = self.clock.now().instant + lifetime;
         self.dispatch(peer, message, deadline)?;
@@ -166,13 +213,16 @@ impl EventLoop {
 
     /// The caller's time is over; the message may still be under way.
     pub(super) fn ask_timed_out(&mut self, ask: Ask) {
+        if ask.kept {
+            return self.kept_ask_timed_out(ask);
+        }
         let peer = self.directory.get(&ask.peer);
         let connected = peer.is_some_and(crate::directory::Peer::is_connected);
         let last_error = peer.and_then(|peer| peer.last_error.clone());
         let phase = peer.and_then(|peer| peer.phase);
         let name = self.directory.name(&ask.peer);
         let waited = ask.waited;
-        let progress = match (ask.receipt, connected, phase) {
+        let progress = match (ask.status, connected, phase) {
             (Some(_), _, _) => "its node has the message, but no agent has answered".to_owned(),
             (None, false, _) => match last_error {
                 Some(error) => format!("there is no connection: {error}"),
@@ -185,7 +235,7 @@ impl EventLoop {
             (None, true, None) => "it was sent, and nothing came back".to_owned(),
         };
         let error = NodeError::Timeout { peer: name, waited, progress };
-        if let Waiting::Report(reply) = ask.waiting {
+        if let Waiting::Report { reply, .. } = ask.waiting {
             let status = if connected { Delivery::Sent } else { Delivery::Queued };
             drop(reply.send(Ok(reported(ask.message_id, status))));
         } else {
@@ -200,6 +250,16 @@ fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
         return Ok(Vec::new());
     }
     content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
+}
+
+/// Why a body cannot be sent.
+pub(super) fn body_error(error: &BodyError) -> NodeError {
+    match error {
+        BodyError::TooLong { .. } | BodyError::Field { .. } => {
+            NodeError::TooLarge { detail: error.to_string() }
+        }
+        BodyError::Cbor { .. } => NodeError::Invalid { detail: error.to_string() },
+    }
 }
 
 /// What is known of a report that is held in memory only.
@@ -221,7 +281,7 @@ impl Waiting {
     pub(super) fn fail(self, error: NodeError) {
         match self {
             Self::Talk(reply) => drop(reply.send(Err(error))),
-            Self::Report(reply) => drop(reply.send(Err(error))),
+            Self::Report { reply, .. } => drop(reply.send(Err(error))),
             Self::Wake(reply) => drop(reply.send(Err(error))),
             Self::Alive(reply) => drop(reply.send(Life::failed(error))),
         }

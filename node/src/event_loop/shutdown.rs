@@ -27,11 +27,16 @@ impl EventLoop {
         self.withdraw();
         self.drain().await;
         self.stop_transfers();
+        self.stop_mailbox().await;
         self.run_for(WITHDRAWING, |this| !this.is_publishing()).await;
         self.take_good_peers();
         let waiting = self.inbox.waiting();
         if waiting > 0 {
-            tracing::warn!(waiting, "messages that no agent took are lost");
+            tracing::warn!(waiting, "volatile messages that no agent took are lost");
+        }
+        let (queued, _) = self.delivery.queued();
+        if queued > 0 {
+            tracing::info!(queued, "messages wait on disk; they are sent after the next start");
         }
         let behaviour = self.swarm.behaviour_mut();
         behaviour.secure.close_all("the node is shutting down");
@@ -46,6 +51,7 @@ impl EventLoop {
         }
         self.run_for(CLOSING, |this| this.swarm.connected_peers().next().is_none()).await;
         // The last, since a disk may hang: nobody else waits for it then.
+        self.finish_writing(SAVING).await;
         self.remember_all(SAVING).await;
         match tokio::time::timeout(SAVING, self.trust.save()).await {
             Ok(Ok(Err(error))) => tracing::error!(%error, "the trust list could not be saved"),
@@ -59,11 +65,12 @@ impl EventLoop {
         let grace = self.config.shutdown_grace();
         self.run_for(grace, |this| this.unsettled.is_empty()).await;
         if !self.unsettled.is_empty() {
-            tracing::warn!(lost = self.unsettled.len(), "stopped before everything was delivered");
+            let lost = self.unsettled.len();
+            tracing::warn!(lost, "stopped before all volatile messages were delivered");
         }
     }
 
-    async fn run_for(&mut self, time: Duration, done: impl Fn(&Self) -> bool) {
+    pub(super) async fn run_for(&mut self, time: Duration, done: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + time;
         let mut tick = tokio::time::interval(super::TICK);
         while !done(self) {
@@ -71,6 +78,7 @@ impl EventLoop {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return,
                 _ = tick.tick() => self.tick(),
+                news = self.delivery.news() => self.on_news(news),
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
             }
         }

@@ -23,7 +23,7 @@ impl EventLoop {
             connected: peers().filter(|peer| peer.is_connected()).count(),
             sessions: peers().filter(|peer| !peer.sessions.is_empty()).count(),
             agents: self.inbox.agents(),
-            waiting: self.inbox.waiting(),
+            waiting: self.inbox.waiting() + self.inbox.room().kept().0,
         }
     }
 

@@ -11,7 +11,6 @@ use crate::model::{
 pub(crate) const MAX_ACKNOWLEDGED: usize = 1000;
 
 /// What is asked about messages that are kept.
-#[cfg_attr(not(test), expect(dead_code, reason = "the event loop does not look at it yet"))]
 #[derive(Debug)]
 pub(crate) enum DeliveryCommand {
     Outbox(OutboxFilter, Reply<Page<OutboxLine>>),
@@ -24,22 +23,6 @@ pub(crate) enum DeliveryCommand {
     /// Answered once it is on disk.
     Acknowledge(Vec<InboxId>, Reply<Acknowledged>),
     Trace(IdPrefix, Reply<Trace>),
-}
-
-impl DeliveryCommand {
-    /// Tells the caller that it cannot be done.
-    pub(crate) fn refuse(self, error: NodeError) {
-        match self {
-            Self::Outbox(_, reply) => drop(reply.send(Err(error))),
-            Self::OutboxMessage(_, reply) => drop(reply.send(Err(error))),
-            Self::Cancel(_, reply) | Self::Retry(_, reply) => drop(reply.send(Err(error))),
-            Self::RetryPeer(_, reply) => drop(reply.send(Err(error))),
-            Self::Inbox(_, reply) => drop(reply.send(Err(error))),
-            Self::InboxMessage(_, reply) => drop(reply.send(Err(error))),
-            Self::Acknowledge(_, reply) => drop(reply.send(Err(error))),
-            Self::Trace(_, reply) => drop(reply.send(Err(error))),
-        }
-    }
 }
 
 /// Messages are named by id, or by the first four or more hexadecimal digits of it; in the inbox also by

@@ -18,15 +18,24 @@ use super::place::{builder, quietly};
 const MAX_CHECKED: u64 = 128 << 20;
 const BLOCK: usize = 4_096;
 
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Nothing is wrong.
+    Yes,
+    /// All rows are whole. Which pages are free has to be found out anew.
+    Untidy,
+}
+
 /// Reads the file at `path` as a whole, if it is not too large.
 ///
 /// One that was not closed properly is checked as redb does it: it goes back to the last commit that is
 /// whole. One that was closed has to be whole as it is.
-pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+pub(super) fn check(path: &Path) -> Result<Whole, StoreError> {
     let file = File::open(path).map_err(|error| StoreError::unusable(path, &error))?;
     let len = file.metadata().map_err(|error| StoreError::unusable(path, &error))?.len();
     if len == 0 || len > MAX_CHECKED {
-        return Ok(());
+        return Ok(Whole::Yes);
     }
     let file = FileBackend::new(file).map_err(|error| StoreError::opening(path, error))?;
     let repaired = Arc::new(AtomicBool::new(false));
@@ -37,12 +46,12 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
         let mut database = builder.create_with_backend(Overlay::over(file, len))?;
         Ok(repaired.load(Ordering::Relaxed) || database.check_integrity()?)
     });
-    let damaged = |reason: &str| StoreError::damaged(path, &reason);
     match checked {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err(damaged("its pages do not have the check sums that they should")),
+        Ok(Ok(true)) => Ok(Whole::Yes),
+        // Check sums are right, or it would be an error.
+        Ok(Ok(false)) => Ok(Whole::Untidy),
         Ok(Err(error)) => Err(StoreError::opening(path, error)),
-        Err(reason) => Err(damaged(&reason)),
+        Err(reason) => Err(StoreError::damaged(path, &reason)),
     }
 }
 

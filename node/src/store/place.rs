@@ -11,7 +11,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::StoreError;
-use super::check;
+use super::check::{self, Whole};
 use super::delivery;
 use super::error::Failed;
 use super::tables::{self, FIRST_VERSION, META, SCHEMA, SCHEMA_VERSION};
@@ -23,7 +23,7 @@ const CACHE_LEN: usize = 8 << 20;
 const MIN_COMPACTED: u64 = 64 << 20;
 
 type Open = dyn Fn(&Path) -> Result<Database, StoreError> + Send + Sync;
-type Check = dyn Fn(&Path) -> Result<(), StoreError> + Send + Sync;
+type Check = dyn Fn(&Path) -> Result<Whole, StoreError> + Send + Sync;
 
 /// Where a store is.
 pub(super) struct Place {
@@ -52,13 +52,18 @@ impl Place {
             opened.map_err(|error| StoreError::opening(path, error))
         };
         let path = PathBuf::from(":memory:");
-        Self { path, open: Box::new(open), check: Box::new(|_| Ok(())) }
+        Self { path, open: Box::new(open), check: Box::new(|_| Ok(Whole::Yes)) }
     }
 
     /// Opens it for the first time: what is damaged is refused, and left as it is.
     pub(super) fn open_first(&self) -> Result<Database, StoreError> {
-        (self.check)(&self.path)?;
+        let whole = (self.check)(&self.path)?;
         let mut database = self.open()?;
+        if whole == Whole::Untidy {
+            let tidied = quietly(|| database.check_integrity());
+            let tidied = tidied.map_err(|reason| StoreError::damaged(&self.path, &reason))?;
+            tidied.map_err(|error| StoreError::opening(&self.path, error))?;
+        }
         self.make_smaller(&mut database);
         Ok(database)
     }
@@ -117,8 +122,8 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     open_existing(path)
 }
 
-fn check_file(path: &Path) -> Result<(), StoreError> {
-    if path.exists() { check::check(path) } else { Ok(()) }
+fn check_file(path: &Path) -> Result<Whole, StoreError> {
+    if path.exists() { check::check(path) } else { Ok(Whole::Yes) }
 }
 
 fn open_existing(path: &Path) -> Result<Database, StoreError> {

@@ -3,6 +3,7 @@
 //! A concern with tables of its own adds a file with their definitions, `create`, and what each of its
 //! writes does; a variant of [`Durable`]; and a line in each function here.
 
+use peer_protocol::mailbox;
 use redb::WriteTransaction;
 
 use super::change::Change;
@@ -12,6 +13,7 @@ use super::durable::Durable;
 use super::error::Failed;
 use super::row::encode;
 use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
+use super::transfers;
 
 /// The tables of one transaction; those that are written often are opened once.
 pub(super) struct Tables<'txn> {
@@ -27,6 +29,17 @@ impl<'txn> Tables<'txn> {
     pub(super) fn durable(&mut self, durable: &Durable) -> Result<Written, Failed> {
         match durable {
             Durable::Delivery(write) => self.delivery()?.apply(write),
+            Durable::Transfer(write) => {
+                transfers::write(self.transaction, write)?;
+                Ok(Written::Done)
+            }
+            Durable::Mail(write, changes) => {
+                let written = self.delivery()?.apply(write)?;
+                if written != Written::Stale {
+                    changes.iter().try_for_each(|change| self.mailbox(change))?;
+                }
+                Ok(written)
+            }
         }
     }
 
@@ -35,6 +48,10 @@ impl<'txn> Tables<'txn> {
             Some(delivery) => Ok(delivery),
             none => Ok(none.insert(Delivery::open(self.transaction)?)),
         }
+    }
+
+    pub(super) fn mailbox(&mut self, change: &mailbox::Change) -> Result<(), Failed> {
+        super::mailbox::write(self.transaction, change)
     }
 
     /// Writes what was kept for the end.

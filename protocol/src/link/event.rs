@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::MailVerdict;
 use crate::crypto::SuiteId;
 use crate::delivery::Arrival;
 use crate::envelope::EnvelopeKind;
@@ -154,6 +155,13 @@ pub enum Event {
     /// [`Link::stored`]: super::Link::stored
     /// [`Link::not_stored`]: super::Link::not_stored
     Ordered(Box<Arrival>),
+    /// A message that came by mail is not taken now.
+    Mail {
+        /// Which.
+        id: MessageId,
+        /// What became of it.
+        verdict: MailVerdict,
+    },
     /// A write failed, and all that were under way are reported: what the disk knows is to be given to
     /// [`Link::resume`] again.
     ///

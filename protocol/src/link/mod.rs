@@ -19,6 +19,7 @@ mod config;
 mod event;
 mod giving_up;
 mod lane;
+mod mail;
 mod opening;
 mod ordered;
 mod outbox;
@@ -40,6 +41,7 @@ pub use config::{Admission, AdmitAll, LinkConfig};
 pub use event::{
     Ended, Event, ExchangeId, QueueFull, RequestId, SendFailure, SessionInfo, Transmit,
 };
+pub use mail::MailVerdict;
 
 use self::lane::Lane;
 use self::opening::Opening;

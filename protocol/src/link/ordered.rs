@@ -159,13 +159,13 @@ impl Link {
     }
 
     /// Takes what was held for a message that has been taken.
-    fn take_held(&mut self, now: Now) {
+    pub(super) fn take_held(&mut self, now: Now) {
         while let Some(message) = self.incoming.next_held() {
             self.take_if_good(message, now);
         }
     }
 
-    fn take_before(&mut self, order: &Order, now: Now) {
+    pub(super) fn take_before(&mut self, order: &Order, now: Now) {
         for earlier in self.incoming.before(order) {
             self.take_if_good(earlier, now);
         }
@@ -179,7 +179,7 @@ impl Link {
         }
     }
 
-    fn take(&mut self, message: Message, exchange: u64, now: Now) -> bool {
+    pub(super) fn take(&mut self, message: Message, exchange: u64, now: Now) -> bool {
         let arrival = self.incoming.take(self.peer_key, message, exchange, now.timestamp);
         let taken = arrival.is_some();
         self.events.extend(arrival.map(Box::new).map(Event::Ordered));
@@ -187,7 +187,7 @@ impl Link {
     }
 
     /// Whether the message can be taken, and whether there is room for it.
-    fn check(&self, message: &Message) -> Result<(), ErrorReport> {
+    pub(super) fn check(&self, message: &Message) -> Result<(), ErrorReport> {
         super::receive::check_reply(message)?;
         message.decode().map_err(|error| ErrorReport::new((&error).into(), error.to_string()))?;
         self.config.admission.admit(&self.peer_key, message)

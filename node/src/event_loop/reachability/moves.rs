@@ -50,6 +50,7 @@ impl EventLoop {
 
     /// Ends the pauses before those who should be connected are dialled again.
     fn call_missed(&mut self) {
+        self.reach_all_anew();
         let missed: Vec<PeerId> = (self.directory.iter())
             .filter(|(_, peer)| peer.redial.is_kept() || !peer.sessions.is_empty())
             .filter(|(_, peer)| !peer.is_connected())

@@ -278,6 +278,7 @@ impl EventLoop {
         }
         match lookup.finish(self.trust.as_ref()) {
             Ok(Resolution::Found { record, rivals }) => {
+                self.learn_mailboxes(record.as_bytes());
                 let record = record.into_record();
                 let found = Fingerprint::of(&record.public_key);
                 let listed = self.registry.file.find(name).filter(|it| it.fingerprint != found);

@@ -31,7 +31,7 @@ use crate::error::NodeError;
 use crate::handle::{Registry, Reply};
 use crate::model::Registered;
 use crate::registry_file::RegistryFile;
-use crate::store::{Loaded, Writer};
+use crate::store::{Change, Loaded, Writer};
 
 /// What the event loop knows of the registry.
 pub(crate) struct RegistryState {
@@ -136,6 +136,11 @@ impl EventLoop {
             registry.add_address(id, address);
         }
         self.registry.publisher.somebody_came(self.clock.now().instant);
+    }
+
+    /// Writes something to remember, soon.
+    pub(super) fn save(&self, change: Change) {
+        self.registry.remembering.save(change);
     }
 
     /// Whether names can be looked up anywhere.

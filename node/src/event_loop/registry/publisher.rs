@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::identity::Identity;
 use peer_protocol::limits::{MAX_CLOCK_SKEW, RECORD_REFRESH, RECORD_TTL};
+use peer_protocol::mailbox::Prekey;
 use peer_protocol::registry::{Capability, Record};
 use peer_protocol::time::{Instant, Now, Timestamp};
 
@@ -23,6 +25,8 @@ pub(super) struct Publisher {
     /// Given up since the last publication: their keys must be told.
     dropped: BTreeSet<Capability>,
     addresses: Vec<String>,
+    /// Where messages wait for this entity, and its last-resort prekey.
+    mailboxes: (Vec<PublicKey>, Option<Prekey>),
     last_seen: Timestamp,
     /// When to publish next; `None` while a publication is under way.
     due: Option<Instant>,
@@ -48,6 +52,7 @@ impl Publisher {
             capabilities,
             dropped: BTreeSet::new(),
             addresses: Vec::new(),
+            mailboxes: Default::default(),
             last_seen: last_seen.unwrap_or_default(),
             due: Some(Instant::default()),
             failures: 0,
@@ -79,6 +84,12 @@ impl Publisher {
             self.addresses = addresses;
             self.hasten(now);
         }
+    }
+
+    /// The mailbox nodes, or the prekey that goes with them, have changed.
+    pub(super) fn set_mailboxes(&mut self, nodes: Vec<PublicKey>, prekey: Prekey, now: Instant) {
+        self.mailboxes = (nodes, Some(prekey));
+        self.hasten(now);
     }
 
     /// Adds and removes capabilities; publishes soon, in any case.
@@ -123,14 +134,23 @@ impl Publisher {
         let capabilities = self.capabilities.iter().cloned().collect();
         let seen = self.tick(now.timestamp);
         let record = Record::new(identity, self.addresses.clone(), capabilities, seen, RECORD_TTL);
+        let (nodes, prekey) = self.mailboxes.clone();
+        let record = record.with_mailboxes(nodes, prekey);
         self.record = Some(record.clone());
         records.push(record);
         self.due = None;
         records
     }
 
-    /// The record that takes everything back.
+    /// The record that takes everything back. Who has mailboxes takes back its addresses only: they say
+    /// where messages wait for it while it is away.
     pub(super) fn withdrawal(&mut self, identity: &Identity, now: Timestamp) -> Record {
+        if !self.mailboxes.0.is_empty() {
+            let names = self.capabilities.iter().cloned().collect();
+            let record = Record::new(identity, Vec::new(), names, self.tick(now), RECORD_TTL);
+            let (nodes, prekey) = self.mailboxes.clone();
+            return record.with_mailboxes(nodes, prekey);
+        }
         let all = self.capabilities.union(&self.dropped).cloned().collect();
         Record::withdrawal(identity, all, self.tick(now))
     }

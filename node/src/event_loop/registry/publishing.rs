@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peer_behaviours::registry::PublishId;
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::identity::Identity;
 use peer_protocol::limits::MAX_RECORD_CAPABILITIES;
+use peer_protocol::mailbox::Prekey;
 use peer_protocol::registry::{Capability, Record, RegistryError};
 use peer_protocol::time::Instant;
 
@@ -173,6 +175,16 @@ impl EventLoop {
         for reply in waiting {
             drop(reply.send(Ok(Registered { listing: listing.clone(), keys, stored, took_ms })));
         }
+    }
+
+    /// Names this entity's mailbox nodes in its record from now on.
+    pub(in crate::event_loop) fn publish_mailboxes(
+        &mut self,
+        nodes: Vec<PublicKey>,
+        prekey: Prekey,
+        now: Instant,
+    ) {
+        self.registry.publisher.set_mailboxes(nodes, prekey, now);
     }
 
     /// Takes everything back; done once [`EventLoop::is_publishing`] says no.

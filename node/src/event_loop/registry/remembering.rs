@@ -135,7 +135,8 @@ impl EventLoop {
 
     /// Takes back what was remembered when the node last ran.
     pub(crate) fn recall(&mut self, loaded: Loaded) {
-        let Loaded { records, providers, peers, broken, cut, .. } = loaded;
+        let Loaded { records, providers, peers, contacts, broken, cut, .. } = loaded;
+        self.recall_contacts(contacts);
         if broken > 0 {
             tracing::warn!(broken, "rows of the store that make no sense were left out");
         }

@@ -7,13 +7,14 @@ use peer_protocol::limits::MAX_TAKEN_IDS;
 use peer_protocol::message::Message;
 use peer_protocol::time::Timestamp;
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _,
 };
 
-use super::rows::{self, Place, Sent, Stream, Waiting};
+use super::rows::{self, Counters, Place, Sent, Stream, Waiting};
 use super::tables::{
-    IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS, TAKEN, TRAIL,
-    numbered, parts,
+    COUNTERS, IN_BODIES, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, SENT, SENT_IDS, STREAMS,
+    TAKEN, TRAIL, numbered, parts,
 };
 use crate::store::bytes::{Broken, Take};
 use crate::store::error::Failed;
@@ -98,25 +99,23 @@ impl Store {
         from: u64,
         to: u64,
     ) -> Result<Vec<Outgoing>, StoreError> {
-        self.read(|transaction| {
-            let sent = transaction.open_table(SENT)?;
-            let mut window = Vec::new();
-            let (first, last) = (numbered(peer.as_bytes(), from), numbered(peer.as_bytes(), to));
-            for row in transaction.open_table(OUT_BODIES)?.range::<&Numbered>(&first..=&last)? {
-                let (key, body) = row?;
-                let row = sent.get(key.value())?.ok_or(Broken)?;
-                let Sent { head, created, expires, may_be_sent, .. } = Sent::decode(row.value())?;
-                window.push(Outgoing {
-                    peer: *peer,
-                    number: parts(key.value()).1,
-                    message: head.message(None, body.value()),
-                    created,
-                    expires,
-                    may_be_sent,
-                });
-            }
-            Ok(window)
-        })
+        let room = Room { messages: usize::MAX, bytes: usize::MAX, taken: 0 };
+        self.read(|transaction| waiting(transaction, peer, (from, to), room))
+    }
+
+    /// The oldest unsettled messages to `peer`: at most `messages`, and `bytes` of bodies; a larger one
+    /// comes alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn oldest(
+        &self,
+        peer: &PublicKey,
+        messages: usize,
+        bytes: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let room = Room { messages, bytes, taken: 0 };
+        self.read(|transaction| waiting(transaction, peer, (0, u64::MAX), room))
     }
 
     /// Of these messages those that were sent to `peer` and are known still: number, id and status.
@@ -188,6 +187,17 @@ impl Store {
         })
     }
 
+    /// The next inbox number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn head(&self) -> Result<u64, StoreError> {
+        self.read(|transaction| match transaction.open_table(COUNTERS)?.get(0)? {
+            Some(row) => Ok(Counters::decode(row.value())?.inbox),
+            None => Ok(0),
+        })
+    }
+
     /// Messages that no agent took yet, from inbox number `from` on: at most `messages`, and `bytes` of
     /// bodies; a larger one comes alone.
     ///
@@ -217,6 +227,34 @@ impl Store {
             Ok(arrived)
         })
     }
+}
+
+fn waiting(
+    transaction: &ReadTransaction,
+    peer: &PublicKey,
+    (from, to): (u64, u64),
+    mut room: Room,
+) -> Result<Vec<Outgoing>, Failed> {
+    let sent = transaction.open_table(SENT)?;
+    let mut waiting = Vec::new();
+    let (first, last) = (numbered(peer.as_bytes(), from), numbered(peer.as_bytes(), to));
+    for row in transaction.open_table(OUT_BODIES)?.range::<&Numbered>(&first..=&last)? {
+        let (key, body) = row?;
+        if !room.take(body.value().len()) {
+            break;
+        }
+        let row = sent.get(key.value())?.ok_or(Broken)?;
+        let Sent { head, created, expires, may_be_sent, .. } = Sent::decode(row.value())?;
+        waiting.push(Outgoing {
+            peer: *peer,
+            number: parts(key.value()).1,
+            message: head.message(None, body.value()),
+            created,
+            expires,
+            may_be_sent,
+        });
+    }
+    Ok(waiting)
 }
 
 /// Bytes of the file that ordered messages take, about.

@@ -284,6 +284,16 @@ impl Sender {
         changes
     }
 
+    /// Asks for receipts at once.
+    pub fn hasten(&mut self, now: Now) {
+        self.collecting.values_mut().for_each(|one| one.hasten(now.instant));
+    }
+
+    /// How many messages lie where: receiver, node and number.
+    pub fn places(&self) -> impl Iterator<Item = (&PublicKey, &PublicKey, usize)> {
+        self.posts.iter().map(|((peer, node), post)| (peer, node, post.lying()))
+    }
+
     /// How many messages to `peer` lie at `node`.
     #[must_use]
     pub fn lying(&self, peer: &PublicKey, node: &PublicKey) -> usize {

@@ -195,7 +195,10 @@ impl Disk for Real {
         let mut with = self.model.clone();
         let done = with.commit(torn).is_ok_and(|written| written.iter().all(|written| *written));
         let expected = Self::model_view(&with, &peers);
-        assert!(found == expected, "half of {torn:?} is on disk, or more:\n{found:?}\nnot\n{expected:?}");
+        assert!(
+            found == expected,
+            "half of {torn:?} is on disk, or more:\n{found:?}\nnot\n{expected:?}"
+        );
         self.model = with;
         done
     }

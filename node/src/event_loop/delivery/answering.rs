@@ -1,0 +1,97 @@
+//! Answers to ordered tasks. Whom to answer is known in memory, or from the disk.
+
+use super::naming::peer_id_of;
+use peer_protocol::crypto::PublicKey;
+use peer_protocol::id::MessageId;
+use peer_protocol::message::{Body, Message, MessageKind};
+
+use super::accepting::Accepting;
+use super::taking::{Taken, Taking};
+use crate::error::NodeError;
+use crate::event_loop::EventLoop;
+use crate::event_loop::outgoing::body_error;
+use crate::handle::Reply;
+use crate::store::Found;
+
+impl EventLoop {
+    /// Answers a task that is on disk.
+    pub(in crate::event_loop) fn answer_kept(
+        &mut self,
+        task: MessageId,
+        body: &Body<'_>,
+        reply: Reply<()>,
+    ) {
+        let message = match Message::new(&mut self.rng, body, Some(task)) {
+            Ok(message) => message,
+            Err(error) => return drop(reply.send(Err(body_error(&error)))),
+        };
+        if let Some(asker) = self.delivery.tasks.remove(&task) {
+            return self.send_answer(task, asker, message, reply);
+        }
+        self.read(
+            move |store| store.find(task.as_bytes(), task.as_bytes(), 8),
+            move |this, found| match found {
+                Ok(found) => match found.iter().find_map(open_task) {
+                    Some(asker) => this.send_answer(task, asker, message, reply),
+                    None => {
+                        let message_id = task.to_string();
+                        drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
+                    }
+                },
+                Err(error) => {
+                    let reason = error.to_string();
+                    drop(reply.send(Err(NodeError::NotKept { reason })));
+                }
+            },
+        );
+    }
+
+    fn send_answer(
+        &mut self,
+        task: MessageId,
+        asker: PublicKey,
+        message: Message,
+        reply: Reply<()>,
+    ) {
+        let to = peer_id_of(&asker);
+        // Someone who asked in order may be away since the node was started.
+        self.directory.entry(to);
+        let then = Accepting::Answer { task, asker, reply };
+        if let Err((error, then)) = self.accept(to, message, None, then)
+            && let Accepting::Answer { task, asker, reply } = then
+        {
+            self.delivery.tasks.insert(task, asker);
+            drop(reply.send(Err(error)));
+        }
+    }
+
+    /// An answer is on disk: its task need not be handed over again.
+    pub(super) fn take_task(&mut self, asker: PublicKey, task: MessageId) {
+        self.read(
+            move |store| store.find(task.as_bytes(), task.as_bytes(), 8),
+            move |this, found| {
+                let waits = |found: Found| match found {
+                    Found::Incoming(it) if it.peer == asker && it.taken.is_none() => Some(it),
+                    Found::Incoming(_) | Found::Outgoing(_) => None,
+                };
+                let record = found.unwrap_or_default().into_iter().find_map(waits);
+                if let Some(record) = record {
+                    let (peer, id, number) = (record.peer, record.id, record.number);
+                    let len = usize::try_from(record.len).unwrap_or(usize::MAX);
+                    let messages = vec![Taken { peer, id, number, len }];
+                    this.take(Taking { messages, reply: None });
+                }
+            },
+        );
+    }
+}
+
+/// Who asked, if it is a task that was not answered.
+fn open_task(found: &Found) -> Option<PublicKey> {
+    match found {
+        Found::Incoming(record) if record.kind == MessageKind::Task && !record.answered => {
+            Some(record.peer)
+        }
+        Found::Incoming(_) | Found::Outgoing(_) => None,
+    }
+}

@@ -1,0 +1,289 @@
+//! Between the mailbox (`docs/PROTOCOL.md` §18), which has a thread of its own, and links: requests and
+//! answers, mail that came in, and what waits for those who cannot be reached.
+
+mod outgoing;
+mod seam;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hashlink::LruCache;
+use libp2p::PeerId;
+use peer_behaviours::secure;
+use peer_protocol::crypto::PublicKey;
+use peer_protocol::delivery::Arrival;
+use peer_protocol::error::ErrorCode;
+use peer_protocol::id::MessageId;
+use peer_protocol::identity::{Fingerprint, TrustView as _};
+use peer_protocol::link::MailVerdict;
+use peer_protocol::mailbox::Opened;
+use peer_protocol::message::{Body, Mailbox as Request, MailboxResult, Message};
+use peer_protocol::time::Instant;
+use tokio::sync::mpsc;
+
+use self::outgoing::Outgoing;
+use super::EventLoop;
+use super::outgoing::ANSWER_LIFETIME;
+use crate::config::ServeMailbox;
+use crate::directory::peer_of;
+use crate::handle::Reply;
+use crate::mailbox::{Asker, Input, Mailbox, Output};
+use crate::model::MailboxStatus;
+
+/// What the mailbox wants is done so often in a row before the network gets its turn.
+const BURST: usize = 16;
+/// How long a mailbox node has for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// Most messages that came by mail and are with their links.
+const MAX_MAIL: usize = 65_536;
+
+/// The event loop's end of the mailbox.
+#[derive(Debug)]
+pub(crate) struct MailState {
+    mailbox: Mailbox,
+    outputs: mpsc::UnboundedReceiver<Output>,
+    /// Requests of this node to mailbox nodes.
+    asked: HashMap<MessageId, Asked>,
+    /// Messages that came by mail, by id: whose they are.
+    mail: LruCache<MessageId, PublicKey>,
+    outgoing: Outgoing,
+}
+
+#[derive(Debug)]
+struct Asked {
+    asker: Asker,
+    node: PublicKey,
+    deadline: Instant,
+}
+
+impl MailState {
+    pub(crate) fn new((mailbox, outputs): (Mailbox, mpsc::UnboundedReceiver<Output>)) -> Self {
+        Self {
+            mailbox,
+            outputs,
+            asked: HashMap::new(),
+            mail: LruCache::new(MAX_MAIL),
+            outgoing: Outgoing::default(),
+        }
+    }
+
+    /// What the mailbox wants next.
+    pub(super) async fn next(&mut self) -> Option<Output> {
+        self.outputs.recv().await
+    }
+}
+
+impl EventLoop {
+    /// Stays connected to this node's mailbox nodes.
+    pub(super) fn keep_mailbox_nodes(&mut self) {
+        for address in self.config.mailbox().at.clone() {
+            let Some(peer) = peer_of(&address).and_then(|id| self.directory.entry(id)) else {
+                continue;
+            };
+            if address.iter().count() > 1 {
+                peer.add_address(address);
+            }
+            peer.wanted = true;
+            peer.redial.keep();
+        }
+    }
+
+    pub(super) fn on_mailbox_output(&mut self, first: Output) {
+        self.on_mail_output(first);
+        for _ in 1..BURST {
+            let Ok(output) = self.mail.outputs.try_recv() else { return };
+            self.on_mail_output(output);
+        }
+    }
+
+    fn on_mail_output(&mut self, output: Output) {
+        match output {
+            Output::Reply { to, in_reply_to, answer } => {
+                self.answer_request(&to, in_reply_to, *answer);
+            }
+            Output::Ask { asker, node, request } => self.ask_node(asker, node, *request),
+            Output::Mail(opened) => self.on_mail(*opened),
+            Output::Take(taking) => self.take_mail(*taking),
+            Output::Find(peer) => {
+                if let Some(id) = secure::peer_id_of(&peer) {
+                    if let Some(known) = self.directory.entry(id) {
+                        known.wanted = true;
+                    }
+                    self.find_addresses(id);
+                }
+            }
+            Output::Publish(prekey) => {
+                let nodes = self.config.mailbox().at.iter().filter_map(peer_of);
+                let nodes = nodes.filter_map(|id| secure::key_of(&id)).collect();
+                let now = self.clock.now().instant;
+                self.publish_mailboxes(nodes, prekey, now);
+            }
+            Output::InMailbox { peer, ids, nodes } => self.lies_in_mailbox(&peer, &ids, nodes),
+            Output::Receipt { peer, ids, status, code } => {
+                self.mail_receipt(&peer, ids, status, code);
+            }
+        }
+    }
+
+    /// Another peer asks this node as a mailbox node.
+    pub(super) fn on_mailbox_request(&mut self, from: PeerId, message: &Message, request: Request) {
+        let Some(key) = secure::key_of(&from) else { return };
+        let fingerprint = Fingerprint::of(&key);
+        let serve = match self.config.mailbox().serve {
+            ServeMailbox::None => false,
+            ServeMailbox::Pinned => self.trust.is_pinned(fingerprint),
+            ServeMailbox::Known => self.trust.knows(fingerprint),
+            ServeMailbox::All => true,
+        };
+        let (id, request) = (message.id, Box::new(request));
+        let input = Input::Request { from: key, id, request, serve };
+        if let Err(answer) = self.mail.mailbox.request(input) {
+            self.answer_request(&key, id, answer);
+        }
+    }
+
+    fn answer_request(&mut self, to: &PublicKey, in_reply_to: MessageId, answer: MailboxResult) {
+        let Some(id) = secure::peer_id_of(to) else { return };
+        let sent = self.send(id, &Body::from(answer), Some(in_reply_to), ANSWER_LIFETIME);
+        if let Err(error) = sent {
+            tracing::debug!(peer = %self.directory.name(&id), %error, "cannot answer");
+        }
+    }
+
+    fn ask_node(&mut self, asker: Asker, node: PublicKey, request: Request) {
+        let deadline = self.clock.now().instant + ANSWER_TIME;
+        let peer = secure::peer_id_of(&node);
+        let sent = peer.map(|id| {
+            if let Some(known) = self.directory.entry(id) {
+                known.wanted = true;
+            }
+            self.send(id, &Body::from(request), None, ANSWER_TIME)
+        });
+        match sent {
+            Some(Ok(id)) => drop(self.mail.asked.insert(id, Asked { asker, node, deadline })),
+            Some(Err(_)) | None => {
+                self.mail.mailbox.tell(Input::Answer { asker, node, answer: None });
+            }
+        }
+    }
+
+    /// A mailbox node has answered.
+    pub(super) fn on_mailbox_result(
+        &mut self,
+        from: PeerId,
+        message: &Message,
+        result: MailboxResult,
+    ) {
+        let Some(id) = message.in_reply_to else { return };
+        let from = secure::key_of(&from);
+        if self.mail.asked.get(&id).is_none_or(|asked| Some(asked.node) != from) {
+            tracing::debug!("an answer of a mailbox node that nobody waits for");
+            return;
+        }
+        if let Some(Asked { asker, node, .. }) = self.mail.asked.remove(&id) {
+            let answer = Some(Box::new(result));
+            self.mail.mailbox.tell(Input::Answer { asker, node, answer });
+        }
+    }
+
+    /// A request did not reach its mailbox node, or was refused before it was looked at.
+    pub(super) fn on_mail_failed(&mut self, id: MessageId) {
+        if let Some(Asked { asker, node, .. }) = self.mail.asked.remove(&id) {
+            self.mail.mailbox.tell(Input::Answer { asker, node, answer: None });
+        }
+    }
+
+    pub(super) fn tick_mailbox(&mut self, now: Instant) {
+        let late = self.mail.asked.iter().filter(|(_, asked)| asked.deadline <= now);
+        let late: Vec<_> = late.map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.on_mail_failed(id));
+        self.tick_outgoing_mail(now);
+    }
+
+    /// Mail came in: its sender is judged as in a handshake, and its messages go to the link with it.
+    fn on_mail(&mut self, opened: Opened) {
+        let letter = opened.letter;
+        let now = self.clock.now().timestamp;
+        let sender = letter.sender;
+        let ids: Vec<_> = letter.messages.iter().map(|message| message.id).collect();
+        if let Err(error) = self.trust.admit(&letter.sender_id, &sender, now) {
+            tracing::warn!(from = %letter.sender_id, %error, "mail is refused");
+            let code = ErrorCode::InvalidSignature;
+            self.mail.mailbox.tell(Input::Refused { sender, ids, code });
+            return;
+        }
+        let Some(id) = secure::peer_id_of(&sender) else { return };
+        if let Some(peer) = self.directory.entry(id)
+            && peer.entity.is_none()
+        {
+            peer.entity = Some(letter.sender_id);
+        }
+        for message in &ids {
+            self.mail.mail.insert(*message, sender);
+        }
+        let taken = self.swarm.behaviour_mut().secure.take_mail(id, letter.messages);
+        if let Err(error) = taken {
+            tracing::warn!(peer = %self.directory.name(&id), %error, "mail has to wait");
+            for id in ids {
+                self.on_mail_verdict(&sender, id, MailVerdict::Later);
+            }
+        }
+    }
+
+    /// What a link says of a message that came by mail and is not taken now.
+    pub(super) fn on_mail_verdict(&mut self, sender: &PublicKey, id: MessageId, said: MailVerdict) {
+        if said != MailVerdict::Later {
+            self.mail.mail.remove(&id);
+        }
+        let sender = *sender;
+        self.mail.mailbox.tell(Input::Verdict { sender, id, verdict: said });
+    }
+
+    /// A message is the next of its sender. One that came by mail is written with what it changes there;
+    /// others are given back.
+    pub(super) fn mail_arrives(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
+        let is_mail = self.mail.mail.get(&arrival.message.id) == Some(&arrival.peer);
+        if !is_mail {
+            return Some(arrival);
+        }
+        self.mail.mail.remove(&arrival.message.id);
+        self.mail.mailbox.tell(Input::Arriving(arrival));
+        None
+    }
+
+    /// The agent took messages of `sender`.
+    pub(super) fn mail_processed(&mut self, sender: &PublicKey, ids: &[MessageId]) {
+        if !self.config.mailbox().at.is_empty() {
+            let (sender, ids) = (*sender, ids.to_vec());
+            self.mail.mailbox.tell(Input::Processed { sender, ids });
+        }
+    }
+
+    /// A record was found and verified.
+    pub(super) fn learn_mailboxes(&self, record: &Bytes) {
+        self.mail.mailbox.tell(Input::Record(record.clone()));
+    }
+
+    pub(super) fn mailbox_status(&self, reply: Reply<MailboxStatus>) {
+        let mailbox = self.mail.mailbox.clone();
+        tokio::spawn(async move {
+            let (asked, answer) = tokio::sync::oneshot::channel();
+            mailbox.tell(Input::Status(asked));
+            drop(reply.send(answer.await.map_err(|_| crate::error::NodeError::Stopped)));
+        });
+    }
+
+    /// The operator wants mail and receipts to be looked for now.
+    pub(super) fn visit_mailbox(&self) {
+        self.mail.mailbox.tell(Input::Visit);
+    }
+
+    /// Has the thread write what is left.
+    pub(super) async fn stop_mailbox(&mut self) {
+        let (stopped, done) = tokio::sync::oneshot::channel();
+        self.mail.mailbox.tell(Input::Stop(stopped));
+        // It may hang in the disk.
+        drop(tokio::time::timeout(ANSWER_TIME / 10, done).await);
+    }
+}

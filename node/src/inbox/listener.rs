@@ -1,0 +1,176 @@
+//! One agent that listens: what it is handed next.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use peer_protocol::id::MessageId;
+use tokio::sync::mpsc::OwnedPermit;
+use tokio::sync::mpsc::error::SendError;
+
+use super::{Held, Kept, Wanted};
+use crate::handle::Agent;
+use crate::model::Incoming;
+
+/// Most messages of the disk that are in memory for one listener.
+const MAX_KEPT: usize = 256;
+/// Most bytes of them; a larger message comes alone.
+const MAX_KEPT_BYTES: usize = 4 << 20;
+
+type Permit = BoxFuture<'static, Result<OwnedPermit<Incoming>, SendError<()>>>;
+
+/// What became of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It was handed a message; of one that stays until it is taken, which.
+    Handed(Option<MessageId>),
+    Gone,
+}
+
+pub(super) struct Listener {
+    pub(super) id: u64,
+    agent: Agent,
+    /// Waits for room.
+    permit: Option<Permit>,
+    pub(super) volatile: VecDeque<Arc<Held>>,
+    kept: VecDeque<Kept>,
+    kept_bytes: usize,
+    /// All below were handed to it, are in `kept`, or are taken.
+    next: u64,
+    loading: bool,
+    /// The greatest number that was handed to it.
+    handed: Option<u64>,
+}
+
+impl Listener {
+    pub(super) const fn new(id: u64, agent: Agent) -> Self {
+        Self {
+            id,
+            agent,
+            permit: None,
+            volatile: VecDeque::new(),
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            next: 0,
+            loading: false,
+            handed: None,
+        }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.agent.messages.is_closed() || self.agent.left == Some(0)
+    }
+
+    /// A message is on disk. If all before it are here it need not be read.
+    pub(super) fn stored(&mut self, kept: &Kept) {
+        if self.next == kept.number && !self.loading && self.has_room(kept.len) {
+            self.keep(kept.clone());
+        }
+    }
+
+    /// A message is for somebody else.
+    pub(super) const fn skip(&mut self, number: u64) {
+        if self.next == number && !self.loading {
+            self.next += 1;
+        }
+    }
+
+    pub(super) fn taken(&mut self, number: u64) {
+        if let Some(at) = self.kept.iter().position(|kept| kept.number == number)
+            && let Some(kept) = self.kept.remove(at)
+        {
+            self.kept_bytes -= kept.len;
+        }
+    }
+
+    /// What it needs from disk, if so.
+    pub(super) fn wanted(&mut self, head: u64) -> Option<Wanted> {
+        let wants = self.next < head && self.kept.len() <= MAX_KEPT / 4;
+        if self.loading || !wants || self.kept_bytes > MAX_KEPT_BYTES / 4 || self.is_gone() {
+            return None;
+        }
+        self.loading = true;
+        Some(Wanted { listener: self.id, from: self.next, to: head })
+    }
+
+    pub(super) fn loaded(
+        &mut self,
+        wanted: &Wanted,
+        loaded: impl Iterator<Item = Kept>,
+        more: bool,
+    ) {
+        self.loading = false;
+        for kept in loaded {
+            if kept.number >= self.next {
+                self.keep(kept);
+            }
+        }
+        if !more {
+            self.next = self.next.max(wanted.to);
+        }
+    }
+
+    pub(super) const fn not_loaded(&mut self) {
+        self.loading = false;
+    }
+
+    pub(super) fn was_handed(&self, number: u64) -> bool {
+        !self.is_gone() && self.handed.is_some_and(|handed| handed >= number)
+    }
+
+    /// Hands the next message over as soon as there is room for it.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if self.is_gone() {
+            return Poll::Ready(Next::Gone);
+        }
+        if self.volatile.is_empty() && self.kept.is_empty() {
+            return Poll::Pending;
+        }
+        let messages = &self.agent.messages;
+        let permit = self.permit.get_or_insert_with(|| Box::pin(messages.clone().reserve_owned()));
+        let permit = match Pin::new(permit).poll(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(_)) => return Poll::Ready(Next::Gone),
+            Poll::Ready(Ok(permit)) => permit,
+        };
+        self.permit = None;
+        let mut handed = None;
+        // Volatile messages never wait behind others.
+        if let Some(held) = self.volatile.pop_front() {
+            permit.send(held.incoming.clone());
+        } else if let Some(kept) = self.kept.pop_front() {
+            self.kept_bytes -= kept.len;
+            self.handed = Some(kept.number);
+            handed = Some(kept.id);
+            permit.send(Arc::unwrap_or_clone(kept.incoming));
+        }
+        self.agent.left = self.agent.left.map(|left| left.saturating_sub(1));
+        Poll::Ready(Next::Handed(handed))
+    }
+
+    fn has_room(&self, len: usize) -> bool {
+        let fits = self.kept.is_empty() || self.kept_bytes + len <= MAX_KEPT_BYTES;
+        fits && self.kept.len() < MAX_KEPT
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.next = kept.number + 1;
+        self.kept_bytes += kept.len;
+        self.kept.push_back(kept);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("id", &self.id)
+            .field("volatile", &self.volatile.len())
+            .field("kept", &self.kept.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}

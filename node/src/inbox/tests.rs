@@ -1,0 +1,125 @@
+use peer_protocol::time::Timestamp;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::model::{Content, IncomingKind};
+
+fn inbox(head: u64) -> Inbox {
+    Inbox::new(Arc::new(crate::room::tests::room()), head)
+}
+
+fn incoming(text: &str) -> Incoming {
+    Incoming {
+        message_id: text.to_owned(),
+        inbox_number: None,
+        durable: false,
+        kind: IncomingKind::StatusReport,
+        from: "bob".parse().unwrap(),
+        from_peer_id: String::new(),
+        trust: None,
+        encrypted: true,
+        received_at: Timestamp::default(),
+        content: Content::default(),
+        status: None,
+        next_action: None,
+        conversation: None,
+        in_reply_to: None,
+        done: None,
+        file: None,
+    }
+}
+
+fn kept(number: u64) -> Kept {
+    let id = MessageId::random(&mut StdRng::seed_from_u64(number));
+    let incoming = Arc::new(incoming(&format!("n{number}")));
+    Kept { number, id, len: 10, incoming }
+}
+
+fn listen(inbox: &mut Inbox, left: Option<usize>) -> mpsc::Receiver<Incoming> {
+    let (messages, receiver) = mpsc::channel(1);
+    inbox.subscribe(Agent { messages, left });
+    receiver
+}
+
+/// Reads what a listener needs from a disk that holds `disk`, and hands over what there is room for.
+async fn settle(inbox: &mut Inbox, disk: &[u64]) {
+    for wanted in inbox.wanted() {
+        let there: Vec<_> = disk.iter().filter(|it| **it >= wanted.from).copied().collect();
+        let kept = there.iter().take(3).map(|number| kept(*number)).collect();
+        inbox.loaded(&wanted, kept, there.len() > 3);
+    }
+    while std::future::poll_fn(|cx| Poll::Ready(inbox.poll_hand_over(cx).is_ready())).await {}
+}
+
+async fn next(inbox: &mut Inbox, disk: &[u64], from: &mut mpsc::Receiver<Incoming>) -> String {
+    for _ in 0..10 {
+        if let Ok(incoming) = from.try_recv() {
+            return incoming.message_id;
+        }
+        settle(inbox, disk).await;
+    }
+    "nothing".to_owned()
+}
+
+#[tokio::test]
+async fn a_listener_gets_what_waits_from_the_oldest_on_and_then_what_comes() {
+    let mut inbox = inbox(9);
+    let disk = [0, 2, 3, 4, 7, 8];
+    let mut agent = listen(&mut inbox, None);
+    for number in disk {
+        assert_eq!(next(&mut inbox, &disk, &mut agent).await, format!("n{number}"));
+        assert!(inbox.was_handed(number) && !inbox.was_handed(number + 1));
+    }
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "nothing");
+    for number in 9..12 {
+        inbox.stored(&kept(number));
+        assert_eq!(next(&mut inbox, &[], &mut agent).await, format!("n{number}"), "from memory");
+    }
+    drop(agent);
+    // One that did not acknowledge anything is followed by one that gets it all again.
+    let disk = [0, 2, 10];
+    let mut agent = listen(&mut inbox, Some(2));
+    for number in [0, 2] {
+        assert_eq!(next(&mut inbox, &disk, &mut agent).await, format!("n{number}"));
+    }
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "nothing", "it wanted two");
+    inbox.sweep();
+    assert!(!inbox.has_agent() && !inbox.was_handed(0));
+}
+
+#[tokio::test]
+async fn what_is_taken_or_claimed_is_not_handed_over_any_more() {
+    let mut inbox = inbox(4);
+    let disk = [0, 1, 2, 3];
+    let mut agent = listen(&mut inbox, None);
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "n0");
+    inbox.taken(2);
+    inbox.claimed(4);
+    inbox.stored(&kept(5));
+    let disk = [0, 1, 3, 4, 5];
+    for number in [1, 3, 5] {
+        assert_eq!(next(&mut inbox, &disk, &mut agent).await, format!("n{number}"));
+    }
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "nothing");
+}
+
+#[tokio::test]
+async fn volatile_messages_go_to_every_listener_and_wait_for_one() {
+    let mut inbox = inbox(3);
+    let share = Share::Legacy;
+    assert!(!inbox.push(incoming("first"), share, 1));
+    let (mut one, mut other) = (listen(&mut inbox, None), listen(&mut inbox, None));
+    assert_eq!(next(&mut inbox, &[], &mut one).await, "first");
+    assert!(inbox.push(incoming("second"), share, 1));
+    assert_eq!(next(&mut inbox, &[1], &mut one).await, "second", "before those on disk");
+    assert_eq!(next(&mut inbox, &[1], &mut other).await, "second");
+    assert!(inbox.push(incoming("third"), share, 1));
+    assert!(inbox.push(incoming("fourth"), share, 1));
+    drop(one);
+    inbox.sweep();
+    drop(other);
+    inbox.sweep();
+    assert!(inbox.waiting() >= 1, "it was handed to nobody");
+}

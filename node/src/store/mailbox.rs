@@ -1,0 +1,60 @@
+//! The mailbox's rows (`docs/PROTOCOL.md` §18): what a mailbox node keeps, an owner's prekeys, what is
+//! owed, and what was put where. What they say is the business of `peer_protocol::mailbox`.
+
+use peer_protocol::mailbox::Change;
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+
+use super::error::Failed;
+use super::{Store, StoreError};
+
+/// By the row's own key; its first byte says what it is.
+pub(super) const MAILBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("mailbox");
+
+/// A row, with its key.
+pub(crate) type Row = (Vec<u8>, Vec<u8>);
+
+pub(super) fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), Failed> {
+    let mut table = transaction.open_table(MAILBOX)?;
+    match &change.value {
+        Some(value) => drop(table.insert(change.key.as_slice(), value.as_slice())?),
+        None => drop(table.remove(change.key.as_slice())?),
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Does `changes` in order, in one transaction: when this returns they are on disk.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was written.
+    pub(crate) fn change_mailbox(&self, changes: &[Change]) -> Result<(), StoreError> {
+        self.transact(|tables| changes.iter().try_for_each(|change| tables.mailbox(change)))
+    }
+
+    /// All rows but the bodies.
+    pub(crate) fn mailbox(&self) -> Result<Vec<Row>, StoreError> {
+        self.read(rows)
+    }
+
+    /// The row with the body of number `number`.
+    pub(crate) fn mailbox_body(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = Change::body_key(number);
+        self.read(|transaction| {
+            let table = transaction.open_table(MAILBOX)?;
+            Ok(table.get(key.as_slice())?.map(|row| row.value().to_vec()))
+        })
+    }
+}
+
+fn rows(transaction: &ReadTransaction) -> Result<Vec<Row>, Failed> {
+    let table = transaction.open_table(MAILBOX)?;
+    let mut found = Vec::new();
+    // The bodies are by far the most, and stand together: what stands before and behind them is read.
+    let bodies = Change::body_key(0);
+    let behind = [bodies.first().map_or(0, |tag| tag + 1)];
+    for row in table.range(..bodies.as_slice())?.chain(table.range(behind.as_slice()..)?) {
+        let (key, value) = row?;
+        found.push((key.value().to_vec(), value.value().to_vec()));
+    }
+    Ok(found)
+}
