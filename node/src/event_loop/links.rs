@@ -70,7 +70,7 @@ impl EventLoop {
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Ordered(arrival) => {
-                if let Some(arrival) = self.mail_arrives(Box::new(arrival)) {
+                if let Some(arrival) = self.mail_arrives(arrival) {
                     self.on_ordered(id, *arrival);
                 }
             }

@@ -119,9 +119,10 @@ impl EventLoop {
                 let now = self.clock.now().instant;
                 self.publish_mailboxes(nodes, prekey, now);
             }
-            Output::InMailbox { peer, ids, nodes } => self.lies_in_mailbox(&peer, &ids, nodes),
+            Output::Place(peer) => self.on_mail_place(peer),
+            Output::InMailbox { ids, nodes } => self.note_in_mailbox(ids, nodes),
             Output::Receipt { peer, ids, status, code } => {
-                self.mail_receipt(&peer, ids, status, code);
+                self.on_mail_receipt(&peer, &ids, status, code);
             }
         }
     }

@@ -6,12 +6,16 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::model::{Content, IncomingKind};
+use crate::transfer::Intake;
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
 
 fn inbox(head: u64) -> Inbox {
     let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
-    Inbox::new(Arc::new(Room::new(trust)), head)
+    let clock = Arc::new(peer_behaviours::SystemClock::new());
+    let config = crate::config::TransferConfig::default();
+    let intake = Arc::new(Intake::new(&config, Arc::clone(&trust), clock));
+    Inbox::new(Arc::new(Room::new(trust, intake)), head)
 }
 
 fn incoming(text: &str) -> Incoming {

@@ -19,7 +19,7 @@ mod tests;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use peer_behaviours::Clock;
 use peer_protocol::crypto::SuiteRegistry;
@@ -53,6 +53,7 @@ pub(crate) struct Parts {
 pub(crate) struct Mailbox {
     inputs: std::sync::mpsc::Sender<Input>,
     requests: Arc<AtomicUsize>,
+    put: Arc<AtomicBool>,
     serves: bool,
 }
 
@@ -70,16 +71,17 @@ impl Mailbox {
         let (outputs, outgoing) = mpsc::unbounded_channel();
         let requests = Arc::new(AtomicUsize::new(0));
         let worker = Worker::new(parts, outputs, Arc::clone(&requests)).map_err(failed)?;
+        let put = Arc::clone(&worker.put_any);
         let thread = std::thread::Builder::new().name("mailbox".to_owned());
         // It may hang in the disk; whoever stops does not wait for it.
         let started = thread.spawn(move || worker.run(&receiver));
         started.map_err(|error| failed(error.to_string()))?;
-        Ok((Self { inputs, requests, serves }, outgoing))
+        Ok((Self { inputs, requests, put, serves }, outgoing))
     }
 
-    /// Whether the node is a mailbox for anybody.
-    pub(crate) const fn serves(&self) -> bool {
-        self.serves
+    /// Whether anything of this node lies, or is to lie, in somebody's mailbox.
+    pub(crate) fn has_put(&self) -> bool {
+        self.put.load(Ordering::Relaxed)
     }
 
     /// Tells the thread something. All of it is bounded by what it is about.

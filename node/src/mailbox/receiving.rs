@@ -134,7 +134,7 @@ impl Worker {
     }
 
     /// A message is about to be written: what goes with it.
-    pub(super) fn arriving(&mut self, arrival: Arrival) {
+    pub(super) fn arriving(&mut self, arrival: Box<Arrival>) {
         let now = self.now().timestamp;
         let Some(receiver) = &mut self.receiver else { return };
         let (sender, id) = (arrival.peer, arrival.message.id);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as Inputs, RecvTimeoutError};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(super) struct Worker {
     outputs: mpsc::UnboundedSender<Output>,
     requests: Arc<AtomicUsize>,
     cleaned: Option<Instant>,
+    /// Whether anything of this node lies, or is to lie, in somebody's mailbox.
+    pub(super) put_any: Arc<AtomicBool>,
     pub(super) receiving: super::receiving::Receiving,
     pub(super) sending: super::sending::Sending,
 }
@@ -81,6 +83,7 @@ impl Worker {
             outputs,
             requests,
             cleaned: None,
+            put_any: Arc::new(AtomicBool::new(true)),
             receiving: super::receiving::Receiving::default(),
             sending: super::sending::Sending::default(),
         })
@@ -127,13 +130,17 @@ impl Worker {
             Input::Answer { asker, node, answer } => {
                 self.on_answer(asker, &node, answer.as_deref())
             }
-            Input::Waiting { peer, waiting } => self.put(peer, waiting),
+            Input::Where(peer) => self.seek(peer),
+            Input::Waiting { peer, waiting } => {
+                self.put_any.store(true, Ordering::Relaxed);
+                self.put(peer, waiting);
+            }
             Input::Reached(peer) => self.reached(&peer),
             Input::Settled(settled) => self.settled(&settled),
             Input::Record(bytes) => self.learn(&bytes),
             Input::Verdict { sender, id, verdict } => self.on_verdict(&sender, id, verdict),
             Input::Refused { sender, ids, code } => self.refused(&sender, &ids, code),
-            Input::Arriving(arrival) => self.arriving(*arrival),
+            Input::Arriving(arrival) => self.arriving(arrival),
             Input::Committed(settlement) => self.committed(*settlement),
             Input::NotCommitted(settlement) => self.not_committed(&settlement),
             Input::Processed { sender, ids } => self.processed(&sender, &ids),
@@ -149,6 +156,7 @@ impl Worker {
         let now = self.now();
         self.receive();
         self.send();
+        self.put_any.store(!self.sender.is_idle(), Ordering::Relaxed);
         if self.cleaned.is_some_and(|at| now.instant.since(at) < CLEANING) {
             return;
         }

@@ -11,7 +11,7 @@ use super::{Store, StoreError};
 pub(super) const MAILBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("mailbox");
 
 /// A row, with its key.
-pub(crate) type Row = (Vec<u8>, Vec<u8>);
+type Row = (Vec<u8>, Vec<u8>);
 
 pub(super) fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), Failed> {
     let mut table = transaction.open_table(MAILBOX)?;

@@ -257,3 +257,6 @@ impl Incoming {
         self.writing.len() < MAX_WRITING_MESSAGES && self.writing_bytes < MAX_WRITING_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests;

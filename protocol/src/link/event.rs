@@ -154,7 +154,7 @@ pub enum Event {
     ///
     /// [`Link::stored`]: super::Link::stored
     /// [`Link::not_stored`]: super::Link::not_stored
-    Ordered(Arrival),
+    Ordered(Box<Arrival>),
     /// A message that came by mail is not taken now.
     Mail {
         /// Which.

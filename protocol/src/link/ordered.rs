@@ -182,7 +182,7 @@ impl Link {
     pub(super) fn take(&mut self, message: Message, exchange: u64, now: Now) -> bool {
         let arrival = self.incoming.take(self.peer_key, message, exchange, now.timestamp);
         let taken = arrival.is_some();
-        self.events.extend(arrival.map(Event::Ordered));
+        self.events.extend(arrival.map(Box::new).map(Event::Ordered));
         taken
     }
 

@@ -60,6 +60,8 @@ pub struct Outbox {
     unwritten: u64,
     windows_bytes: usize,
     next_ticket: u64,
+    /// Transactions that have left.
+    transactions: u64,
     writes: Vec<Write>,
     changes: Vec<Change>,
     under_way: BTreeMap<Ticket, Vec<Change>>,
@@ -86,6 +88,7 @@ impl Outbox {
             unwritten: 0,
             windows_bytes: 0,
             next_ticket: 0,
+            transactions: 0,
             writes: Vec::new(),
             changes: Vec::new(),
             under_way: BTreeMap::new(),
@@ -124,7 +127,8 @@ impl Outbox {
             && queue.is_all_in_window()
             && queue.has_room(len)
             && (fits || queue.window_len == 0);
-        if queue.stream_state == StreamState::New {
+        if queue.stream_state == StreamState::New && queue.stream_in != Some(self.transactions) {
+            queue.stream_in = Some(self.transactions);
             self.writes.push(Write::Stream { peer, stream: queue.stream });
             self.changes.push(Change::Stream { slot, stream: queue.stream });
         }
@@ -195,6 +199,7 @@ impl Outbox {
             return None;
         }
         let ticket = self.ticket();
+        self.transactions += 1;
         let writes = std::mem::take(&mut self.writes);
         self.under_way.insert(ticket, std::mem::take(&mut self.changes));
         Some(Effect::Write { ticket, writes })
@@ -231,6 +236,12 @@ impl Outbox {
         let entry = self.entry(id)?;
         let unsettled = if entry.may_be_sent { Status::Sent } else { Status::Queued };
         Some(entry.settled.clone().unwrap_or(unsettled))
+    }
+
+    /// When the time of an unsettled message is over.
+    #[must_use]
+    pub fn expires(&self, id: MessageId) -> Option<Timestamp> {
+        Some(self.entry(id)?.expires)
     }
 
     fn check_room(&self, peer: &PublicKey, message: &Message) -> Result<(), NotAccepted> {
@@ -334,3 +345,6 @@ impl fmt::Debug for Outbox {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamState {
     Saved,
-    /// Each accept writes it, until one is written.
+    /// Each transaction with an accept writes it, until one is written.
     New,
     /// It takes the place of another one; nothing is handed over before it is written.
     Changing,
@@ -64,6 +64,8 @@ pub(super) struct Queue {
     pub(super) peer: PublicKey,
     pub(super) stream: StreamId,
     pub(super) stream_state: StreamState,
+    /// The transaction that last wrote it.
+    pub(super) stream_in: Option<u64>,
     pub(super) next: u64,
     pub(super) entries: BTreeMap<u64, Entry>,
     pub(super) bytes: u64,
@@ -85,6 +87,7 @@ impl Queue {
             peer,
             stream,
             stream_state: state,
+            stream_in: None,
             next: 0,
             entries: BTreeMap::new(),
             bytes: 0,

@@ -120,12 +120,17 @@ impl Outbox {
                     messages.push(message);
                 }
                 Place::Handed => {}
-                place if is_there => entry.place = place,
                 // What is settled here has to be so on disk before anything after it goes: otherwise it
-                // would be sent after that, if this entity crashed now.
-                place => {
+                // would be sent after that, if this entity crashed now. What arrived is not taken again.
+                place @ (Place::Accepting(_)
+                | Place::OnDisk
+                | Place::Loading
+                | Place::Marking(_)
+                | Place::Ready(_)) => {
                     entry.place = place;
-                    break;
+                    if !is_there {
+                        break;
+                    }
                 }
             }
             queue.hand_from = number.saturating_add(1);

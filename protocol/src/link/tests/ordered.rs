@@ -44,7 +44,7 @@ impl Pair {
 
     fn arrivals(&self, side: usize) -> Vec<Arrival> {
         let arrival = |event: &Event| match event {
-            Event::Ordered(arrival) => Some(arrival.clone()),
+            Event::Ordered(arrival) => Some(Arrival::clone(arrival)),
             _ => None,
         };
         self.events[side].iter().filter_map(arrival).collect()

@@ -131,6 +131,8 @@ impl Gale {
         let doors: Vec<Arc<Doorkeeper>> = (0..count).map(|_| Arc::default()).collect();
         let terms = |number: usize, config: &mut LinkConfig, chance: &mut Chance| {
             mixed_terms(number, config, chance);
+            let life = chance.of([20, 60, 1_800, 1_800]);
+            config.handshake.session_lifetime = Duration::from_secs(life);
             config.admission = Arc::clone(&doors[number]) as _;
         };
         let faults = self.faults;
@@ -252,7 +254,7 @@ impl Gale {
             }
         }
         let in_time = world.pass_until(CLEARING_UP, |world| world.book.is_settled());
-        world.pass(Duration::from_secs(120));
+        world.pass(Duration::from_secs(10));
         world.book.check_end();
         let open = world.book.open().next();
         assert!(in_time, "after {CLEARING_UP:?} of calm this is still open: {open:?}");

@@ -37,7 +37,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 enum Job {
     Outbox(Ticket, Vec<Write>),
-    Arrive(usize, Arrival),
+    Arrive(usize, Box<Arrival>),
     Take(Vec<(PublicKey, MessageId)>),
     Told(PublicKey, Vec<MessageId>),
 }
@@ -441,7 +441,7 @@ impl Station {
         let at = Timestamp::default();
         let writes = match job {
             Job::Outbox(_, writes) => writes.clone(),
-            Job::Arrive(_, arrival) => vec![Write::Arrive(arrival.clone())],
+            Job::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
             Job::Take(messages) => vec![Write::Take { messages: messages.clone(), at }],
             Job::Told(peer, messages) => {
                 vec![Write::Told { peer: *peer, messages: messages.clone() }]
