@@ -140,7 +140,7 @@ impl EventLoop {
         let (id, request) = (message.id, Box::new(request));
         let input = Input::Request { from: key, id, request, serve };
         if let Err(answer) = self.mail.mailbox.request(input) {
-            self.answer_request(&key, id, answer);
+            self.answer_request(&key, id, *answer);
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! - `message`: what goes in and comes out.
 //! - `worker`: the thread; `keeping`, `receiving`, `sending`: its three parts.
-//! - `disk`: where its rows are.
+//! - `disk`: where its rows are; `vault`: that of deleted prekeys nothing stays there.
 //! - `known`: whose mailbox nodes are where.
 
 mod disk;
@@ -16,6 +16,7 @@ mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod vault;
 mod worker;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use peer_protocol::identity::Identity;
 use peer_protocol::message::{ErrorReport, MailboxResult};
 use tokio::sync::mpsc;
 
-pub(crate) use self::disk::Disk;
+pub(crate) use self::disk::{Disk, StoredRows};
 pub(crate) use self::message::{Asker, Input, Output, Settled, Taking};
 use self::worker::Worker;
 use crate::config::{MailboxConfig, ServeMailbox};
@@ -94,15 +95,15 @@ impl Mailbox {
     ///
     /// # Errors
     /// The answer, if it is refused at once.
-    pub(crate) fn request(&self, input: Input) -> Result<(), MailboxResult> {
+    pub(crate) fn request(&self, input: Input) -> Result<(), Box<MailboxResult>> {
         if !self.serves {
             let detail = "this node is nobody's mailbox";
             let report = ErrorReport::new(ErrorCode::InvalidState, detail);
-            return Err(MailboxResult::Refused(report));
+            return Err(Box::new(MailboxResult::Refused(report)));
         }
         if self.requests.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
             self.requests.fetch_sub(1, Ordering::Relaxed);
-            return Err(busy("too many requests wait"));
+            return Err(Box::new(busy("too many requests wait")));
         }
         self.tell(input);
         Ok(())

@@ -144,6 +144,7 @@ impl Worker {
     }
 
     pub(super) fn committed(&mut self, settlement: Settlement) {
+        self.wiping = true;
         if let Some(receiver) = &mut self.receiver {
             self.changes.extend(receiver.committed(settlement));
         }
@@ -175,6 +176,7 @@ impl Worker {
     pub(super) fn written(&mut self) {
         let Some(receiver) = &mut self.receiver else { return };
         for settlement in self.receiving.settlements.drain(..) {
+            self.wiping = true;
             self.changes.extend(receiver.committed(settlement));
         }
     }
