@@ -23,7 +23,7 @@ use crate::registry_file::RegistryFile;
 use crate::room::{Room, Share};
 use crate::store::{Change, Loaded, Store, Writer};
 use crate::swarm;
-use crate::transfer::{Intake, Memory, Transfers};
+use crate::transfer::{InStore, Intake, Transfers};
 use crate::trust::SharedTrust;
 use crate::trust_file::TrustFile;
 
@@ -67,6 +67,10 @@ impl Node {
             room.keep(Share::of(&sender.peer), count(messages), count(bytes));
         }
         let inbox = Inbox::new(Arc::clone(&room), store.head()?);
+        let (rows, broken) = InStore::load(&store)?;
+        if broken > 0 {
+            tracing::warn!(broken, "transfers that cannot be read are forgotten");
+        }
         let mut writer = Writer::start(store.clone(), Arc::clone(&clock))?;
         let delivery = Delivery::start(store.clone(), &mut writer, clock.now().timestamp)?;
         let disk = store.clone();
@@ -81,14 +85,15 @@ impl Node {
         let swarm = swarm::build(&config, &seed, link, shared, registry)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
+        let ledger = Arc::new(InStore(writer.submitter()));
         let registry = RegistryState::new(&config, &loaded, file, writer);
         let transfers = Transfers::start(
             config.transfers().clone(),
             intake,
             Arc::clone(&trust),
             Arc::clone(&clock),
-            Arc::new(Memory::default()),
-            Vec::new(),
+            ledger,
+            rows,
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
         let mailbox = Mailbox::start(mailbox::Parts {

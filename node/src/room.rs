@@ -200,10 +200,10 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        match (message.kind, message.order) {
-            (MessageKind::Chunk, _) => self.intake.admit(from, message),
-            (_, Some(_)) => self.check_ordered(Share::of(from), message),
-            (_, None) => self.take(Share::of(from), message),
+        match (message.order, message.kind) {
+            (Some(_), _) => self.check_ordered(Share::of(from), message),
+            (None, MessageKind::Chunk) => self.intake.admit(from, message),
+            (None, _) => self.take(Share::of(from), message),
         }
     }
 }
@@ -220,7 +220,7 @@ fn later(detail: &str) -> ErrorReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::borrow::Cow;
 
     use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
@@ -241,7 +241,7 @@ mod tests {
         Message::new(&mut rand::rng(), &Body::from(report), None).unwrap()
     }
 
-    fn room() -> Room {
+    pub(crate) fn room() -> Room {
         let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
         let clock = Arc::new(peer_behaviours::SystemClock::new());
         let intake =

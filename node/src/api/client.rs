@@ -2,6 +2,7 @@
 
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

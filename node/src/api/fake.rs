@@ -4,6 +4,7 @@
 pub(crate) mod delivery;
 mod registry;
 mod sending;
+pub(crate) mod transfers;
 
 use std::sync::{Arc, Mutex};
 
@@ -17,8 +18,8 @@ use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Content, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck, OutboxLine,
-    Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
+    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
+    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -34,6 +35,7 @@ pub(crate) struct Memory {
     pub(crate) reports: Vec<(String, Option<String>, Content)>,
     pub(crate) wakes: Vec<(String, u32)>,
     pub(crate) talks: Vec<Content>,
+    pub(crate) files: Vec<FileToSend>,
     pub(crate) options: Vec<Options>,
     pub(crate) outbox: Vec<OutboxLine>,
     pub(crate) inbox: Vec<Incoming>,
@@ -111,8 +113,6 @@ impl Fake {
 
     fn obey(&self, command: Command) {
         match command {
-            // Nothing is sent here: whoever asks finds the node gone.
-            Command::Transfer(_) => {}
             Command::Status(reply) => {
                 let _ = reply.send(status());
             }
@@ -178,6 +178,7 @@ impl Fake {
             }
             Command::Registry(command) => registry::obey(command),
             Command::Delivery(command) => self.obey_delivery(command),
+            Command::Transfer(command) => self.obey_transfer(command),
             Command::Shutdown(_) => unreachable!("handled by the loop"),
         }
     }

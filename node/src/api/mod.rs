@@ -26,6 +26,11 @@
 //! | `GET /v1/trust` | | [`TrustLine`](crate::model::TrustLine)s |
 //! | `POST /v1/trust/pin` | [`Pin`] | [`TrustLine`](crate::model::TrustLine) |
 //! | `POST /v1/trust/revoke` | [`Revoke`] | [`TrustLine`](crate::model::TrustLine)s |
+//! | `POST /v1/transfers` | [`Send`] | [`TransferStatus`](crate::model::TransferStatus) |
+//! | `GET /v1/transfers` | | [`TransferStatus`](crate::model::TransferStatus)es |
+//! | `GET /v1/transfers/{id}` | | [`TransferStatus`](crate::model::TransferStatus) |
+//! | `POST /v1/transfers/{id}/cancel` | | [`TransferStatus`](crate::model::TransferStatus) |
+//! | `POST /v1/transfers/{id}/retry` | | [`TransferStatus`](crate::model::TransferStatus) of the new one |
 //! | `POST /v1/shutdown` | | `{}`, once the node has stopped |
 //!
 //! `{id}` is a message id or its first four or more hexadecimal digits; in the inbox also a number, as `n17`.
@@ -49,7 +54,7 @@ pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
     Acknowledge, Alive, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT, Outbox,
-    Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Subscription, Talk, Wake,
+    Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk, Wake,
 };
 pub use routes::router;
 pub use server::{Server, ServerError};

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(super) use delivery::ttl;
 pub use delivery::{Acknowledge, Inbox, Outbox, RetryPeer};
 pub(super) use registry::capabilities;
 pub use registry::{Discover, Lookup, Register};
+pub use transfers::Send;
 
 /// How long a request waits for a peer if it does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

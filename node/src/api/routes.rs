@@ -2,6 +2,7 @@
 
 mod delivery;
 mod registry;
+mod transfers;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -55,6 +56,10 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/inbox/ack", post(delivery::acknowledge))
         .route("/v1/inbox/{id}", get(delivery::inbox_message))
         .route("/v1/answer", post(answer))
+        .route("/v1/transfers", get(transfers::list).post(transfers::send))
+        .route("/v1/transfers/{id}", get(transfers::show))
+        .route("/v1/transfers/{id}/cancel", post(transfers::cancel))
+        .route("/v1/transfers/{id}/retry", post(transfers::retry))
         .route("/v1/trust", get(trust))
         .route("/v1/trust/pin", post(pin))
         .route("/v1/trust/revoke", post(revoke))

@@ -27,12 +27,14 @@ mod register;
 mod report;
 mod restart;
 mod run;
+mod send;
 mod status;
 mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trace;
+mod transfers;
 mod trust;
 mod wake;
 
@@ -100,6 +102,8 @@ enum Command {
     Connect(connect::Args),
     Talk(talk::Args),
     Report(report::Args),
+    Send(send::Args),
+    Transfers(transfers::Args),
     Wake(wake::Args),
     Alive(alive::Args),
     Restart(restart::Args),
@@ -243,6 +247,8 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Connect(args) => connect::execute(args, &client, output).await,
         Command::Talk(args) => talk::execute(args, &client, output).await,
         Command::Report(args) => report::execute(args, &client, output).await,
+        Command::Send(args) => send::execute(args, &dir, &client, output).await,
+        Command::Transfers(args) => transfers::execute(args, &client, output).await,
         Command::Wake(args) => wake::execute(args, &client, output).await,
         Command::Alive(args) => alive::execute(args, &client, output).await,
         Command::Restart(args) => restart::execute(args, &client, output).await,

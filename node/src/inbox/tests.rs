@@ -1,4 +1,3 @@
-use peer_protocol::identity::TrustPolicy;
 use peer_protocol::time::Timestamp;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -6,16 +5,9 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::model::{Content, IncomingKind};
-use crate::transfer::Intake;
-use crate::trust::SharedTrust;
-use crate::trust_file::TrustFile;
 
 fn inbox(head: u64) -> Inbox {
-    let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
-    let clock = Arc::new(peer_behaviours::SystemClock::new());
-    let config = crate::config::TransferConfig::default();
-    let intake = Arc::new(Intake::new(&config, Arc::clone(&trust), clock));
-    Inbox::new(Arc::new(Room::new(trust, intake)), head)
+    Inbox::new(Arc::new(crate::room::tests::room()), head)
 }
 
 fn incoming(text: &str) -> Incoming {

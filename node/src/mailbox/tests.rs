@@ -102,11 +102,13 @@ fn request(from: u8, request: Request, rng: &mut StdRng) -> Input {
 }
 
 fn answers(outputs: &[Output]) -> Vec<&MailboxResult> {
-    let answer = |output| match output {
-        &Output::Reply { ref answer, .. } => Some(answer.as_ref()),
-        _ => None,
-    };
-    outputs.iter().filter_map(answer).collect()
+    let mut answers = Vec::new();
+    for output in outputs {
+        if let Output::Reply { answer, .. } = output {
+            answers.push(answer.as_ref());
+        }
+    }
+    answers
 }
 
 #[test]

@@ -4,12 +4,15 @@ use peer_protocol::delivery::Write;
 use peer_protocol::mailbox;
 
 use super::change::ROW_OVERHEAD;
+use super::transfers::TransferWrite;
 
 /// Something to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Durable {
     /// About ordered messages.
     Delivery(Write),
+    /// About a transfer.
+    Transfer(TransferWrite),
     /// The arrival of a message that came by mail, and what is written only if that is.
     Mail(Write, Vec<mailbox::Change>),
 }
@@ -18,6 +21,7 @@ impl Durable {
     /// Bytes of memory while it waits, about.
     pub(super) fn len(&self) -> usize {
         match self {
+            Self::Transfer(write) => ROW_OVERHEAD + write.row.as_ref().map_or(0, Vec::len),
             Self::Mail(write, changes) => {
                 let len = |change: &mailbox::Change| {
                     ROW_OVERHEAD + change.value.as_ref().map_or(0, |value| value.len())

@@ -5,7 +5,7 @@
 //! - `tables`, `row`: what stands where, and its bytes; `bytes`: of rows that are written for each message.
 //! - `load`: what is read once at the start.
 //! - `change`: what is remembered, of which the last of each counts, bounded; `contacts`.
-//! - `durable`: what somebody waits for; `delivery`: ordered messages; `mailbox`.
+//! - `durable`: what somebody waits for; `delivery`: ordered messages; `transfers`; `mailbox`.
 //! - `transaction`: all of that in one transaction.
 //! - `writer`, `thread`: one thread commits what has come in since the last commit, all at once, and
 //!   reports it. When the disk fails, what somebody waits for is reported as failed; what is only to be
@@ -30,6 +30,7 @@ mod tables;
 mod tests;
 mod thread;
 mod transaction;
+mod transfers;
 mod writer;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
 pub(crate) use row::{Contact, Entry, Remembered};
+pub(crate) use transfers::{TransferKey, TransferWrite};
 pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};
 
 use self::database::Inner;

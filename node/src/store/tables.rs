@@ -5,6 +5,7 @@ use redb::{TableDefinition, TableError, WriteTransaction};
 use super::contacts::CONTACTS;
 use super::delivery;
 use super::mailbox::MAILBOX;
+use super::transfers::TRANSFERS;
 
 /// Single values, by name.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -36,6 +37,7 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(PROVIDERS)?;
     transaction.open_table(PEERS)?;
     transaction.open_table(CONTACTS)?;
+    transaction.open_table(TRANSFERS)?;
     transaction.open_table(MAILBOX)?;
     delivery::create(transaction)
 }

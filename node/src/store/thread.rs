@@ -139,13 +139,16 @@ impl Thread {
 
     fn report(&self, submitted: Vec<Submitted>, written: &Result<Vec<Written>, StoreError>) {
         let mut each = written.as_ref().map(|written| written.iter().copied());
-        for Submitted { ticket, writes, len } in submitted {
+        for Submitted { ticket, writes, len, told } in submitted {
             let outcome = match &mut each {
                 Ok(each) => Ok(each.take(writes.len()).collect()),
                 Err(error) => Err(error.clone()),
             };
-            // A node that stops does not listen any more.
-            let _ = self.results.send(Committed { ticket, outcome });
+            // Whoever stops does not listen any more.
+            let _ = match told {
+                Some(told) => told.send(outcome.map(|_: Vec<Written>| ())).is_ok(),
+                None => self.results.send(Committed { ticket, outcome }).is_ok(),
+            };
             self.shared.reported(len);
         }
     }

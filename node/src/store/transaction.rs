@@ -13,6 +13,7 @@ use super::durable::Durable;
 use super::error::Failed;
 use super::row::encode;
 use super::tables::{CAPABILITIES, LAST_SEEN, META, PEERS, PROVIDERS, RECORDS, SALT};
+use super::transfers;
 
 /// The tables of one transaction; those that are written often are opened once.
 pub(super) struct Tables<'txn> {
@@ -28,6 +29,10 @@ impl<'txn> Tables<'txn> {
     pub(super) fn durable(&mut self, durable: &Durable) -> Result<Written, Failed> {
         match durable {
             Durable::Delivery(write) => self.delivery()?.apply(write),
+            Durable::Transfer(write) => {
+                transfers::write(self.transaction, write)?;
+                Ok(Written::Done)
+            }
             Durable::Mail(write, changes) => {
                 let written = self.delivery()?.apply(write)?;
                 if written != Written::Stale {

@@ -110,7 +110,7 @@ impl Writer {
         self.results.take()
     }
 
-    /// For those who wait for what they write.
+    /// Another way to the thread, for whoever waits for what it writes by itself.
     pub(crate) fn submitter(&self) -> Submitter {
         Submitter { shared: Arc::clone(&self.shared) }
     }
@@ -152,20 +152,17 @@ impl Submitter {
     /// # Errors
     /// [`Refused`]: nothing of it is written.
     pub(crate) fn submit(&self, writes: Vec<Durable>) -> Result<Ticket, Refused> {
-        let len = writes.iter().map(Durable::len).sum();
-        let mut state = self.shared.lock();
-        if state.closed {
-            return Err(Refused::Closed);
-        }
-        if state.submitted_bytes > 0 && state.submitted_bytes + len > MAX_SUBMITTED {
-            return Err(Refused::Full);
-        }
-        state.submitted_bytes += len;
-        let ticket = Ticket(state.next_ticket);
-        state.next_ticket += 1;
-        state.submitted.push_back(Submitted { ticket, writes, len });
-        self.shared.news.notify_one();
-        Ok(ticket)
+        self.shared.submit(writes, None)
+    }
+
+    /// As [`Submitter::submit`], but only the one who has the outcome is told.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing of it is written.
+    pub(crate) fn submit_alone(&self, writes: Vec<Durable>) -> Result<Outcome, Refused> {
+        let (told, outcome) = oneshot::channel();
+        self.shared.submit(writes, Some(told))?;
+        Ok(outcome)
     }
 }
 
@@ -174,6 +171,9 @@ impl Drop for Writer {
         self.shared.close();
     }
 }
+
+/// What became of something whose submitter alone is told.
+pub(crate) type Outcome = oneshot::Receiver<Result<(), StoreError>>;
 
 /// What both sides see. The lock is never held over anything that waits.
 #[derive(Debug, Default)]
@@ -190,6 +190,8 @@ pub(super) struct Submitted {
     pub(super) writes: Vec<Durable>,
     /// Bytes of memory, about.
     pub(super) len: usize,
+    /// Who is told; the one who has the results if nobody else.
+    pub(super) told: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 /// What to write next.
@@ -217,6 +219,27 @@ struct State {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(
+        &self,
+        writes: Vec<Durable>,
+        told: Option<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Result<Ticket, Refused> {
+        let len = writes.iter().map(Durable::len).sum();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        if state.submitted_bytes > 0 && state.submitted_bytes + len > MAX_SUBMITTED {
+            return Err(Refused::Full);
+        }
+        state.submitted_bytes += len;
+        let ticket = Ticket(state.next_ticket);
+        state.next_ticket += 1;
+        state.submitted.push_back(Submitted { ticket, writes, len, told });
+        self.news.notify_one();
+        Ok(ticket)
     }
 
     fn close(&self) {

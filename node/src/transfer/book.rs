@@ -5,12 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libp2p::PeerId;
-use peer_protocol::id::TransferId;
 use peer_protocol::time::{Instant, Timestamp};
 
 use super::error::TransferFailure;
 use super::row::{Key, Row, Stage};
-use crate::model::{TransferDirection, TransferState, TransferStatus};
+use crate::model::{IdPrefix, TransferDirection, TransferState, TransferStatus};
 
 /// Most transfers that are over and are still listed; the oldest go first.
 const MAX_OVER: usize = 1_000;
@@ -109,15 +108,13 @@ impl Book {
     /// The one whose id is `name`, or begins with it.
     pub(super) fn find(&self, name: &str) -> Result<Key, TransferFailure> {
         let lines = self.lock();
-        if let Ok(id) = name.parse::<TransferId>()
-            && let Some(key) = lines.keys().find(|key| key.id == id)
-        {
-            return Ok(*key);
-        }
-        let begins = |key: &&Key| name.len() >= 4 && key.id.to_string().starts_with(name);
+        let unknown = || TransferFailure::Unknown { id: name.to_owned() };
+        let prefix: IdPrefix = name.parse().map_err(|_| unknown())?;
+        let (first, last) = prefix.range();
+        let begins = |key: &&Key| (first..=last).contains(&key.id.as_bytes());
         let found: Vec<_> = lines.keys().filter(begins).copied().collect();
         match found.as_slice() {
-            [] => Err(TransferFailure::Unknown { id: name.to_owned() }),
+            [] => Err(unknown()),
             [key] => Ok(*key),
             several => {
                 let count = several.len();

@@ -1,67 +1,86 @@
 //! Whoever keeps rows on disk.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
+use cbor4ii::serde::{from_slice, to_vec};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::row::{Key, Row};
+use crate::model::TransferDirection;
+use crate::store::{Durable, Store, StoreError, Submitter, TransferKey, TransferWrite};
 
 /// A row could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("it cannot be remembered: {reason}")]
 pub(crate) struct NotSaved {
-    pub(crate) reason: String,
+    reason: String,
 }
 
 /// Whether a change is on disk.
-pub(crate) type Saved = oneshot::Receiver<Result<(), NotSaved>>;
+pub(crate) type Saved = oneshot::Receiver<Result<(), StoreError>>;
 
 /// Keeps rows. Changes are written in the order in which they are made; nothing here waits.
 pub(crate) trait Ledger: Send + Sync + fmt::Debug {
     /// Writes a row in the place of an older one.
-    fn save(&self, row: Row) -> Saved;
+    fn save(&self, row: &Row) -> Result<Saved, NotSaved>;
 
     /// Forgets a row.
-    fn forget(&self, key: Key) -> Saved;
+    fn forget(&self, key: Key) -> Result<Saved, NotSaved>;
 }
 
 /// Waits until a change is on disk.
-pub(super) async fn durable(saved: Saved) -> Result<(), NotSaved> {
-    saved.await.unwrap_or_else(|_| Err(NotSaved { reason: "the node stops".to_owned() }))
-}
-
-/// Keeps rows as long as the process lives.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    rows: Mutex<BTreeMap<Key, Row>>,
-}
-
-impl Memory {
-    /// All rows.
-    #[cfg(test)]
-    pub(crate) fn rows(&self) -> Vec<Row> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+pub(super) async fn durable(saved: Result<Saved, NotSaved>) -> Result<(), NotSaved> {
+    match saved?.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(NotSaved { reason: error.to_string() }),
+        Err(_) => Err(NotSaved { reason: "the node stops".to_owned() }),
     }
 }
 
-impl Ledger for Memory {
-    fn save(&self, row: Row) -> Saved {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).insert(row.key(), row);
-        done()
+/// Keeps rows in the node's store.
+#[derive(Debug)]
+pub(crate) struct InStore(pub(crate) Submitter);
+
+impl InStore {
+    /// All rows that can be read, and how many cannot.
+    pub(crate) fn load(store: &Store) -> Result<(Vec<Row>, usize), StoreError> {
+        let bytes = store.transfers()?;
+        let all = bytes.len();
+        let rows: Vec<Row> = bytes.iter().filter_map(|bytes| from_slice(bytes).ok()).collect();
+        let broken = all - rows.len();
+        Ok((rows, broken))
     }
 
-    fn forget(&self, key: Key) -> Saved {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        done()
+    fn write(&self, key: Key, row: Option<Vec<u8>>) -> Result<Saved, NotSaved> {
+        let write = TransferWrite { key: place(&key), row };
+        let submitted = self.0.submit_alone(vec![Durable::Transfer(write)]);
+        submitted.map_err(|error| NotSaved { reason: error.to_string() })
     }
 }
 
-fn done() -> Saved {
-    let (told, saved) = oneshot::channel();
-    // The other end is returned.
-    let _ = told.send(Ok(()));
-    saved
+impl Ledger for InStore {
+    fn save(&self, row: &Row) -> Result<Saved, NotSaved> {
+        let bytes = to_vec(Vec::new(), row);
+        let bytes = bytes.map_err(|error| NotSaved { reason: error.to_string() })?;
+        self.write(row.key(), Some(bytes))
+    }
+
+    fn forget(&self, key: Key) -> Result<Saved, NotSaved> {
+        self.write(key, None)
+    }
+}
+
+/// A key's bytes.
+fn place(key: &Key) -> TransferKey {
+    let mut bytes = [0; 49];
+    let direction = match key.direction {
+        TransferDirection::Outgoing => 0,
+        TransferDirection::Incoming => 1,
+    };
+    let parts = [direction].into_iter().chain(key.peer).chain(*key.id.as_bytes());
+    for (byte, part) in bytes.iter_mut().zip(parts) {
+        *byte = part;
+    }
+    bytes
 }

@@ -13,6 +13,7 @@
 //! Nothing here blocks the event loop: disks are touched on blocking threads, a task a transfer.
 
 mod book;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the outbox and the inbox"))]
 mod content;
 mod error;
 mod intake;
@@ -26,11 +27,13 @@ mod row;
 mod sending;
 mod service;
 mod source;
+#[cfg(test)]
+mod tests;
 
+#[allow(unused_imports, reason = "for the inbox")]
 pub(crate) use content::Taken;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;
-pub(crate) use ledger::{Ledger, Memory};
-pub(crate) use places::Places;
-pub(crate) use row::{Key, Row};
+pub(crate) use ledger::InStore;
+pub(crate) use row::Key;
 pub(crate) use service::{Fate, Output, Received, Transfers};

@@ -85,7 +85,7 @@ impl Sending {
         };
         self.row.updated = self.shared.clock.now().timestamp;
         tracing::info!(transfer = %self.row.id, peer = %self.row.entity, stage = ?self.row.stage, "sent");
-        if let Err(error) = durable(self.shared.ledger.save(Row::Outgoing(self.row.clone()))).await
+        if let Err(error) = durable(self.shared.ledger.save(&Row::Outgoing(self.row.clone()))).await
         {
             tracing::error!(transfer = %self.row.id, %error, "a transfer");
         }
@@ -146,7 +146,7 @@ impl Sending {
         self.row.offer.digest = digest;
         self.row.hashed = true;
         let row = Row::Outgoing(self.row.clone());
-        let saved = durable(self.shared.ledger.save(row.clone())).await;
+        let saved = durable(self.shared.ledger.save(&row)).await;
         saved.map_err(|error| TransferFailure::Disk { reason: error.to_string() })?;
         self.shared.book.replace(&row, TransferState::Offered);
         Ok(Some(opened))
@@ -197,6 +197,11 @@ impl Sending {
             }
             ToSender::Ack(answers, ack) => {
                 let answered = self.offer.filter(|(id, _)| answers == Some(*id));
+                if answers.is_some() {
+                    let (received, window) = (ack.received, ack.window);
+                    let current = answered.is_some();
+                    tracing::debug!(transfer = %self.row.id, received, window, current, "answered");
+                }
                 sender.handle_ack(answered.map(|(_, attempt)| attempt), &ack, now);
             }
             ToSender::Interrupted => sender.interrupted(),
@@ -205,6 +210,9 @@ impl Sending {
     }
 
     fn settle(&mut self, sender: &mut Sender, step: Step, fate: Fate, now: Instant) {
+        if !matches!(fate, Fate::Arrived) {
+            tracing::debug!(transfer = %self.row.id, ?step, ?fate, "did not arrive");
+        }
         if matches!(fate, Fate::Busy) {
             self.busy_until = Some(now + BUSY);
         }
@@ -252,6 +260,7 @@ impl Sending {
         }
         let message = message(chunk)?;
         if let Step::Offer { attempt } = step {
+            tracing::debug!(transfer = %self.row.id, attempt, "offered");
             self.offer = Some((message.id, attempt));
         }
         if step != Step::Cancel {
@@ -295,7 +304,7 @@ impl Sending {
             if now.since(self.noted) >= NOTE_EVERY {
                 self.noted = now;
                 // The receiver knows better after a restart.
-                drop(self.shared.ledger.save(Row::Outgoing(self.row.clone())));
+                drop(self.shared.ledger.save(&Row::Outgoing(self.row.clone())));
             }
         }
         if sender.is_sending() {

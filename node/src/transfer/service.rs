@@ -170,7 +170,7 @@ impl Transfers {
             updated: now,
         };
         let id = row.id;
-        let saved = durable(self.shared.ledger.save(Row::Outgoing(row.clone()))).await;
+        let saved = durable(self.shared.ledger.save(&Row::Outgoing(row.clone()))).await;
         saved.map_err(|error| TransferFailure::Disk { reason: error.to_string() })?;
         self.shared.list(&Row::Outgoing(row.clone()), TransferState::Queued);
         self.shared.start_sending(peer, row);

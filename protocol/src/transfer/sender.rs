@@ -140,6 +140,8 @@ pub struct Sender {
     /// Pieces from `next` on that have arrived: they were with the link when the offer was answered.
     ahead: BTreeSet<u64>,
     setbacks: u32,
+    /// Whether it was asked, since it last made progress, why it takes nothing.
+    asked_why: bool,
     /// When there was last a sign of life, and of progress.
     last_word: Instant,
     last_progress: Instant,
@@ -166,6 +168,7 @@ impl Sender {
             again: BTreeSet::new(),
             ahead: BTreeSet::new(),
             setbacks: 0,
+            asked_why: false,
             last_word: now,
             last_progress: now,
             patience: PATIENCE,
@@ -301,6 +304,7 @@ impl Sender {
             self.last_progress = now;
             self.patience = PATIENCE;
             self.setbacks = 0;
+            self.asked_why = false;
         }
         if answers.is_some_and(|attempt| attempt == self.attempt) {
             self.begin_at(ack, now);
@@ -308,13 +312,26 @@ impl Sender {
             // Acknowledgements may overtake each other; the highest counts.
             self.received = ack.received;
             self.window = ack.window;
-            if ack.window == 0 && self.state == State::Sending {
-                self.state = State::ToOffer;
+            if ack.window == 0 {
+                self.ask_why(now);
             }
         }
         self.again = self.again.split_off(&self.received);
         self.ahead = self.ahead.split_off(&self.received);
         self.next = self.next.max(self.received);
+    }
+
+    /// The receiver takes nothing any more: when it is offered again, it says why. One that does not,
+    /// and makes no progress either, is not asked all the time.
+    fn ask_why(&mut self, now: Instant) {
+        if !matches!(self.state, State::Offered | State::Sending) {
+            return;
+        }
+        if std::mem::replace(&mut self.asked_why, true) {
+            self.pause(now);
+        } else {
+            self.state = State::ToOffer;
+        }
     }
 
     /// The answer to an offer: what it says is where things stand.

@@ -12,6 +12,7 @@ mod naive_cbor;
 mod registry;
 mod requests;
 mod seeds;
+mod streams;
 
 pub use cbor::cbor;
 pub use decoders::{batch, body, envelope, trust_store};
@@ -21,13 +22,14 @@ pub use legacy::{legacy_message, legacy_value};
 pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
+pub use streams::stream;
 
 /// A target's name and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
@@ -40,5 +42,6 @@ pub const TARGETS: [Target; 13] = [
     ("links", links),
     ("registry", registry),
     ("request", request),
+    ("stream", stream),
     ("trust_store", trust_store),
 ];

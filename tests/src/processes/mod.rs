@@ -3,6 +3,7 @@
 mod agent;
 mod command;
 mod node;
+mod proxy;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use agent::Agent;
 pub use command::CommandFailed;
 pub use node::{Node, Options};
+pub use proxy::Proxy;
 
 /// The `peer` program that was built beside the running test or tool.
 ///

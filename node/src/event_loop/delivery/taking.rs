@@ -70,6 +70,7 @@ impl EventLoop {
         }
         for (peer, ids) in by_peer {
             self.taken_from(&peer, &ids);
+            self.owe(peer);
             self.swarm.behaviour_mut().secure.processed(&peer, ids);
         }
         if let Some((reply, acknowledged)) = reply {

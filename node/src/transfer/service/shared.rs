@@ -197,7 +197,7 @@ impl Shared {
         let Some(mut row) = self.kept_row(key) else { return };
         self.unkeep(key);
         row.announced = true;
-        drop(self.ledger.save(Row::Incoming(row.clone())));
+        drop(self.ledger.save(&Row::Incoming(row.clone())));
         if let Some(path) = row.path {
             // What is left is found at the next start.
             let _ = blocking(move || std::fs::remove_file(path)).await;
@@ -207,7 +207,7 @@ impl Shared {
     pub(super) fn set_announced(&self, key: &Key) {
         if let Some(row) = lock(&self.kept).get_mut(key) {
             row.announced = true;
-            drop(self.ledger.save(Row::Incoming(row.clone())));
+            drop(self.ledger.save(&Row::Incoming(row.clone())));
         }
     }
 }

@@ -171,6 +171,21 @@ fn window_zero_makes_it_ask_why() {
 }
 
 #[test]
+fn a_receiver_that_only_says_window_zero_is_not_asked_all_the_time() {
+    let mut sender = sender();
+    let mut offers = 0;
+    for millis in 0..60_000 {
+        sender.handle_timeout(at(millis));
+        for _ in drain(&mut sender, at(millis)) {
+            offers += 1;
+            sender.offer_arrived(at(millis));
+        }
+        sender.handle_ack(None, &ack(0, 0), at(millis));
+    }
+    assert!((3..6).contains(&offers), "{offers} in a minute");
+}
+
+#[test]
 fn an_acknowledgement_that_was_overtaken_changes_nothing() {
     let mut sender = begun();
     sender.handle_ack(None, &ack(5 * K64, 8 << 20), at(3));
