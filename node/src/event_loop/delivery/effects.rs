@@ -60,6 +60,9 @@ impl EventLoop {
     }
 
     fn hand(&mut self, peer: PublicKey, messages: Vec<Message>) {
+        if self.is_mailed(&peer) {
+            return self.mail_handed(&peer, &messages);
+        }
         let id = peer_id_of(&peer);
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
         if let Err(error) = self.swarm.behaviour_mut().secure.hand(id, messages) {
@@ -144,6 +147,8 @@ impl EventLoop {
         self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {
+            let taken = matches!(status, Status::Delivered | Status::Processed);
+            self.mail_settled(&peer, &[id], taken);
             self.cancelled(id);
         }
     }
