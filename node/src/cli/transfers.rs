@@ -94,6 +94,12 @@ pub(super) async fn execute(
     Ok(Exit::Ok)
 }
 
+/// How much longer it takes at its rate.
+pub(super) fn left(status: &TransferStatus) -> Option<String> {
+    let bytes = status.size.saturating_sub(status.done).saturating_mul(1000);
+    bytes.checked_div(status.rate).map(elapsed)
+}
+
 /// Why a transfer came to nothing.
 pub(super) fn failure(status: &TransferStatus) -> Failure {
     let kind = match (status.state, status.code) {
@@ -184,9 +190,8 @@ fn show(status: &TransferStatus, now: Timestamp) -> String {
         ("state", status.state.as_str().to_owned()),
         ("done", format!("{} ({})", size(status.done), percent(status))),
     ];
-    if status.rate > 0 {
-        let left = status.size.saturating_sub(status.done).saturating_mul(1000) / status.rate;
-        lines.push(("rate", format!("{}/s, {} left", size(status.rate), elapsed(left))));
+    if let Some(left) = left(status) {
+        lines.push(("rate", format!("{}/s, {left} left", size(status.rate))));
     }
     if let Some(detail) = &status.detail {
         let code = status.code.map_or_else(String::new, |code| format!("{code}: "));

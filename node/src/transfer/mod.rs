@@ -13,6 +13,7 @@
 //! Nothing here blocks the event loop: disks are touched on blocking threads, a task a transfer.
 
 mod book;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the outbox and the inbox"))]
 mod content;
 mod error;
 mod intake;
@@ -29,6 +30,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+#[allow(unused_imports, reason = "for the inbox")]
 pub(crate) use content::Taken;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;

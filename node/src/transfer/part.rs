@@ -76,7 +76,7 @@ impl Part {
 /// Whether the disk of `directory` has room for `bytes` more and what is to stay free.
 pub(super) fn has_room(directory: &Path, bytes: u64, reserve: u64) -> io::Result<bool> {
     let disk = nix::sys::statvfs::statvfs(directory)?;
-    let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
     Ok(free >= bytes.saturating_add(reserve))
 }
 

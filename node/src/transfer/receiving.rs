@@ -171,7 +171,7 @@ impl Receiving {
             }
             return Ok(part);
         }
-        let part = self.to_disk(part, due).await?;
+        let part = self.put_on_disk(part, due).await?;
         if let Some(received) = due {
             self.row.received = received;
             self.row.updated = self.shared.clock.now().timestamp;
@@ -189,7 +189,7 @@ impl Receiving {
     }
 
     /// Writes all pieces, and syncs the first `sync` bytes, however often it takes.
-    async fn to_disk(&mut self, part: Part, sync: Option<u64>) -> Result<Part, TransferError> {
+    async fn put_on_disk(&mut self, part: Part, sync: Option<u64>) -> Result<Part, TransferError> {
         let (mut part, mut pause) = (part, FIRST_PAUSE);
         let began = self.shared.clock.now().instant;
         loop {
@@ -261,14 +261,18 @@ impl Receiving {
                     private(&directory)?;
                     placing::free_name(&directory, &name, number)
                 });
-                let (path, taken) = free.await.map_err(disk)?.ok_or(TransferError::Disk)?;
+                let (path, taken) =
+                    free.await.map_err(|error| disk(&error))?.ok_or(TransferError::Disk)?;
                 number = taken + 1;
                 self.row.path = Some(path);
                 self.save().await.map_err(|()| TransferError::Disk)?;
             }
             let Some(path) = self.row.path.clone() else { continue };
             let part = part.clone();
-            match blocking(move || placing::put_down(&part, &path)).await.map_err(disk)? {
+            match blocking(move || placing::put_down(&part, &path))
+                .await
+                .map_err(|error| disk(&error))?
+            {
                 Put::Down => return Ok(()),
                 Put::Taken => self.row.path = None,
             }
@@ -284,7 +288,7 @@ impl Receiving {
         if self.row.offer.purpose == Purpose::Content {
             self.row.path = self.shared.places().map(|at| at.part(&self.key, Purpose::Content));
             let part = self.row.path.clone().unwrap_or_default();
-            blocking(move || placing::sync_directory(&part)).await.map_err(disk)?;
+            blocking(move || placing::sync_directory(&part)).await.map_err(|error| disk(&error))?;
         }
         self.save().await.map_err(|()| TransferError::Disk)?;
         self.drain().ok();
@@ -346,7 +350,7 @@ impl Receiving {
     }
 }
 
-fn disk(error: io::Error) -> TransferError {
+fn disk(error: &io::Error) -> TransferError {
     tracing::error!(%error, "a file that was received cannot be put down");
     TransferError::Disk
 }

@@ -197,6 +197,11 @@ impl Sending {
             }
             ToSender::Ack(answers, ack) => {
                 let answered = self.offer.filter(|(id, _)| answers == Some(*id));
+                if answers.is_some() {
+                    let (received, window) = (ack.received, ack.window);
+                    let current = answered.is_some();
+                    tracing::debug!(transfer = %self.row.id, received, window, current, "answered");
+                }
                 sender.handle_ack(answered.map(|(_, attempt)| attempt), &ack, now);
             }
             ToSender::Interrupted => sender.interrupted(),
@@ -205,6 +210,9 @@ impl Sending {
     }
 
     fn settle(&mut self, sender: &mut Sender, step: Step, fate: Fate, now: Instant) {
+        if !matches!(fate, Fate::Arrived) {
+            tracing::debug!(transfer = %self.row.id, ?step, ?fate, "did not arrive");
+        }
         if matches!(fate, Fate::Busy) {
             self.busy_until = Some(now + BUSY);
         }
@@ -252,6 +260,7 @@ impl Sending {
         }
         let message = message(chunk)?;
         if let Step::Offer { attempt } = step {
+            tracing::debug!(transfer = %self.row.id, attempt, "offered");
             self.offer = Some((message.id, attempt));
         }
         if step != Step::Cancel {

@@ -8,7 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use crate::cli::text::{elapsed, printable, size};
+use crate::cli::text::{printable, size};
+use crate::cli::transfers::left;
 use crate::model::{TransferState, TransferStatus};
 
 /// How often a line is printed where there is no terminal.
@@ -99,11 +100,10 @@ fn line(status: &TransferStatus) -> String {
 /// The rate and the time left, or what it waits for.
 fn what_next(status: &TransferStatus) -> String {
     match status.state {
-        TransferState::Running if status.rate > 0 => {
-            let left = status.size.saturating_sub(status.done).saturating_mul(1000) / status.rate;
-            format!("{}/s, {} left", size(status.rate), elapsed(left))
-        }
-        TransferState::Running => "waiting for the peer".to_owned(),
+        TransferState::Running => match left(status) {
+            Some(left) => format!("{}/s, {left} left", size(status.rate)),
+            None => "waiting for the peer".to_owned(),
+        },
         TransferState::Queued => "behind others".to_owned(),
         TransferState::Hashing => "reading it".to_owned(),
         TransferState::Offered => "offered".to_owned(),
