@@ -356,3 +356,74 @@ fn pieces_for_strangers_are_paced_and_other_messages_go_on() {
     assert_eq!(part_of(&bob), None);
     assert!(done(&bob, &id) == 60 * MIB);
 }
+
+/// A node whose files may not grow beyond a size, as on a full disk; the limit can be lifted.
+struct Cramped {
+    child: std::process::Child,
+    dir: PathBuf,
+}
+
+impl Cramped {
+    fn start(dir: PathBuf, host: &str, mib: u64) -> Self {
+        fs::create_dir_all(&dir).unwrap();
+        let script = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", mib << 10);
+        let child = Command::new("bash")
+            .args(["-c", &script, "bash"])
+            .arg(program())
+            .arg("--data-dir")
+            .arg(&dir)
+            .args(["run", "--entity", "bob", "--dht", "off", "--accept-files", "all"])
+            .args(["--listen", &format!("/ip4/{host}/tcp/0")])
+            .env("PEER_MDNS", "off")
+            .env("PEER_UPNP", "off")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, dir }
+    }
+
+    fn run(&self, args: &[&str]) -> Value {
+        let mut command = Command::new(program());
+        command.args(["--json", "--data-dir"]).arg(&self.dir).args(args);
+        let out = command.stdin(Stdio::null()).output().unwrap().stdout;
+        serde_json::from_slice(&out).unwrap_or_default()
+    }
+
+    fn lift(&self) {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        assert!(lifted.unwrap().success());
+    }
+}
+
+impl Drop for Cramped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_full_disk_is_waited_for_and_nothing_is_lost() {
+    let root = TempDir::new().unwrap();
+    let alice = node(root.path(), "alice", "127.0.0.3", &[]);
+    let bob = Cramped::start(root.path().join("bob"), "127.0.0.2", 20);
+    let up = || bob.run(&["status"])["listen"][0].as_str().map(str::to_owned);
+    assert!(eventually(Duration::from_secs(20), || up().is_some()));
+    alice.run(&["connect", &up().unwrap()]).unwrap();
+    let path = root.path().join("big.bin");
+    let wanted = make_file(&path, 40);
+    let id = detached(&alice, &path);
+    let full = || bob.run(&["transfers", "show", &id])["detail"].clone();
+    let said = |detail: &Value| detail.as_str().is_some_and(|it| it.contains("File too large"));
+    assert!(eventually(Duration::from_secs(60), || said(&full())), "{}", show(&alice, &id));
+    // Messages go on, and the transfer waits.
+    assert_eq!(alice.run(&["alive", "bob"]).unwrap()["alive"], true);
+    assert!(!over(&show(&alice, &id)));
+    bob.lift();
+    let last = wait_for(&alice, &id, Duration::from_secs(120), over);
+    assert_eq!(last["state"], "complete", "{last}");
+    assert_eq!(digest(&bob.dir.join("received/alice/big.bin")), wanted);
+}

@@ -3,6 +3,7 @@
 mod delivery;
 mod listen;
 mod registry;
+mod transfers;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;

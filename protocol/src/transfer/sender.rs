@@ -14,6 +14,11 @@ use crate::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest such wait: it doubles with each time that nothing came of it.
 const MAX_PATIENCE: Duration = Duration::from_secs(300);
+/// Bytes that are with the link at first.
+const FIRST_UNDER_WAY: u64 = 512 << 10;
+/// A piece that queued for less went its way undisturbed; one that queued for longer disturbs others.
+const QUICK: Duration = Duration::from_millis(100);
+const SLOW: Duration = Duration::from_millis(400);
 /// How often a receiver may have lost what it had, or refuse pieces without ending the transfer.
 const MAX_SETBACKS: u32 = 3;
 
@@ -37,7 +42,7 @@ impl Limits {
         Self {
             piece_len: piece_len.clamp(MIN_PIECE_LEN, MAX_PIECE_LEN),
             window: TRANSFER_WINDOW,
-            under_way: 2 << 20,
+            under_way: 4 << 20,
             patience: Duration::from_secs(7 * 86_400),
         }
     }
@@ -95,6 +100,32 @@ pub enum Ended {
     Cancelled,
 }
 
+/// How much is with the link at once: more while pieces arrive as fast as ever, less while they queue
+/// on the way, since whatever else is sent queues behind them.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    most: u64,
+    /// The least time that a piece ever took.
+    fastest: Duration,
+}
+
+impl Pace {
+    fn new(piece_len: u32) -> Self {
+        let most = FIRST_UNDER_WAY.max(2 * u64::from(piece_len));
+        Self { most, fastest: Duration::MAX }
+    }
+
+    fn arrived(&mut self, len: u32, took: Duration, limits: Limits) {
+        self.fastest = self.fastest.min(took);
+        let queued = took.saturating_sub(self.fastest);
+        if queued < QUICK {
+            self.most = self.most.saturating_add(u64::from(len)).min(limits.under_way);
+        } else if queued > SLOW {
+            self.most = (self.most / 2).max(u64::from(limits.piece_len));
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// The offer is to be sent.
@@ -132,9 +163,10 @@ pub struct Sender {
     window: u64,
     /// Where the next piece begins that was not sent since the last answer to an offer.
     next: u64,
-    /// Pieces that are with the link: length by offset.
-    under_way: BTreeMap<u64, u32>,
+    /// Pieces that are with the link: length, and since when, by offset.
+    under_way: BTreeMap<u64, (u32, Instant)>,
     under_way_len: u64,
+    pace: Pace,
     /// Pieces that were lost.
     again: BTreeSet<u64>,
     /// Pieces from `next` on that have arrived: they were with the link when the offer was answered.
@@ -165,6 +197,7 @@ impl Sender {
             next: received.min(total),
             under_way: BTreeMap::new(),
             under_way_len: 0,
+            pace: Pace::new(piece_len),
             again: BTreeSet::new(),
             ahead: BTreeSet::new(),
             setbacks: 0,
@@ -209,14 +242,14 @@ impl Sender {
         let end = offset + u64::from(len);
         let window = self.window.min(self.limits.window);
         let fits = self.under_way.is_empty()
-            || self.under_way_len + u64::from(len) <= self.limits.under_way;
+            || self.under_way_len + u64::from(len) <= self.pace.most.min(self.limits.under_way);
         if len == 0 || end > self.received.saturating_add(window) || !fits {
             return None;
         }
         if !self.again.remove(&offset) {
             self.next = end;
         }
-        self.under_way.insert(offset, len);
+        self.under_way.insert(offset, (len, now));
         self.under_way_len += u64::from(len);
         self.last_word = now;
         Some(Step::Piece { offset, len })
@@ -249,7 +282,8 @@ impl Sender {
 
     /// The receiver's node has the piece at `offset`, in memory.
     pub fn arrived(&mut self, offset: u64, now: Instant) {
-        if self.settle(offset) {
+        if let Some((len, since)) = self.settle(offset) {
+            self.pace.arrived(len, now.since(since), self.limits);
             if offset >= self.next {
                 self.ahead.insert(offset);
             }
@@ -259,7 +293,7 @@ impl Sender {
 
     /// Nobody knows what became of the piece at `offset`.
     pub fn lost(&mut self, offset: u64, now: Instant) {
-        if self.settle(offset) {
+        if self.settle(offset).is_some() {
             if (self.received..self.next).contains(&offset) {
                 self.again.insert(offset);
             }
@@ -270,7 +304,7 @@ impl Sender {
     /// The receiver refused the piece at `offset`: it may not know the transfer any more, or have
     /// ended it, and tells when it is offered again.
     pub fn piece_refused(&mut self, offset: u64, code: ErrorCode, detail: &str) {
-        if !self.settle(offset) {
+        if self.settle(offset).is_none() {
             return;
         }
         if self.state == State::Sending {
@@ -422,10 +456,10 @@ impl Sender {
         self.patience = (self.patience * 2).min(MAX_PATIENCE);
     }
 
-    fn settle(&mut self, offset: u64) -> bool {
-        let Some(len) = self.under_way.remove(&offset) else { return false };
-        self.under_way_len -= u64::from(len);
-        true
+    fn settle(&mut self, offset: u64) -> Option<(u32, Instant)> {
+        let settled = self.under_way.remove(&offset)?;
+        self.under_way_len -= u64::from(settled.0);
+        Some(settled)
     }
 
     fn end(&mut self, ended: Ended) {

@@ -13,6 +13,7 @@ mod registry;
 mod requests;
 mod seeds;
 mod streams;
+mod transfers;
 
 pub use cbor::cbor;
 pub use decoders::{batch, body, envelope, trust_store};
@@ -23,13 +24,14 @@ pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
 pub use streams::stream;
+pub use transfers::transfer;
 
 /// A target's name and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
@@ -43,5 +45,6 @@ pub const TARGETS: [Target; 14] = [
     ("registry", registry),
     ("request", request),
     ("stream", stream),
+    ("transfer", transfer),
     ("trust_store", trust_store),
 ];

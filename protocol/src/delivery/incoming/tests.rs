@@ -87,6 +87,8 @@ fn the_table_of_the_specification_row_by_row() {
     let late = Message { id: id(99), ..message(1, 0, None, 1) };
     assert_eq!(judge(&incoming, &late), Verdict::OutOfSequence, "4");
     assert_eq!(judge(&incoming, &message(2, 1, None, 1)), Verdict::Next, "6");
+    assert_eq!(judge(&incoming, &message(2, 1, Some(0), 1)), Verdict::Next, "6");
+    assert_eq!(judge(&incoming, &message(2, 2, Some(1), 1)), Verdict::Early, "7");
     arrive(&mut incoming, message(2, 1, None, 1));
     assert_eq!(judge(&incoming, &message(1, 3, None, 1)), Verdict::OutOfSequence, "3");
     assert_eq!(judge(&incoming, &message(2, u64::MAX, None, 1)), Verdict::OutOfSequence);
@@ -108,6 +110,16 @@ fn a_held_message_believes_the_newest_word_on_what_it_follows() {
     // An older copy that comes late changes nothing.
     arrive(&mut incoming, message(1, 5, Some(4), 1));
     assert_eq!(numbers(&arrive(&mut incoming, message(1, 3, Some(0), 1))), [3, 5]);
+}
+
+#[test]
+fn what_is_held_of_a_former_stream_does_not_come_after_a_later_one() {
+    let mut incoming = ready();
+    arrive(&mut incoming, message(1, 4, None, 1));
+    assert!(arrive(&mut incoming, message(2, 6, Some(5), 1)).is_empty());
+    assert_eq!(numbers(&arrive(&mut incoming, message(3, 18, None, 1))), [18]);
+    assert_eq!(incoming.held(), (0, 0));
+    assert!(arrive(&mut incoming, message(2, 6, Some(5), 1)).is_empty(), "nor when it comes again");
 }
 
 #[test]

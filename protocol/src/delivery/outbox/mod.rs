@@ -238,6 +238,12 @@ impl Outbox {
         Some(entry.settled.clone().unwrap_or(unsettled))
     }
 
+    /// When the time of an unsettled message is over.
+    #[must_use]
+    pub fn expires(&self, id: MessageId) -> Option<Timestamp> {
+        Some(self.entry(id)?.expires)
+    }
+
     fn check_room(&self, peer: &PublicKey, message: &Message) -> Result<(), NotAccepted> {
         let len = message.body.len() as u64;
         if !message.kind.may_be_ordered() {
@@ -268,7 +274,8 @@ impl Outbox {
     fn restore(&mut self, saved: Saved, now: Timestamp) {
         let slot = self.slot(saved.peer);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
-        (queue.stream, queue.stream_state) = (saved.stream, StreamState::Saved);
+        // It goes on in a stream of its own: if this disk is an old copy, the receiver has seen numbers of
+        // the former one that are given to other messages now.
         queue.next = saved.next;
         for head in saved.heads {
             let Head { number, id, len, may_be_sent, .. } = head;

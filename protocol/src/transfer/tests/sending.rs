@@ -91,6 +91,39 @@ fn after_an_interruption_only_what_is_not_on_disk_and_not_with_the_link_is_sent_
 }
 
 #[test]
+fn where_pieces_queue_on_the_way_fewer_are_sent_at_once() {
+    let total = 1 << 30;
+    let mut sender =
+        Sender::new(total, 0, Limits { window: total, ..Limits::new(64 << 10) }, at(0));
+    drain(&mut sender, at(0));
+    sender.offer_arrived(at(0));
+    sender.handle_ack(Some(1), &ack(0, total), at(0));
+    // A line that carries a piece in `each` ms, one after another, and is `rtt` ms long.
+    let mut run = |from: u64, pieces: u64, each: u64, rtt: u64| {
+        let (mut now, mut line) = (from, std::collections::VecDeque::new());
+        let mut most = 0;
+        for _ in 0..pieces {
+            for step in drain(&mut sender, at(now)) {
+                let Step::Piece { offset, .. } = step else { panic!("{step:?}") };
+                let free = line.back().map_or(now, |(done, _)| now.max(*done));
+                line.push_back((free + each, offset));
+            }
+            most = sender.under_way();
+            let (done, offset) = line.pop_front().unwrap();
+            now = now.max(done);
+            sender.arrived(offset, at(now + rtt));
+        }
+        (now, most, line)
+    };
+    let (now, quick, mut line) = run(0, 400, 1, 30);
+    assert_eq!(quick, 4 << 20, "a fast line of whatever length is filled");
+    while let Some((_, offset)) = line.pop_front() {
+        sender.arrived(offset, at(now + 60_000));
+    }
+    assert!(drain(&mut sender, at(now + 60_000)).len() <= 2, "a line that stood still is not");
+}
+
+#[test]
 fn what_the_link_gave_up_is_sent_again() {
     let mut sender = begun();
     assert_eq!(pieces(&mut sender, at(2)).len(), 3);

@@ -38,6 +38,9 @@ pub trait Disk {
     /// Returns whether it is.
     fn crash(&mut self, torn: &[Write], chance: &mut Chance) -> bool;
 
+    /// A copy of it.
+    fn copy(&self) -> Box<dyn Disk>;
+
     /// The unsettled messages to every peer.
     fn saved(&self) -> Vec<Saved>;
 
@@ -170,6 +173,10 @@ impl Disk for Model {
 
     fn crash(&mut self, torn: &[Write], chance: &mut Chance) -> bool {
         chance.flip() && self.commit(torn).is_ok_and(|written| written.iter().all(|it| *it))
+    }
+
+    fn copy(&self) -> Box<dyn Disk> {
+        Box::new(self.clone())
     }
 
     fn saved(&self) -> Vec<Saved> {

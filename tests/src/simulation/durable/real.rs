@@ -203,6 +203,14 @@ impl Disk for Real {
         done
     }
 
+    fn copy(&self) -> Box<dyn Disk> {
+        let platter = Platter::default();
+        platter.sectors().bytes.clone_from(&self.platter.sectors().synced);
+        platter.sectors().synced.clone_from(&self.platter.sectors().synced);
+        let store = Some(platter.store());
+        Box::new(Self { platter, store, model: self.model.clone() })
+    }
+
     fn saved(&self) -> Vec<Saved> {
         let saved = self.store().saved().expect("the disk can be read");
         let expected = normal((self.model.saved(), Vec::new(), Vec::new())).0;

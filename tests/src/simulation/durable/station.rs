@@ -182,12 +182,12 @@ impl Station {
     }
 
     /// The link with node `peer` takes messages.
-    pub(crate) fn attach(&mut self, peer: usize) {
+    pub fn attach(&mut self, peer: usize) {
         self.outbox.attach(*identity(peer).public_key());
     }
 
     /// The link with node `peer` takes none.
-    pub(crate) fn detach(&mut self, peer: usize) {
+    pub fn detach(&mut self, peer: usize) {
         self.outbox.detach(identity(peer).public_key());
     }
 
@@ -243,6 +243,12 @@ impl Station {
             let Some((_, _, status)) = found.first() else { panic!("{id} is gone from its disk") };
             book.told(id, status);
         }
+    }
+
+    /// A copy of its disk, as it is now.
+    #[must_use]
+    pub fn copy_disk(&self) -> Box<dyn Disk> {
+        self.disk.copy()
     }
 
     /// The disk is exchanged for another one.
