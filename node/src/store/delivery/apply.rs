@@ -8,8 +8,8 @@ use redb::{ReadableTable as _, Table, WriteTransaction};
 
 use super::rows::{Counters, Place, Stream};
 use super::tables::{
-    COUNTERS, IN_BODIES, Named, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, RECEIVED_IDS, SENT,
-    SENT_IDS, SETTLED, STREAMS, TAKEN, TRAIL,
+    ASKED, COUNTERS, IN_BODIES, Named, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, RECEIVED_IDS,
+    SENT, SENT_IDS, SETTLED, STREAMS, TAKEN, TRAIL,
 };
 use crate::store::error::Failed;
 
@@ -35,6 +35,7 @@ pub(in crate::store) struct Delivery<'txn> {
     pub(super) out_bodies: Rows<'txn, &'static Numbered>,
     pub(super) sent: Rows<'txn, &'static Numbered>,
     pub(super) sent_ids: Table<'txn, &'static [u8; 16], &'static Numbered>,
+    pub(super) asked: Table<'txn, &'static [u8; 16], &'static [u8; 32]>,
     pub(super) taken: Rows<'txn, &'static Numbered>,
     pub(super) in_bodies: Rows<'txn, u64>,
     pub(super) received: Rows<'txn, u64>,
@@ -75,6 +76,7 @@ impl<'txn> Delivery<'txn> {
             out_bodies: transaction.open_table(OUT_BODIES)?,
             sent: transaction.open_table(SENT)?,
             sent_ids: transaction.open_table(SENT_IDS)?,
+            asked: transaction.open_table(ASKED)?,
             taken: transaction.open_table(TAKEN)?,
             in_bodies: transaction.open_table(IN_BODIES)?,
             received: transaction.open_table(RECEIVED)?,

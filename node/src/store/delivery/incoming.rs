@@ -4,14 +4,19 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::Arrival;
 use peer_protocol::id::MessageId;
 use peer_protocol::limits::MAX_TAKEN_IDS;
+use peer_protocol::message::MessageKind;
 use peer_protocol::time::Timestamp;
-use redb::ReadableTable as _;
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::apply::{Delivery, Written};
+use super::outgoing::MAX_ASKED;
 use super::rows::{Head, Received};
-use super::tables::{named, numbered};
+use super::tables::{named, numbered, parts};
 use crate::store::bytes::Put;
 use crate::store::error::Failed;
+
+/// The inbox number of what came and was not stored.
+const NOWHERE: u64 = u64::MAX;
 
 impl Delivery<'_> {
     pub(super) fn arrive(&mut self, arrival: &Arrival) -> Result<Written, Failed> {
@@ -27,6 +32,8 @@ impl Delivery<'_> {
         let known = self.received_ids.get(&name)?.map(|number| number.value());
         let number = match known {
             Some(number) => number,
+            // Anybody could fill the disk with answers to nothing, which no rate limits.
+            None if message.kind == MessageKind::TaskResult && !self.is_asked(arrival)? => NOWHERE,
             None => self.store_arrival(arrival, &name)?,
         };
         let place = self.place(sender)?;
@@ -40,7 +47,24 @@ impl Delivery<'_> {
             self.taken.remove(&numbered(sender, oldest))?;
         }
         self.names(*at);
-        Ok(if known.is_some() { Written::Done } else { Written::Stored(number) })
+        let is_new = known.is_none() && number != NOWHERE;
+        Ok(if is_new { Written::Stored(number) } else { Written::Done })
+    }
+
+    /// Whether an answer is the first to a task that was sent to its sender.
+    fn is_asked(&mut self, answer: &Arrival) -> Result<bool, Failed> {
+        let Some(task) = answer.message.in_reply_to else { return Ok(false) };
+        let (task, from) = (task.as_bytes(), answer.peer.as_bytes());
+        let asked = self.asked.get(task)?.is_some_and(|peer| peer.value() == from);
+        if asked {
+            self.asked.remove(task)?;
+            return Ok(true);
+        }
+        if self.asked.len()? < MAX_ASKED {
+            return Ok(false);
+        }
+        let key = self.sent_ids.get(task)?.map(|key| *key.value());
+        Ok(key.is_some_and(|key| parts(&key).0 == *from))
     }
 
     /// An answer to a message was accepted.

@@ -5,12 +5,15 @@ use peer_protocol::delivery::{Outgoing, Status};
 use peer_protocol::id::{MessageId, StreamId};
 use peer_protocol::message::MessageKind;
 use peer_protocol::time::Timestamp;
-use redb::ReadableTable as _;
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::apply::{Delivery, Written};
 use super::rows::{Head, Sent};
 use super::tables::{Numbered, numbered, parts};
 use crate::store::error::Failed;
+
+/// Most unanswered tasks that are remembered; of others the records tell whether there was such a task.
+pub(super) const MAX_ASKED: u64 = 200_000;
 
 impl Delivery<'_> {
     pub(super) fn begin_stream(
@@ -47,6 +50,9 @@ impl Delivery<'_> {
         let stream = self.stream(peer.as_bytes())?;
         stream.next = stream.next.max(number.saturating_add(1));
         stream.waiting.add(len);
+        if message.kind == MessageKind::Task && self.asked.len()? < MAX_ASKED {
+            self.asked.insert(message.id.as_bytes(), peer.as_bytes())?;
+        }
         if let (MessageKind::TaskResult, Some(task)) = (message.kind, &message.in_reply_to) {
             self.answered(peer, task)?;
         }

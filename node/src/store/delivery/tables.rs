@@ -23,6 +23,10 @@ pub(super) const SENT: Definition<&Numbered> = TableDefinition::new("out_message
 pub(super) const SENT_IDS: TableDefinition<'_, &[u8; 16], &Numbered> =
     TableDefinition::new("out_ids");
 
+/// Tasks of this entity that were not answered yet, by id: whom they were for.
+pub(super) const ASKED: TableDefinition<'_, &[u8; 16], &[u8; 32]> =
+    TableDefinition::new("out_asked");
+
 /// Senders: [`super::rows::Place`].
 pub(super) const PLACES: Definition<&[u8; 32]> = TableDefinition::new("in_positions");
 /// The last messages of each sender, by sender and arrival: where they stand in [`RECEIVED`], and id.
@@ -48,6 +52,7 @@ pub(in crate::store) fn create(transaction: &WriteTransaction) -> Result<(), Tab
     transaction.open_table(OUT_BODIES)?;
     transaction.open_table(SENT)?;
     transaction.open_table(SENT_IDS)?;
+    transaction.open_table(ASKED)?;
     transaction.open_table(PLACES)?;
     transaction.open_table(TAKEN)?;
     transaction.open_table(IN_BODIES)?;

@@ -227,3 +227,32 @@ fn a_file_that_is_mostly_empty_is_made_smaller() {
     assert_eq!(left.len(), 1);
     store.commit(&[kept]).unwrap();
 }
+
+/// Answers are under no rate limit: only one to a task that was asked is kept.
+#[test]
+fn an_answer_to_nothing_is_acknowledged_and_not_kept() {
+    let store = Store::in_memory().unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut task = outgoing(&mut rng, peer(1), 0, 5);
+    task.message.kind = MessageKind::Task;
+    let asked = task.message.id;
+    store.commit(&[Write::Accept(task)]).unwrap();
+    let (mut before, mut written) = (Position::default(), Vec::new());
+    let mut stranger = Position::default();
+    let nothing = MessageId::random(&mut rng);
+    for (from, of) in
+        [(1, Some(nothing)), (2, Some(asked)), (1, Some(asked)), (1, Some(asked)), (1, None)]
+    {
+        let at = if from == 1 { &mut before } else { &mut stranger };
+        let mut answer = arrival(&mut rng, peer(from), at, 5);
+        answer.message.kind = MessageKind::TaskResult;
+        answer.message.in_reply_to = of;
+        *at = answer.after.clone();
+        written.extend(store.commit(&[Write::Arrive(answer)]).unwrap());
+    }
+    let (done, stored) = (Written::Done, Written::Stored(0));
+    assert_eq!(written, [done, done, stored, done, done]);
+    assert_eq!(store.inbox(0, 9, 99).unwrap().len(), 1);
+    let resume = store.resume(&peer(1)).unwrap();
+    assert_eq!((resume.taken.len(), resume.position), (4, before), "each is known");
+}
