@@ -64,6 +64,8 @@ pub(crate) struct Inbox {
     head: u64,
     /// Answers that went to whoever asked, until that is on disk.
     claimed: HashSet<u64>,
+    /// Messages that were taken while something was read that may still have them.
+    taken: HashSet<u64>,
     open_tasks: HashMap<MessageId, PeerId>,
     task_order: VecDeque<MessageId>,
 }
@@ -77,6 +79,7 @@ impl Inbox {
             next_listener: 0,
             head,
             claimed: HashSet::new(),
+            taken: HashSet::new(),
             open_tasks: HashMap::new(),
             task_order: VecDeque::new(),
         }
@@ -117,6 +120,9 @@ impl Inbox {
     /// It is on disk that an agent took a message.
     pub(crate) fn taken(&mut self, number: u64) {
         self.claimed.remove(&number);
+        if self.listeners.iter().any(Listener::is_loading) {
+            self.taken.insert(number);
+        }
         for listener in &mut self.listeners {
             listener.taken(number);
         }
@@ -128,12 +134,28 @@ impl Inbox {
         self.listeners.iter_mut().filter_map(|listener| listener.wanted(head)).collect()
     }
 
-    /// What there is on disk for a listener; `more` if there is more than that.
-    pub(crate) fn loaded(&mut self, wanted: &Wanted, kept: Vec<Kept>, more: bool) {
-        let claimed = &self.claimed;
+    /// What there is on disk for a listener, below the inbox number `to`.
+    pub(crate) fn loaded(&mut self, wanted: &Wanted, kept: Vec<Kept>, to: u64) {
+        let (claimed, taken) = (&self.claimed, &self.taken);
         if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == wanted.listener) {
-            let kept = kept.into_iter().filter(|kept| !claimed.contains(&kept.number));
-            listener.loaded(wanted, kept, more);
+            let gone = |number: &u64| claimed.contains(number) || taken.contains(number);
+            listener.loaded(kept.into_iter().filter(|kept| !gone(&kept.number)), to);
+        }
+        self.nothing_read();
+    }
+
+    /// Forgets what was taken meanwhile once nothing is read any more.
+    fn nothing_read(&mut self) {
+        if !self.listeners.iter().any(Listener::is_loading) {
+            self.taken.clear();
+        }
+    }
+
+    /// The disk may hold other messages than was said: it is asked anew for all that were not handed over.
+    pub(crate) fn reload(&mut self, head: u64) {
+        self.head = self.head.max(head);
+        for listener in &mut self.listeners {
+            listener.reload();
         }
     }
 
@@ -142,6 +164,7 @@ impl Inbox {
         if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == wanted.listener) {
             listener.not_loaded();
         }
+        self.nothing_read();
     }
 
     /// Hands messages over, one for each call, as soon as a listener has room. The number of the one, if

@@ -97,21 +97,26 @@ impl Listener {
         Some(Wanted { listener: self.id, from: self.next, to: head })
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        wanted: &Wanted,
-        loaded: impl Iterator<Item = Kept>,
-        more: bool,
-    ) {
+    /// What was read, which is all that there is below the inbox number `to`.
+    pub(super) fn loaded(&mut self, loaded: impl Iterator<Item = Kept>, to: u64) {
         self.loading = false;
         for kept in loaded {
             if kept.number >= self.next {
                 self.keep(kept);
             }
         }
-        if !more {
-            self.next = self.next.max(wanted.to);
-        }
+        self.next = self.next.max(to);
+    }
+
+    pub(super) const fn is_loading(&self) -> bool {
+        self.loading
+    }
+
+    /// Asks anew for what was not handed over.
+    pub(super) fn reload(&mut self) {
+        self.kept.clear();
+        self.kept_bytes = 0;
+        self.next = self.handed.map_or(0, |handed| handed + 1);
     }
 
     pub(super) const fn not_loaded(&mut self) {

@@ -47,8 +47,9 @@ fn listen(inbox: &mut Inbox, left: Option<usize>) -> mpsc::Receiver<Incoming> {
 async fn settle(inbox: &mut Inbox, disk: &[u64]) {
     for wanted in inbox.wanted() {
         let there: Vec<_> = disk.iter().filter(|it| **it >= wanted.from).copied().collect();
-        let kept = there.iter().take(3).map(|number| kept(*number)).collect();
-        inbox.loaded(&wanted, kept, there.len() > 3);
+        let read: Vec<_> = there.iter().take(3).map(|number| kept(*number)).collect();
+        let last = read.last().map_or(wanted.from, |last| last.number + 1);
+        inbox.loaded(&wanted, read, if there.len() > 3 { last } else { wanted.to });
     }
     while std::future::poll_fn(|cx| Poll::Ready(inbox.poll_hand_over(cx).is_ready())).await {}
 }
@@ -122,4 +123,30 @@ async fn volatile_messages_go_to_every_listener_and_wait_for_one() {
     drop(other);
     inbox.sweep();
     assert!(inbox.waiting() >= 1, "it was handed to nobody");
+}
+
+/// A page of nothing but answers that went to their callers is not read again and again.
+#[tokio::test]
+async fn what_others_got_is_passed_over_however_much_it_is() {
+    let mut inbox = inbox(0);
+    let disk = [0, 1, 2, 3, 4];
+    for number in 0..4 {
+        inbox.claimed(number);
+    }
+    inbox.stored(&kept(4));
+    let mut agent = listen(&mut inbox, None);
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "n4");
+}
+
+/// It was read before it was taken, and arrives afterwards.
+#[tokio::test]
+async fn what_was_taken_while_it_was_read_is_not_handed_over() {
+    let mut inbox = inbox(2);
+    let mut agent = listen(&mut inbox, None);
+    let wanted = inbox.wanted();
+    inbox.claimed(0);
+    inbox.taken(0);
+    inbox.loaded(&wanted[0], vec![kept(0), kept(1)], 2);
+    assert_eq!(next(&mut inbox, &[1], &mut agent).await, "n1");
+    assert_eq!(next(&mut inbox, &[1], &mut agent).await, "nothing");
 }
