@@ -146,12 +146,6 @@ impl EventLoop {
         }
     }
 
-    /// Whether somebody waits for this answer. It is asked before anything is made of the content.
-    fn is_asked(&mut self, from: PeerId, message: &Message) -> bool {
-        let id = message.in_reply_to;
-        id.and_then(|id| self.asks.get_mut(id)).is_some_and(|ask| ask.peer == from)
-    }
-
     /// An answer counts only from the peer that was asked.
     fn take_ask(&mut self, from: PeerId, message: &Message) -> Option<super::asks::Ask> {
         let id = message.in_reply_to?;
@@ -159,9 +153,16 @@ impl EventLoop {
         self.asks.remove(id)
     }
 
-    /// Gives an answer to whoever asked, and still waits; returns whether somebody did.
+    /// Gives an answer to whoever asked, and still waits; returns whether somebody did. A caller that has
+    /// left does not count.
     pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
-        if message.kind != MessageKind::TaskResult || !self.is_asked(from, message) {
+        if message.kind != MessageKind::TaskResult {
+            return false;
+        }
+        let Some(ask) = self.take_ask(from, message) else { return false };
+        let Waiting::Talk(reply) = ask.waiting else { return false };
+        // It is asked before anything is made of the content.
+        if reply.is_closed() {
             return false;
         }
         let Ok(Body::TaskResult(result)) = message.decode() else { return false };
@@ -169,18 +170,14 @@ impl EventLoop {
             content_type: Some(result.content_type),
             ..Content::from_bytes(&result.content)
         };
-        self.on_answer(from, message, content, result.outcome == TaskOutcome::Done);
-        true
-    }
-
-    fn on_answer(&mut self, from: PeerId, message: &Message, content: Content, done: bool) {
-        let entity = self.entity_of(&from);
-        let Some(ask) = self.take_ask(from, message) else { return };
-        let round_trip_us = self.micros_since(ask.sent_at);
-        let message_id = ask.message_id.to_string();
-        if let Waiting::Talk(reply) = ask.waiting {
-            drop(reply.send(Ok(Answer { message_id, entity, done, content, round_trip_us })));
-        }
+        let answer = Answer {
+            message_id: ask.message_id.to_string(),
+            entity: self.entity_of(&from),
+            done: result.outcome == TaskOutcome::Done,
+            content,
+            round_trip_us: self.micros_since(ask.sent_at),
+        };
+        reply.send(Ok(answer)).is_ok()
     }
 
     fn on_woken(&mut self, from: PeerId, message: &Message, ack: WakeUpAck) {

@@ -102,6 +102,7 @@ impl EventLoop {
         match self.delivery.accepting.remove(&id) {
             Some(Accepting::Answer(answering)) => {
                 let Answering { task, asker, reply } = *answering;
+                self.delivery.answering.remove(&task);
                 self.delivery.tasks.insert(task, asker);
                 drop(reply.send(Err(error)));
             }
@@ -117,6 +118,7 @@ impl EventLoop {
     pub(super) fn accepted(&mut self, id: MessageId) {
         if let Some(Accepting::Answer(answering)) = self.delivery.accepting.remove(&id) {
             let Answering { task, asker, reply } = *answering;
+            self.delivery.answering.remove(&task);
             drop(reply.send(Ok(())));
             self.take_task(asker, task);
         }

@@ -25,6 +25,10 @@ impl EventLoop {
             Ok(message) => message,
             Err(error) => return drop(reply.send(Err(body_error(&error)))),
         };
+        // Of several answers at once the first counts.
+        if !self.delivery.answering.insert(task) {
+            return drop(reply.send(Err(no_such_task(task))));
+        }
         if let Some(asker) = self.delivery.tasks.remove(&task) {
             return self.send_answer(task, asker, message, reply);
         }
@@ -34,11 +38,12 @@ impl EventLoop {
                 Ok(found) => match found.iter().find_map(open_task) {
                     Some(asker) => this.send_answer(task, asker, message, reply),
                     None => {
-                        let message_id = task.to_string();
-                        drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
+                        this.delivery.answering.remove(&task);
+                        drop(reply.send(Err(no_such_task(task))));
                     }
                 },
                 Err(error) => {
+                    this.delivery.answering.remove(&task);
                     let reason = error.to_string();
                     drop(reply.send(Err(NodeError::NotKept { reason })));
                 }
@@ -61,6 +66,7 @@ impl EventLoop {
             && let (error, Accepting::Answer(answering)) = *refused
         {
             let Answering { task, asker, reply } = *answering;
+            self.delivery.answering.remove(&task);
             self.delivery.tasks.insert(task, asker);
             drop(reply.send(Err(error)));
         }
@@ -85,6 +91,10 @@ impl EventLoop {
             },
         );
     }
+}
+
+fn no_such_task(task: MessageId) -> NodeError {
+    NodeError::NoSuchTask { message_id: task.to_string() }
 }
 
 /// Who asked, if it is a task that was not answered.

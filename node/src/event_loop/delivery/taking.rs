@@ -16,7 +16,7 @@ use crate::event_loop::EventLoop;
 use crate::handle::Reply;
 use crate::model::Acknowledged;
 use crate::room::Share;
-use crate::store::StoreError;
+use crate::store::{Durable, StoreError};
 
 /// Pause before it is tried again to take down that an answer was given to its caller.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -37,35 +37,51 @@ pub(super) struct Taking {
 }
 
 impl EventLoop {
-    /// Takes down that messages were taken.
-    pub(super) fn take(&mut self, taking: Taking) {
+    /// Takes down that messages were taken, each once.
+    pub(super) fn take(&mut self, mut taking: Taking) {
+        let delivery = &mut self.delivery;
+        taking.messages.retain(|message| {
+            !delivery.taken.contains_key(&message.number) && delivery.taking.insert(message.number)
+        });
+        // With nothing left of it, whoever waits hears when what was under way before is on disk.
+        if taking.messages.is_empty() && taking.reply.is_none() {
+            return;
+        }
         let at = self.clock.now().timestamp;
         let messages = taking.messages.iter().map(|taken| (taken.peer, taken.id)).collect();
-        let again = Taking { messages: taking.messages.clone(), reply: None };
-        let waits = taking.reply.is_some();
-        let write = Write::Take { messages, at };
-        if self.delivery.submit(vec![write], Submitted::Taken(taking)).is_err() && !waits {
-            self.take_later(again);
+        let durable = Durable::from(Write::Take { messages, at });
+        match self.delivery.submitter.submit(vec![durable]) {
+            Ok(ticket) => {
+                self.delivery.submitted.insert(ticket, Submitted::Taken(taking));
+            }
+            Err(refused) => self.not_taken(taking, refused.to_string()),
+        }
+    }
+
+    /// It is not on disk that messages were taken.
+    fn not_taken(&mut self, taking: Taking, reason: String) {
+        let Taking { messages, reply } = taking;
+        for message in &messages {
+            self.delivery.taking.remove(&message.number);
+        }
+        match reply {
+            // The agent will say it again.
+            Some((reply, _)) => drop(reply.send(Err(NodeError::NotKept { reason }))),
+            None => self.take_later(Taking { messages, reply: None }),
         }
     }
 
     pub(super) fn on_taken(&mut self, taking: Taking, error: Option<StoreError>) {
-        let Taking { messages, reply } = taking;
         if let Some(error) = error {
-            match reply {
-                // The agent will say it again.
-                Some((reply, _)) => {
-                    let reason = error.to_string();
-                    drop(reply.send(Err(NodeError::NotKept { reason })));
-                }
-                None => self.take_later(Taking { messages, reply: None }),
-            }
-            return;
+            return self.not_taken(taking, error.to_string());
         }
+        let Taking { messages, reply } = taking;
         let mut by_peer: HashMap<PeerId, Vec<MessageId>> = HashMap::new();
         for Taken { peer, id, number, len } in messages {
             self.inbox.room().let_go(Share::of(&peer), len);
             self.inbox.taken(number);
+            self.delivery.taking.remove(&number);
+            self.delivery.taken.insert(number, ());
             by_peer.entry(peer_id_of(&peer)).or_default().push(id);
         }
         for (peer, ids) in by_peer {
