@@ -167,6 +167,15 @@ impl Room {
         lock(&self.ordered).add(share, messages, bytes);
     }
 
+    /// What is on disk, in place of what was counted.
+    pub(crate) fn keep_only(&self, all: impl Iterator<Item = (Share, usize, usize)>) {
+        let mut usage = lock(&self.ordered);
+        *usage = Usage::default();
+        for (share, messages, bytes) in all.filter(|(_, messages, _)| *messages > 0) {
+            usage.add(share, messages, bytes);
+        }
+    }
+
     /// An ordered message of `bytes` is not on disk any more, or did not get there.
     pub(crate) fn let_go(&self, share: Share, bytes: usize) {
         lock(&self.ordered).subtract(share, bytes);

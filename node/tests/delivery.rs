@@ -330,16 +330,19 @@ async fn what_nobody_came_for_in_time_is_expired() {
 struct Full {
     bytes: Arc<InMemoryBackend>,
     full: Arc<AtomicBool>,
+    /// Whether what is written stays although syncing fails.
+    only_sync: bool,
 }
 
 impl Full {
     fn new() -> (Self, Arc<AtomicBool>) {
         let full = Arc::new(AtomicBool::new(false));
-        (Self { bytes: Arc::new(InMemoryBackend::new()), full: Arc::clone(&full) }, full)
+        let bytes = Arc::new(InMemoryBackend::new());
+        (Self { bytes, full: Arc::clone(&full), only_sync: false }, full)
     }
 
-    fn touch(&self) -> io::Result<()> {
-        let full = self.full.load(Ordering::SeqCst);
+    fn touch(&self, sync: bool) -> io::Result<()> {
+        let full = self.full.load(Ordering::SeqCst) && (sync || !self.only_sync);
         if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
@@ -354,16 +357,16 @@ impl StorageBackend for Full {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.touch()?;
+        self.touch(false)?;
         self.bytes.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.touch()
+        self.touch(true)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.touch()?;
+        self.touch(false)?;
         self.bytes.write(offset, data)
     }
 }
@@ -452,6 +455,93 @@ async fn an_agent_that_never_acknowledges_fills_no_disk_and_loses_nothing() {
         assert_eq!(incoming.status, Some(number.to_string()));
         acknowledge(&bob.handle(), &incoming).await;
     }
+    stop(alice).await;
+    stop(bob).await;
+}
+
+/// A write that fails at its very end may be on disk all the same. Then it is neither lost nor stuck.
+#[tokio::test]
+async fn what_is_on_disk_although_its_sync_failed_is_handed_over() {
+    let (alice_home, bob_home) = (Home::new("alice", 17), Home::new("bob", 18));
+    let (disk, failing) = Full::new();
+    let disk = Full { only_sync: true, ..disk };
+    let alice = alice_home.start_on(Store::in_memory().unwrap()).await;
+    let bob = bob_home.start_on(Store::on(move || disk.clone()).unwrap()).await;
+    connect(&alice, &bob).await;
+    let mut messages = bob.handle().subscribe(None).await.unwrap();
+    report(&alice.handle(), "bob", "0", Wait::Delivered, LONG).await;
+    acknowledge(&bob.handle(), &next(&mut messages).await).await;
+    failing.store(true, Ordering::SeqCst);
+    report(&alice.handle(), "bob", "1", Wait::Queued, LONG).await;
+    tokio::time::sleep(SHORT).await;
+    failing.store(false, Ordering::SeqCst);
+    let one = next(&mut messages).await;
+    assert_eq!(one.status.as_deref(), Some("1"));
+    assert_eq!(bob.handle().status().await.unwrap().waiting, 1);
+    acknowledge(&bob.handle(), &one).await;
+    until(&alice.handle(), &one.message_id, &Delivery::Processed).await;
+    assert_eq!(bob.handle().status().await.unwrap().waiting, 0);
+    stop(alice).await;
+    stop(bob).await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_caller_who_has_left_is_in_the_inbox() {
+    let (alice_home, bob_home) = (Home::new("alice", 19), Home::new("bob", 20));
+    let (alice, bob) = (alice_home.start().await, bob_home.start().await);
+    connect(&alice, &bob).await;
+    let mut tasks = bob.handle().subscribe(None).await.unwrap();
+    let handle = alice.handle();
+    let asking =
+        tokio::spawn(
+            async move { handle.talk("bob", Content::from_bytes(b"why?"), None, LONG).await },
+        );
+    let task = next(&mut tasks).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    bob.handle().answer(&task.message_id, Content::from_bytes(b"so"), true).await.unwrap();
+    let mut messages = alice.handle().subscribe(None).await.unwrap();
+    let answer = next(&mut messages).await;
+    assert_eq!((answer.kind, answer.in_reply_to), (IncomingKind::Answer, Some(task.message_id)));
+    stop(alice).await;
+    stop(bob).await;
+}
+
+/// Answering takes a task, and so does acknowledging it: it leaves the inbox once. Of two answers the
+/// first counts.
+#[tokio::test]
+async fn a_task_is_taken_and_answered_once() {
+    let (alice_home, bob_home) = (Home::new("alice", 21), Home::new("bob", 22));
+    let (alice, bob) = (alice_home.start().await, bob_home.start().await);
+    connect(&alice, &bob).await;
+    report(&alice.handle(), "bob", "stays", Wait::Delivered, LONG).await;
+    for _ in 0..20 {
+        let asked = alice.handle();
+        let asking = tokio::spawn(async move {
+            asked.talk("bob", Content::from_bytes(b"2+2"), None, LONG).await
+        });
+        let mut tasks = bob.handle().subscribe(Some(2)).await.unwrap();
+        assert_eq!(next(&mut tasks).await.status.as_deref(), Some("stays"));
+        let task = next(&mut tasks).await;
+        let (one, other, third) = (bob.handle(), bob.handle(), bob.handle());
+        let id = format!("n{}", task.inbox_number.unwrap());
+        let (first, second, acknowledged) = tokio::join!(
+            one.answer(&task.message_id, Content::from_bytes(b"4"), true),
+            other.answer(&task.message_id, Content::from_bytes(b"5"), true),
+            third.acknowledge(vec![id]),
+        );
+        assert_eq!(first, Ok(()));
+        assert!(matches!(second, Err(NodeError::NoSuchTask { .. })), "{second:?}");
+        acknowledged.unwrap();
+        assert_eq!(asking.await.unwrap().unwrap().content.text.as_deref(), Some("4"));
+    }
+    let settled = async {
+        while bob.handle().inbox(InboxFilter::default()).await.unwrap().total > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, settled).await.unwrap();
+    assert_eq!(bob.handle().status().await.unwrap().waiting, 1, "what stays is counted still");
     stop(alice).await;
     stop(bob).await;
 }

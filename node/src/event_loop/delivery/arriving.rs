@@ -35,6 +35,16 @@ impl Arriving {
         Self { from, peer: *peer, message: message.clone(), at: *at, mail: None }
     }
 
+    /// Whose share of the inbox it takes.
+    pub(super) fn share(&self) -> Share {
+        Share::of(&self.peer)
+    }
+
+    /// Bytes of its body.
+    pub(super) fn len(&self) -> usize {
+        self.message.body.len()
+    }
+
     pub(super) fn by_mail(from: PeerId, arrival: &Arrival, settlement: Settlement) -> Self {
         Self { mail: Some(Box::new(settlement)), ..Self::of(from, arrival) }
     }
@@ -170,7 +180,8 @@ impl EventLoop {
                         // It was cut short, or it might have been.
                         let more = arrived.len() >= LOADED || bytes >= LOADED_BYTES / 2;
                         let kept = arrived.iter().filter_map(|it| this.kept(it)).collect();
-                        this.inbox.loaded(&wanted, kept, more);
+                        let read = arrived.last().map_or(wanted.from, |last| last.number + 1);
+                        this.inbox.loaded(&wanted, kept, if more { read } else { wanted.to });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the inbox cannot be read");

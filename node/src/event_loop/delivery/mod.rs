@@ -34,16 +34,19 @@ pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;
 use self::arriving::Arriving;
-use self::naming::peer_id_of;
+use self::naming::{Names, peer_id_of};
 use self::reaching::Reaching;
 use self::taking::Taking;
 use super::EventLoop;
 use crate::handle::Reply;
 use crate::model::OutboxLine;
+use crate::room::Share;
 use crate::store::{Committed, Durable, Refused, Store, StoreError, Submitter, Ticket, Writer};
 
 /// Most ordered tasks of which it is remembered in memory whom to answer; of others the disk knows.
 const MAX_OPEN_TASKS: usize = 8_192;
+/// Most peers without a session that are remembered as owed receipts; the disk knows of all.
+const MAX_OWED: usize = 1_024;
 /// Most results that are looked at in one turn.
 const BURST: usize = 1_024;
 
@@ -76,7 +79,9 @@ pub(crate) struct Delivery {
     attached: HashSet<PeerId>,
     reaching: HashMap<PeerId, Reaching>,
     /// Peers that are owed receipts and have no session.
-    owed: HashSet<PeerId>,
+    owed: LruCache<PeerId, ()>,
+    names: Names,
+    next_walk: Instant,
     /// Peers that turned out to speak version 1.0 only, while their messages are read.
     falling_back: HashSet<PeerId>,
     /// Until when peers asked to wait.
@@ -85,7 +90,15 @@ pub(crate) struct Delivery {
     tasks: LruCache<MessageId, PublicKey>,
     /// Taken messages of which the disk did not take that down yet.
     untaken: VecDeque<Taking>,
+    /// Inbox numbers of messages of which it is being taken down, or was lately, that they were taken: an
+    /// answer takes its task, and so does whoever acknowledges it.
+    taking: HashSet<u64>,
+    taken: LruCache<u64, ()>,
+    /// Tasks that are being answered.
+    answering: HashSet<MessageId>,
     retry_taking: Option<Instant>,
+    /// Whether the last write failed.
+    failing: bool,
     /// Contacts that the disk knows, as this process wrote them.
     contacts: LruCache<PeerId, Instant>,
 }
@@ -99,7 +112,10 @@ impl Delivery {
     ) -> Result<Self, StoreError> {
         let rng: StdRng = rand::make_rng();
         let outbox = Outbox::new(store.saved()?, Box::new(rng), now);
-        let owed = store.owed_peers()?.iter().map(peer_id_of).collect();
+        let mut owed = LruCache::new(MAX_OWED);
+        for key in store.owed_peers()? {
+            owed.insert(peer_id_of(&key), ());
+        }
         let submitter = writer.submitter();
         let (nowhere, closed) = mpsc::unbounded_channel();
         drop(nowhere);
@@ -117,11 +133,17 @@ impl Delivery {
             attached: HashSet::new(),
             reaching: HashMap::new(),
             owed,
+            names: Names::default(),
+            next_walk: Instant::default(),
             falling_back: HashSet::new(),
             paced: LruCache::new(MAX_OPEN_TASKS),
             tasks: LruCache::new(MAX_OPEN_TASKS),
             untaken: VecDeque::new(),
+            taking: HashSet::new(),
+            taken: LruCache::new(MAX_OPEN_TASKS),
+            answering: HashSet::new(),
             retry_taking: None,
+            failing: false,
             contacts: LruCache::new(MAX_OPEN_TASKS),
         })
     }
@@ -195,6 +217,10 @@ impl EventLoop {
         let now = self.clock.now();
         let mut arrived = Vec::new();
         for Committed { ticket, outcome } in all {
+            let failed_before = std::mem::replace(&mut self.delivery.failing, outcome.is_err());
+            if failed_before && outcome.is_ok() {
+                self.look_again();
+            }
             match self.delivery.submitted.remove(&ticket) {
                 Some(Submitted::Outbox(ticket)) => {
                     self.delivery.outbox.written(ticket, outcome.is_ok(), now);
@@ -225,6 +251,29 @@ impl EventLoop {
         self.inbox.sweep();
         self.tick_reaching(now);
         self.pump();
+    }
+
+    /// The disk works again. It may hold what it said had failed, if it failed at the very end: what came in
+    /// is then there, though nobody was told.
+    fn look_again(&self) {
+        self.read(
+            |store| Ok((store.head()?, store.senders()?)),
+            |this, found| {
+                let Ok((head, senders)) = found else { return };
+                let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+                let room = this.inbox.room();
+                room.keep_only(senders.iter().map(|sender| {
+                    let waiting = sender.waiting;
+                    (Share::of(&sender.peer), count(waiting.messages), count(waiting.bytes))
+                }));
+                for submitted in this.delivery.submitted.values() {
+                    if let Submitted::Arrival(arriving) = submitted {
+                        room.keep(arriving.share(), 1, arriving.len());
+                    }
+                }
+                this.inbox.reload(head);
+            },
+        );
     }
 
     /// Waits for what is being written.

@@ -1,8 +1,28 @@
 //! The disk knows peers by key, libp2p by peer id.
 
+use hashlink::LruCache;
 use libp2p::PeerId;
 use peer_behaviours::secure;
 use peer_protocol::crypto::PublicKey;
+
+/// Most that are remembered.
+const MAX_NAMES: usize = 4_096;
+
+/// Peer ids of keys, remembered: making one takes microseconds.
+pub(super) struct Names(LruCache<PublicKey, PeerId>);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self(LruCache::new(MAX_NAMES))
+    }
+}
+
+impl Names {
+    /// The peer id of a key.
+    pub(super) fn id(&mut self, key: &PublicKey) -> PeerId {
+        *self.0.entry(*key).or_insert_with(|| peer_id_of(key))
+    }
+}
 
 /// The peer id of a key.
 pub(super) fn peer_id_of(key: &PublicKey) -> PeerId {

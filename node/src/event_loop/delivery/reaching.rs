@@ -4,20 +4,23 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::naming::peer_id_of;
+use super::Delivery;
 use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::Outgoing;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::time::Instant;
 
-use crate::error::NodeError;
 use crate::event_loop::EventLoop;
+use crate::event_loop::versions::Version;
 
 /// Pauses between tries: they double.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
+/// How often all who wait are looked at; what happens to one of them counts at once.
+const WALK: Duration = Duration::from_secs(1);
 
 /// When to look for a peer again.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +40,7 @@ impl EventLoop {
 
     /// Whether messages wait for this peer.
     pub(in crate::event_loop) fn is_awaited(&self, id: &PeerId) -> bool {
-        self.delivery.reaching.contains_key(id)
+        self.delivery.reaching.contains_key(id) || self.delivery.owed.contains_key(id)
     }
 
     /// A message waits for this peer: looks for it now, unless that was done a moment ago.
@@ -46,14 +49,14 @@ impl EventLoop {
         let known = self.delivery.reaching.contains_key(&id);
         if !known {
             self.delivery.reaching.insert(id, Reaching { next: now, tries: 0, listed: 0 });
-            self.tick_reaching(now);
+            self.reach(id, now);
         }
     }
 
     /// A peer is to be told that messages are processed. If it has a session its link does that.
     pub(super) fn owe(&mut self, id: PeerId) {
         if self.directory.get(&id).is_none_or(|peer| peer.sessions.is_empty()) {
-            self.delivery.owed.insert(id);
+            self.delivery.owed.insert(id, ());
         }
     }
 
@@ -117,16 +120,26 @@ impl EventLoop {
     }
 
     pub(super) fn tick_reaching(&mut self, now: Instant) {
+        if self.delivery.next_walk > now {
+            return;
+        }
+        self.delivery.next_walk = now + WALK;
         let unreachable = |id: &&PeerId| !self.is_reachable(id);
         let gone: Vec<_> = self.delivery.attached.iter().filter(unreachable).copied().collect();
         for id in gone {
             self.detach(&id);
         }
-        let mut waiting: HashSet<_> = self.delivery.outbox.peers().map(peer_id_of).collect();
-        waiting.extend(&self.delivery.owed);
+        let Delivery { outbox, names, .. } = &mut self.delivery;
+        let mut waiting: HashSet<_> = outbox.peers().map(|key| names.id(key)).collect();
         for id in &waiting {
             if !self.delivery.attached.contains(id) {
                 self.reach(*id, now);
+            }
+        }
+        let owed: Vec<_> = self.delivery.owed.iter().map(|(id, ())| *id).collect();
+        for id in owed {
+            if self.is_worth_looking_for(&id) && waiting.insert(id) {
+                self.reach(id, now);
             }
         }
         if self.delivery.reaching.len() > waiting.len() {
@@ -134,12 +147,32 @@ impl EventLoop {
         }
     }
 
+    /// Whether a peer is looked for only to tell it that its messages are processed: strangers are told when
+    /// they come by themselves.
+    fn is_worth_looking_for(&self, id: &PeerId) -> bool {
+        let connected = self.directory.get(id).is_some_and(crate::directory::Peer::is_connected);
+        connected || key_of(id).is_some_and(|key| self.trust.is_pinned(Fingerprint::of(&key)))
+    }
+
     fn reach(&mut self, id: PeerId, now: Instant) {
         if self.stopping {
             return;
         }
         if self.is_legacy(&id) {
-            return self.fall_back(id);
+            // Refused by the operator, or a peer that spoke better before: what waits goes on waiting.
+            if self.version(&id) == Version::Legacy {
+                self.fall_back(id);
+            }
+            return;
+        }
+        let due = self.delivery.reaching.get(&id).is_none_or(|reaching| reaching.next <= now);
+        let known = self.directory.get(&id);
+        let changed = known.is_some_and(|peer| {
+            peer.is_connected()
+                || self.delivery.reaching.get(&id).map(|it| it.listed) != Some(peer.listed.len())
+        });
+        if !due && !changed {
+            return;
         }
         let Some(peer) = self.directory.entry(id) else { return };
         let (connected, listed) = (peer.is_connected(), peer.listed.len());
@@ -197,19 +230,17 @@ impl EventLoop {
         }
         let left = outgoing.expires.as_millis().saturating_sub(now.timestamp.as_millis());
         let deadline = now.instant + Duration::from_millis(left).min(LONGEST);
-        match self.dispatch(id, outgoing.message, deadline) {
-            Ok(()) => {
-                // From now on it is like any message that was never kept.
-                self.unsettled.insert(message_id);
-                self.asks.not_kept(message_id);
-            }
-            Err(NodeError::QueueFull { .. }) => return,
-            Err(error) => {
-                if let Some(ask) = self.asks.remove(message_id) {
-                    ask.waiting.fail(error);
-                }
-            }
+        // What may have been sent already must not arrive twice.
+        if outgoing.may_be_sent || self.version(&id) != Version::Legacy {
+            return;
         }
+        if let Err(error) = self.dispatch(id, outgoing.message, deadline) {
+            tracing::debug!(peer = %self.directory.name(&id), %error, "a message goes on waiting");
+            return;
+        }
+        // From now on it is like any message that was never kept.
+        self.unsettled.insert(message_id);
+        self.asks.not_kept(message_id);
         let (code, detail) = (ErrorCode::EncryptionRequired, FELL_BACK.to_owned());
         self.delivery.outbox.refused(&key, message_id, code, detail, now);
     }
@@ -218,5 +249,4 @@ impl EventLoop {
 /// Messages that are sent at once to a peer that speaks only version 1.0, and bytes of them.
 const FALLING_BACK: usize = 64;
 const FALLING_BACK_BYTES: usize = 1 << 20;
-const FELL_BACK: &str =
-    "the peer speaks only version 1.0, which knows no lasting delivery: it was sent once";
+const FELL_BACK: &str = "the peer speaks only version 1.0, which knows no lasting delivery: it was sent without being kept";
