@@ -220,7 +220,7 @@ fn later(detail: &str) -> ErrorReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::borrow::Cow;
 
     use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
@@ -241,7 +241,7 @@ mod tests {
         Message::new(&mut rand::rng(), &Body::from(report), None).unwrap()
     }
 
-    fn room() -> Room {
+    pub(crate) fn room() -> Room {
         let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
         let clock = Arc::new(peer_behaviours::SystemClock::new());
         let intake =

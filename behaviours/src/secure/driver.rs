@@ -22,9 +22,8 @@ use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
 use crate::clock::Clock;
 
-/// What is taken in before anything goes out, so that it goes out together: inputs, and frames.
+/// Inputs that are taken in before anything goes out, so that it goes out together.
 const INPUTS_AT_ONCE: usize = 128;
-const FRAMES_AT_ONCE: usize = 8;
 /// How often the behaviour hears that a connection carries frames.
 const HEARD: Duration = Duration::from_millis(500);
 
@@ -89,6 +88,8 @@ pub(super) struct Work {
     durable: Durable,
     streams: Streams,
     wish: Wish,
+    /// A frame has just been dealt with; before the next one the connection's task has its turn.
+    gives_way: bool,
     /// When the behaviour last heard of a connection, and of which.
     heard: Option<(ConnectionId, Instant)>,
     /// What the behaviour is to be told besides what the link says. Emptied after every turn.
@@ -144,7 +145,8 @@ impl Work {
         streams: Streams,
     ) -> Self {
         let (wish, outputs) = (Wish::default(), VecDeque::new());
-        Self { link, routed, clock, inputs, durable, streams, wish, heard: None, outputs }
+        let (gives_way, heard) = (false, None);
+        Self { link, routed, clock, inputs, durable, streams, wish, gives_way, heard, outputs }
     }
 
     fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -172,7 +174,9 @@ impl Work {
         }
     }
 
-    /// Takes in what there is, in turns: some of what the behaviour says, some of what streams bring.
+    /// Takes in what there is, in turns: some of what the behaviour says, then a frame. A frame is opened
+    /// and answered within some ten microseconds, in which nothing else runs on this thread: so that the
+    /// peer can work on the answer meanwhile, it goes out before the next frame is dealt with.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let mut worked = false;
         for _ in 0..INPUTS_AT_ONCE {
@@ -192,12 +196,19 @@ impl Work {
             // It goes out now; what comes in can wait for the next turn.
             self.pass_on();
         }
-        for _ in 0..FRAMES_AT_ONCE {
-            let now = self.clock.now().instant;
-            match self.streams.poll(cx, now) {
-                Poll::Ready(news) => self.hear(news),
-                Poll::Pending => break,
+        let now = self.clock.now().instant;
+        if self.gives_way {
+            self.streams.write(cx);
+            // What inputs brought about is told first.
+            if !worked {
+                self.gives_way = false;
+                cx.waker().wake_by_ref();
             }
+        } else if let Poll::Ready(news) = self.streams.poll(cx, now) {
+            self.hear(news);
+            self.pass_on();
+            self.streams.write(cx);
+            self.gives_way = true;
             worked = true;
         }
         if worked { Poll::Ready(Ok(())) } else { Poll::Pending }

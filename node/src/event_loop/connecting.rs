@@ -116,6 +116,7 @@ impl EventLoop {
             wanted = peer.redial.is_kept() || self.trust.knows(Fingerprint::of(&peer.key));
         }
         wanted |= self.is_awaited(&id);
+        self.attach_if_ready(id);
         // Whoever dials opens the session, so that normally only one side does. The registry dials too,
         // and strangers on the same network are dialled: a session comes when there is something to say.
         if dialed && wanted {
@@ -138,6 +139,7 @@ impl EventLoop {
                 self.events.tell(NodeEvent::Disconnected { peer_id: id.to_string() });
             }
         }
+        self.detach_if_gone(&id);
         self.lost_neighbour();
     }
 

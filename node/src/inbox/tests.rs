@@ -1,21 +1,13 @@
-use peer_protocol::identity::TrustPolicy;
 use peer_protocol::time::Timestamp;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::TransferConfig;
 use crate::model::{Content, IncomingKind};
-use crate::transfer::Intake;
-use crate::trust::SharedTrust;
-use crate::trust_file::TrustFile;
 
 fn inbox(head: u64) -> Inbox {
-    let trust = SharedTrust::new(TrustFile::in_memory(TrustPolicy::Open)).0;
-    let clock = Arc::new(peer_behaviours::SystemClock::new());
-    let intake = Intake::new(&TransferConfig::default(), Arc::clone(&trust), clock);
-    Inbox::new(Arc::new(Room::new(trust, Arc::new(intake))), head)
+    Inbox::new(Arc::new(crate::room::tests::room()), head)
 }
 
 fn incoming(text: &str) -> Incoming {

@@ -117,7 +117,8 @@ impl Incoming {
         {
             return Verdict::OutOfSequence;
         }
-        let follows = order.after.is_none_or(|after| is_current && after < position.next);
+        // A sender keeps its numbers when it goes on in another stream.
+        let follows = order.after.is_none_or(|after| after < position.next);
         if follows && self.has_room() { Verdict::Next } else { Verdict::Early }
     }
 

@@ -2,6 +2,7 @@
 //! `protocol/tests`.
 
 mod flood;
+mod gathering;
 mod ordered;
 mod silence;
 mod waiting;

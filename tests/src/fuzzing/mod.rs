@@ -12,6 +12,7 @@ mod naive_cbor;
 mod registry;
 mod requests;
 mod seeds;
+mod streams;
 mod transfers;
 
 pub use cbor::cbor;
@@ -22,6 +23,7 @@ pub use legacy::{legacy_message, legacy_value};
 pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
+pub use streams::stream;
 pub use transfers::transfer;
 
 /// A target's name and its function.
@@ -29,7 +31,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
@@ -42,6 +44,7 @@ pub const TARGETS: [Target; 14] = [
     ("links", links),
     ("registry", registry),
     ("request", request),
+    ("stream", stream),
     ("transfer", transfer),
     ("trust_store", trust_store),
 ];

@@ -39,6 +39,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "links" => schedules(400),
         "registry" => super::registry::seeds(),
         "request" => handshake_steps(),
+        "stream" => super::streams::seeds(),
         "transfer" => super::transfers::seeds(),
         "trust_store" => trust_stores(),
         other => panic!("there is no target {other:?}"),

@@ -2,6 +2,7 @@
 
 mod agent;
 mod command;
+pub mod kills;
 mod node;
 mod proxy;
 

@@ -158,7 +158,8 @@ impl Streams {
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) {
+    /// Writes what waits, as far as that goes.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) {
         for place in (0..self.outgoing.len()).rev() {
             let Some(stream) = self.outgoing.get_mut(place) else { continue };
             if let Poll::Ready(Err(error)) = stream.poll_write(cx) {

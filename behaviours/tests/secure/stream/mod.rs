@@ -1,6 +1,8 @@
 //! Session streams: sealed envelopes on one long-lived stream.
 
 mod carrying;
+mod hostile;
+mod raw;
 mod wire;
 
 use std::collections::{HashMap, HashSet};

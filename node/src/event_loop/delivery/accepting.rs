@@ -21,7 +21,14 @@ pub(super) enum Accepting {
     /// Its caller waits in the asks.
     Asked,
     /// It answers a task, which is done with then.
-    Answer { task: MessageId, asker: PublicKey, reply: Reply<()> },
+    Answer(Box<Answering>),
+}
+
+/// An answer, and who gave it.
+pub(super) struct Answering {
+    pub(super) task: MessageId,
+    pub(super) asker: PublicKey,
+    pub(super) reply: Reply<()>,
 }
 
 impl EventLoop {
@@ -43,25 +50,25 @@ impl EventLoop {
         message: Message,
         ttl: Option<Duration>,
         then: Accepting,
-    ) -> Result<MessageId, (NodeError, Accepting)> {
+    ) -> Result<(), Box<(NodeError, Accepting)>> {
         if self.stopping {
-            return Err((NodeError::Stopped, then));
+            return Err(Box::new((NodeError::Stopped, then)));
         }
         let name = self.directory.name(&id);
         let Some(key) = key_of(&id) else {
             let reason = "its peer id is not that of an Ed25519 key".to_owned();
-            return Err((NodeError::Unreachable { peer: name, reason }, then));
+            return Err(Box::new((NodeError::Unreachable { peer: name, reason }, then)));
         };
         let (now, message_id) = (self.clock.now(), message.id);
         let ttl = ttl.unwrap_or(self.config.message_ttl());
         if let Err(error) = self.delivery.outbox.accept(key, message, ttl, now) {
-            return Err((refusal(name, error), then));
+            return Err(Box::new((refusal(name, error), then)));
         }
         self.delivery.accepting.insert(message_id, then);
         self.remember_contact(id);
         self.begin_reaching(id);
         self.pump();
-        Ok(message_id)
+        Ok(())
     }
 
     /// Takes a caller's message into the outbox, and lets the caller wait.
@@ -78,10 +85,10 @@ impl EventLoop {
         self.asks.insert(message.id, id, timeout, waiting, now);
         self.asks.kept(message.id);
         let message_id = message.id;
-        if let Err((error, _)) = self.accept(id, message, ttl, Accepting::Asked)
+        if let Err(refused) = self.accept(id, message, ttl, Accepting::Asked)
             && let Some(ask) = self.asks.remove(message_id)
         {
-            ask.waiting.fail(error);
+            ask.waiting.fail(refused.0);
         }
     }
 
@@ -93,7 +100,8 @@ impl EventLoop {
         };
         let error = NodeError::NotKept { reason };
         match self.delivery.accepting.remove(&id) {
-            Some(Accepting::Answer { task, asker, reply }) => {
+            Some(Accepting::Answer(answering)) => {
+                let Answering { task, asker, reply } = *answering;
                 self.delivery.tasks.insert(task, asker);
                 drop(reply.send(Err(error)));
             }
@@ -106,9 +114,9 @@ impl EventLoop {
     }
 
     /// A message is on disk, if that was not known yet.
-    pub(super) fn accepted(&mut self, _peer: PeerId, id: MessageId) {
-        if let Some(Accepting::Answer { task, asker, reply }) = self.delivery.accepting.remove(&id)
-        {
+    pub(super) fn accepted(&mut self, id: MessageId) {
+        if let Some(Accepting::Answer(answering)) = self.delivery.accepting.remove(&id) {
+            let Answering { task, asker, reply } = *answering;
             drop(reply.send(Ok(())));
             self.take_task(asker, task);
         }

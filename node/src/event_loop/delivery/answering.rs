@@ -5,7 +5,7 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
 use peer_protocol::message::{Body, Message, MessageKind};
 
-use super::accepting::Accepting;
+use super::accepting::{Accepting, Answering};
 use super::taking::{Taken, Taking};
 use crate::error::NodeError;
 use crate::event_loop::EventLoop;
@@ -56,10 +56,11 @@ impl EventLoop {
         let to = peer_id_of(&asker);
         // Someone who asked in order may be away since the node was started.
         self.directory.entry(to);
-        let then = Accepting::Answer { task, asker, reply };
-        if let Err((error, then)) = self.accept(to, message, None, then)
-            && let Accepting::Answer { task, asker, reply } = then
+        let then = Accepting::Answer(Box::new(Answering { task, asker, reply }));
+        if let Err(refused) = self.accept(to, message, None, then)
+            && let (error, Accepting::Answer(answering)) = *refused
         {
+            let Answering { task, asker, reply } = *answering;
             self.delivery.tasks.insert(task, asker);
             drop(reply.send(Err(error)));
         }

@@ -38,7 +38,7 @@ impl EventLoop {
                 self.swarm.behaviour_mut().secure.withdraw(&peer_id_of(&peer), ids);
             }
             Effect::NotAccepted { id, .. } => self.not_accepted(id),
-            Effect::Tell { peer, id, status } => self.tell(peer, id, &status),
+            Effect::Tell { id, status, .. } => self.tell(id, &status),
             Effect::Recall { peer, ids, status } => self.read(
                 move |store| store.recall(&peer, &ids),
                 move |this, found| {
@@ -140,9 +140,8 @@ impl EventLoop {
     }
 
     /// What is known of a message has changed.
-    fn tell(&mut self, peer: PublicKey, id: MessageId, status: &Status) {
-        let peer_id: PeerId = peer_id_of(&peer);
-        self.accepted(peer_id, id);
+    fn tell(&mut self, id: MessageId, status: &Status) {
+        self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {
             self.cancelled(id);

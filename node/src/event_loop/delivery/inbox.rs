@@ -18,7 +18,7 @@ impl EventLoop {
         self.read(
             move |store| store.incoming(&filter),
             move |this, found| {
-                let page = found.map_err(unreadable).map(|page| {
+                let page = found.map_err(|error| unreadable(&error)).map(|page| {
                     let last = page.items.last().filter(|_| page.more);
                     let next = last.map(|last| last.number.to_string());
                     let items = page.items.iter().map(|record| this.inbox_line(record)).collect();
@@ -36,7 +36,7 @@ impl EventLoop {
                 Err(error) => Ok(Err(error)),
             },
             move |this, found| {
-                let shown = found.map_err(unreadable).and_then(|found| found);
+                let shown = found.map_err(|error| unreadable(&error)).and_then(|found| found);
                 let shown = shown.and_then(|it| this.incoming_of(&it).ok_or_else(|| none(id)));
                 drop(reply.send(shown));
             },
@@ -58,7 +58,10 @@ impl EventLoop {
                 }
                 Ok(Ok(found))
             },
-            move |this, found| match found.map_err(unreadable).and_then(|found| found) {
+            move |this, found| match found
+                .map_err(|error| unreadable(&error))
+                .and_then(|found| found)
+            {
                 Ok(found) => this.take_found(found, reply),
                 Err(error) => drop(reply.send(Err(error))),
             },

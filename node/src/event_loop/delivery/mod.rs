@@ -33,6 +33,7 @@ pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;
 use self::arriving::Arriving;
+use self::naming::peer_id_of;
 use self::reaching::Reaching;
 use self::taking::Taking;
 use super::EventLoop;
@@ -73,6 +74,8 @@ pub(crate) struct Delivery {
     /// Peers whose links take messages.
     attached: HashSet<PeerId>,
     reaching: HashMap<PeerId, Reaching>,
+    /// Peers that are owed receipts and have no session.
+    owed: HashSet<PeerId>,
     /// Peers that turned out to speak version 1.0 only, while their messages are read.
     falling_back: HashSet<PeerId>,
     /// Until when peers asked to wait.
@@ -95,6 +98,7 @@ impl Delivery {
     ) -> Result<Self, StoreError> {
         let rng: StdRng = rand::make_rng();
         let outbox = Outbox::new(store.saved()?, Box::new(rng), now);
+        let owed = store.owed_peers()?.iter().map(peer_id_of).collect();
         let submitter = writer.submitter();
         let (nowhere, closed) = mpsc::unbounded_channel();
         drop(nowhere);
@@ -111,6 +115,7 @@ impl Delivery {
             cancelling: HashMap::new(),
             attached: HashSet::new(),
             reaching: HashMap::new(),
+            owed,
             falling_back: HashSet::new(),
             paced: LruCache::new(MAX_OPEN_TASKS),
             tasks: LruCache::new(MAX_OPEN_TASKS),

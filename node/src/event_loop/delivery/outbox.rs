@@ -53,7 +53,7 @@ impl EventLoop {
         self.read(
             move |store| store.outgoing(&filter),
             move |this, found| {
-                let page = found.map_err(unreadable).map(|page| {
+                let page = found.map_err(|error| unreadable(&error)).map(|page| {
                     let next = page.items.last().filter(|_| page.more).map(|last| {
                         let peer = hex::encode(last.peer.as_bytes());
                         format!("{}-{}-{peer}", last.created.as_millis(), last.number)
@@ -74,7 +74,7 @@ impl EventLoop {
                 move |this, found| {
                     let line = this.outbox_line(&record);
                     let in_reply_to = record.in_reply_to.map(|id| id.to_string());
-                    let shown = found.map_err(unreadable).map(|message| {
+                    let shown = found.map_err(|error| unreadable(&error)).map(|message| {
                         let shown = OutboxMessage {
                             message: line,
                             content: None,
@@ -119,7 +119,7 @@ impl EventLoop {
                         Some(record) => Ok(this.outbox_line(record)),
                         None => Err(NodeError::NoSuchMessage { id: id.to_string() }),
                     },
-                    Err(error) => Err(unreadable(error)),
+                    Err(error) => Err(unreadable(&error)),
                 };
                 for reply in replies {
                     drop(reply.send(outcome.clone()));
@@ -158,7 +158,9 @@ impl EventLoop {
                 this.read(
                     move |store| store.trace(found),
                     move |this, trace| {
-                        let trace = trace.map_err(unreadable).map(|trace| this.trace_of(trace));
+                        let trace = trace
+                            .map_err(|error| unreadable(&error))
+                            .map(|trace| this.trace_of(trace));
                         drop(reply.send(trace));
                     },
                 );
@@ -198,7 +200,9 @@ impl EventLoop {
                 let (first, last) = id.range();
                 store.find(first, last, CANDIDATES)
             },
-            move |this, found| match found.map_err(unreadable).and_then(|all| one(id, all, wanted))
+            move |this, found| match found
+                .map_err(|error| unreadable(&error))
+                .and_then(|all| one(id, all, wanted))
             {
                 Ok(found) => then(this, found, reply),
                 Err(error) => drop(reply.send(Err(error))),
@@ -251,7 +255,7 @@ fn settled(record: &OutgoingRecord) -> Option<NodeError> {
     })
 }
 
-pub(super) fn unreadable(error: StoreError) -> NodeError {
+pub(super) fn unreadable(error: &StoreError) -> NodeError {
     NodeError::NotKept { reason: error.to_string() }
 }
 

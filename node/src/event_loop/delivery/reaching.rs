@@ -1,6 +1,7 @@
 //! Peers for which messages wait: whether their links take them now, and when to look for those that are
 //! away: at once, then with growing pauses, and whenever there is news of them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::naming::peer_id_of;
@@ -49,6 +50,13 @@ impl EventLoop {
         }
     }
 
+    /// A peer is to be told that messages are processed. If it has a session its link does that.
+    pub(super) fn owe(&mut self, id: PeerId) {
+        if self.directory.get(&id).is_none_or(|peer| peer.sessions.is_empty()) {
+            self.delivery.owed.insert(id);
+        }
+    }
+
     /// Looks for a peer at once, and gives its link everything anew.
     pub(super) fn reach_now(&mut self, id: PeerId) {
         self.delivery.reaching.remove(&id);
@@ -67,6 +75,21 @@ impl EventLoop {
         self.delivery.reaching.clear();
     }
 
+    /// A connection was lost: what is accepted from now on is certainly not sent before there is another.
+    pub(in crate::event_loop) fn detach_if_gone(&mut self, id: &PeerId) {
+        if !self.is_reachable(id) {
+            self.detach(id);
+            self.pump();
+        }
+    }
+
+    /// There is a connection, and perhaps a session that has outlived the one before.
+    pub(in crate::event_loop) fn attach_if_ready(&mut self, id: PeerId) {
+        if self.directory.get(&id).is_some_and(|peer| !peer.sessions.is_empty()) {
+            self.attach(id);
+        }
+    }
+
     /// The link with a peer takes no messages any more.
     pub(in crate::event_loop) fn detach(&mut self, id: &PeerId) {
         if self.delivery.attached.remove(id)
@@ -82,6 +105,8 @@ impl EventLoop {
     /// A session is ready: what waits can go.
     pub(in crate::event_loop) fn attach(&mut self, id: PeerId) {
         self.delivery.reaching.remove(&id);
+        // The link asks the disk what is owed.
+        self.delivery.owed.remove(&id);
         if let Some(key) = key_of(&id)
             && self.delivery.attached.insert(id)
         {
@@ -96,7 +121,8 @@ impl EventLoop {
         for id in gone {
             self.detach(&id);
         }
-        let waiting: Vec<_> = self.delivery.outbox.peers().map(peer_id_of).collect();
+        let mut waiting: HashSet<_> = self.delivery.outbox.peers().map(peer_id_of).collect();
+        waiting.extend(&self.delivery.owed);
         for id in &waiting {
             if !self.delivery.attached.contains(id) {
                 self.reach(*id, now);
@@ -145,7 +171,10 @@ impl EventLoop {
     /// A peer that speaks only version 1.0 is sent what waits for it in that version, which keeps nothing.
     fn fall_back(&mut self, id: PeerId) {
         let Some(key) = key_of(&id) else { return };
-        if !self.delivery.falling_back.insert(id) {
+        // It knows no such receipts.
+        self.delivery.owed.remove(&id);
+        let nothing = self.delivery.outbox.waiting(&key).0 == 0;
+        if nothing || !self.delivery.falling_back.insert(id) {
             return;
         }
         self.read(

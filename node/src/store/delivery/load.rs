@@ -187,6 +187,17 @@ impl Store {
         })
     }
 
+    /// Transactions with ordered messages so far; each was synced once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn commits(&self) -> Result<u64, StoreError> {
+        self.read(|transaction| match transaction.open_table(COUNTERS)?.get(0)? {
+            Some(row) => Ok(Counters::decode(row.value())?.commits),
+            None => Ok(0),
+        })
+    }
+
     /// The next inbox number.
     ///
     /// # Errors

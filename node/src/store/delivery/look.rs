@@ -194,7 +194,7 @@ impl Store {
                     continue;
                 }
                 if page.items.len() < filter.most {
-                    page.items.push(incoming_record(number, row)?);
+                    page.items.push(incoming_record(number, &row)?);
                 } else {
                     page.more = true;
                 }
@@ -228,7 +228,7 @@ impl Store {
             let (first, last) = (named_bytes(first, &[0; 32]), named_bytes(last, &[u8::MAX; 32]));
             for row in ids.range::<&Named>(&first..=&last)?.take(most - found.len()) {
                 let number = row?.1.value();
-                let record = incoming_record(number, received_row(&received, number)?)?;
+                let record = incoming_record(number, &received_row(&received, number)?)?;
                 found.push(Found::Incoming(record));
             }
             Ok(found)
@@ -243,7 +243,7 @@ impl Store {
         self.read(|transaction| {
             let received = transaction.open_table(RECEIVED)?;
             let Some(row) = received.get(number)? else { return Ok(None) };
-            incoming_record(number, rows::Received::decode(row.value())?).map(Some)
+            incoming_record(number, &rows::Received::decode(row.value())?).map(Some)
         })
     }
 
@@ -321,7 +321,7 @@ fn outgoing_record(key: &Numbered, row: Sent) -> Result<OutgoingRecord, Failed> 
     })
 }
 
-fn incoming_record(number: u64, row: rows::Received) -> Result<IncomingRecord, Failed> {
+fn incoming_record(number: u64, row: &rows::Received) -> Result<IncomingRecord, Failed> {
     Ok(IncomingRecord {
         peer: peer_of(&row.peer)?,
         number,

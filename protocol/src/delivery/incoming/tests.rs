@@ -87,6 +87,8 @@ fn the_table_of_the_specification_row_by_row() {
     let late = Message { id: id(99), ..message(1, 0, None, 1) };
     assert_eq!(judge(&incoming, &late), Verdict::OutOfSequence, "4");
     assert_eq!(judge(&incoming, &message(2, 1, None, 1)), Verdict::Next, "6");
+    assert_eq!(judge(&incoming, &message(2, 1, Some(0), 1)), Verdict::Next, "6");
+    assert_eq!(judge(&incoming, &message(2, 2, Some(1), 1)), Verdict::Early, "7");
     arrive(&mut incoming, message(2, 1, None, 1));
     assert_eq!(judge(&incoming, &message(1, 3, None, 1)), Verdict::OutOfSequence, "3");
     assert_eq!(judge(&incoming, &message(2, u64::MAX, None, 1)), Verdict::OutOfSequence);

@@ -37,7 +37,7 @@ pub struct Head {
 pub struct Saved {
     /// The peer.
     pub peer: PublicKey,
-    /// The stream in which they are numbered.
+    /// The stream in which they were numbered.
     pub stream: StreamId,
     /// The number of the next message; higher than any in the stream so far.
     pub next: u64,

@@ -268,7 +268,8 @@ impl Outbox {
     fn restore(&mut self, saved: Saved, now: Timestamp) {
         let slot = self.slot(saved.peer);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
-        (queue.stream, queue.stream_state) = (saved.stream, StreamState::Saved);
+        // It goes on in a stream of its own: if this disk is an old copy, the receiver has seen numbers of
+        // the former one that are given to other messages now.
         queue.next = saved.next;
         for head in saved.heads {
             let Head { number, id, len, may_be_sent, .. } = head;

@@ -20,6 +20,10 @@ impl Outbox {
         {
             queue.rewind();
             queue.attached = true;
+            if queue.stream_state == StreamState::New && !queue.entries.is_empty() {
+                queue.stream_state = StreamState::Changing;
+                self.write_stream(slot);
+            }
         }
         self.fill(slot);
     }
@@ -31,7 +35,7 @@ impl Outbox {
         self.rewind(slot);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
         queue.attached = false;
-        if queue.stream_state == StreamState::New && queue.entries.is_empty() {
+        if queue.next == 0 && queue.entries.is_empty() {
             self.queues.remove(&slot);
             self.slots.remove(peer);
         }

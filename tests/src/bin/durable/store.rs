@@ -34,11 +34,7 @@ impl fmt::Display for Figures {
 }
 
 impl Figures {
-    pub(crate) fn measure(
-        path: &Path,
-        group: u64,
-        time: Duration,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn measure(path: &Path, group: u64, time: Duration) -> Result<Self, super::Failure> {
         let store = Store::open(path)?;
         let peer = Ed25519Authenticator::from_seed(&[1; 32]).public_key();
         let mut rng = StdRng::seed_from_u64(1);
@@ -99,7 +95,7 @@ fn repeat(
     group: u64,
     mut make: impl FnMut(u64) -> Option<Write>,
     store: &Store,
-) -> Result<f64, Box<dyn std::error::Error>> {
+) -> Result<f64, super::Failure> {
     let (mut count, mut spent) = (0, Duration::ZERO);
     while spent < time {
         let writes: Vec<_> = (count..count + group).map_while(&mut make).collect();

@@ -49,6 +49,9 @@ struct Args {
     /// A tenth of the messages
     #[arg(long)]
     quick: bool,
+    /// The processor of each process, such as `0,1`; otherwise the kernel chooses, perhaps the same
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<usize>,
     /// Be the other side of a contender
     #[arg(long, value_enum, hide = true)]
     serve: Option<Contender>,
@@ -157,7 +160,16 @@ fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failur
     let option = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };
-    let mut child = Command::new(std::env::current_exe()?)
+    let program = std::env::current_exe()?;
+    let mut command = match args.cores.get(1) {
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &core.to_string()]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let mut child = command
         .args(["--serve", &contender.name()])
         .args(["--transport", &option(args.transport.to_possible_value())])
         .args(["--threads", &option(args.threads.to_possible_value())])
@@ -171,6 +183,9 @@ fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failur
 }
 
 fn compare(args: &Args) -> Result<(), Failure> {
+    if let Some(core) = args.cores.first() {
+        stay_on(*core)?;
+    }
     let plan = Plan::new(args.quick, args.measure.clone());
     let wanted = |contender: &Contender| args.only.is_empty() || args.only.contains(contender);
     let contenders: Vec<_> = Contender::ALL.into_iter().filter(wanted).collect();
@@ -189,6 +204,16 @@ fn compare(args: &Args) -> Result<(), Failure> {
         .collect();
     report::print(&medians, args);
     Ok(())
+}
+
+/// Binds this process, and the threads that it starts, to a processor.
+fn stay_on(core: usize) -> Result<(), Failure> {
+    let own = std::process::id().to_string();
+    let bound = Command::new("taskset")
+        .args(["-p", "-c", &core.to_string(), &own])
+        .stdout(Stdio::null())
+        .status()?;
+    if bound.success() { Ok(()) } else { Err("taskset failed".into()) }
 }
 
 fn measured(

@@ -43,7 +43,7 @@ fn node(own: usize, other: usize, link: Link, streams: bool) -> Result<Swarm<Beh
     swarm(Keypair::ed25519_from_bytes(seed)?, link, Version::V1Lazy, behaviour)
 }
 
-fn message(body: impl Into<Body<'static>>, reply: Option<MessageId>) -> Result<Message, Failure> {
+fn message<'a>(body: impl Into<Body<'a>>, reply: Option<MessageId>) -> Result<Message, Failure> {
     Ok(Message::new(&mut rand::rng(), &body.into(), reply)?)
 }
 
@@ -59,7 +59,7 @@ pub(crate) async fn serve(link: Link, streams: bool) -> Result<(), Failure> {
         if asked.kind == MessageKind::Task
             && let Ok(Body::Task(task)) = asked.decode()
         {
-            let content = Cow::Owned(task.content.into_owned());
+            let content = task.content;
             let result = TaskResult { content, ..TaskResult::default() };
             let answer = message(result, Some(asked.id))?;
             swarm.behaviour_mut().send(peer, answer, FAR)?;
@@ -108,7 +108,7 @@ impl Client {
 
 impl Measured for Client {
     async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure> {
-        let content = Cow::Owned(payload.to_vec());
+        let content = Cow::Borrowed(payload.as_ref());
         let task = message(Task { content, ..Task::default() }, None)?;
         let id = task.id;
         self.swarm.behaviour_mut().send(self.server, task, FAR)?;
@@ -130,7 +130,7 @@ impl Measured for Client {
         let mut sent = 0;
         while sent < count || !waiting.is_empty() {
             while sent < count && waiting.len() < window {
-                let content = Cow::Owned(payload.to_vec());
+                let content = Cow::Borrowed(payload.as_ref());
                 let report = message(StatusReport { content, ..StatusReport::default() }, None)?;
                 let id = report.id;
                 self.swarm.behaviour_mut().send(self.server, report, FAR)?;

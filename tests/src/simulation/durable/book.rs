@@ -154,9 +154,12 @@ impl Book {
         assert!(self.applied.insert(id), "{id} arrived twice");
         assert_ne!(letter.fate, Fate::Refused, "{id} is refused, and arrived");
         assert!(letter.handed, "{id} arrived, but was never sent");
-        let last = self.last.entry((letter.from, letter.to)).or_default();
-        assert!(letter.place > *last, "{id} arrived after one that was sent later");
-        *last = letter.place;
+        // What its sender has forgotten has no place among what it sends now.
+        if !letter.forgotten {
+            let last = self.last.entry((letter.from, letter.to)).or_default();
+            assert!(letter.place > *last, "{id} arrived after one that was sent later");
+            *last = letter.place;
+        }
         self.of(id).arrived = Some(inbox);
     }
 
@@ -226,7 +229,8 @@ impl Book {
     }
 
     /// Whether all that is to come has come.
-    pub(super) fn is_settled(&self) -> bool {
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
         self.open().next().is_none()
     }
 
@@ -240,7 +244,10 @@ impl Book {
     }
 
     /// What must be true in the end, when everything had its time.
-    pub(super) fn check_end(&self) {
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn check_end(&self) {
         for (id, letter) in &self.letters {
             let must = letter.fate == Fate::Arrives && !letter.may_end;
             if letter.accepted && !letter.forgotten && must {

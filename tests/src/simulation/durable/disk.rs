@@ -8,6 +8,8 @@ use peer_protocol::id::{MessageId, StreamId};
 use peer_protocol::limits::MAX_TAKEN_IDS;
 use peer_protocol::message::Message;
 
+use crate::simulation::Chance;
+
 /// Nothing of a transaction was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failed;
@@ -31,6 +33,13 @@ pub trait Disk {
     /// # Errors
     /// [`Failed`] if nothing was.
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<bool>, Failed>;
+
+    /// The power fails while `torn` is being written: all of it is on disk afterwards, or nothing.
+    /// Returns whether it is.
+    fn crash(&mut self, torn: &[Write], chance: &mut Chance) -> bool;
+
+    /// A copy of it.
+    fn copy(&self) -> Box<dyn Disk>;
 
     /// The unsettled messages to every peer.
     fn saved(&self) -> Vec<Saved>;
@@ -134,7 +143,12 @@ impl Model {
             }
             Write::Take { messages, .. } => {
                 for (peer, id) in messages {
+                    let before = self.inbox.len();
                     self.inbox.retain(|_, pending| pending.message.id != *id);
+                    if self.inbox.len() == before {
+                        // It was taken before.
+                        continue;
+                    }
                     let from = self.senders.entry(*peer).or_default();
                     for (taken, processed) in &mut from.taken {
                         *processed |= taken == id;
@@ -155,6 +169,14 @@ impl Model {
 impl Disk for Model {
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<bool>, Failed> {
         Ok(writes.iter().map(|write| self.apply(write)).collect())
+    }
+
+    fn crash(&mut self, torn: &[Write], chance: &mut Chance) -> bool {
+        chance.flip() && self.commit(torn).is_ok_and(|written| written.iter().all(|it| *it))
+    }
+
+    fn copy(&self) -> Box<dyn Disk> {
+        Box::new(self.clone())
     }
 
     fn saved(&self) -> Vec<Saved> {

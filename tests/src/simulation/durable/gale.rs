@@ -32,6 +32,8 @@ pub struct Gale {
     pub bad_disks: bool,
     /// How far wall clocks may jump, in milliseconds.
     pub clock_jumps: i64,
+    /// Now and then they leap, by more than any message lives.
+    pub leaps: bool,
     /// Messages may expire, be cancelled or be refused for good.
     pub endings: bool,
     /// What nodes leave out.
@@ -45,6 +47,7 @@ impl Default for Gale {
             crashes: true,
             bad_disks: true,
             clock_jumps: 30_000,
+            leaps: true,
             endings: true,
             faults: Faults::default(),
         }
@@ -212,7 +215,7 @@ impl Gale {
         let span = usize::try_from(2 * self.clock_jumps).unwrap_or(usize::MAX);
         let error = i64::try_from(world.chance.below(span)).unwrap_or(0) - self.clock_jumps;
         // Now and then by more than any message lives, or back.
-        let far = self.endings && world.chance.happens(100);
+        let far = self.leaps && self.endings && world.chance.happens(100);
         let error = if far { 40 * 86_400_000 * error.signum() } else { error };
         set_clock(world, node, error);
     }

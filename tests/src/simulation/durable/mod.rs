@@ -10,11 +10,15 @@ mod book;
 mod disk;
 mod faults;
 mod gale;
+#[cfg(feature = "nodes")]
+mod real;
 mod station;
 
 pub use book::{Book, Fate, Letter};
 pub use disk::{Disk, Failed, Model, Pending};
 pub use faults::Faults;
 pub use gale::{Gale, Outcome};
+#[cfg(feature = "nodes")]
+pub use real::Real;
 pub(super) use station::Call;
 pub use station::Station;

@@ -38,8 +38,23 @@ pub(crate) enum Call {
 enum Job {
     Outbox(Ticket, Vec<Write>),
     Arrive(usize, Box<Arrival>),
-    Take(Vec<(PublicKey, MessageId)>),
+    Take(Vec<(PublicKey, MessageId)>, Timestamp),
     Told(PublicKey, Vec<MessageId>),
+}
+
+impl Job {
+    fn writes(&self) -> Vec<Write> {
+        match self {
+            Self::Outbox(_, writes) => writes.clone(),
+            Self::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
+            Self::Take(messages, at) => {
+                vec![Write::Take { messages: messages.clone(), at: *at }]
+            }
+            Self::Told(peer, messages) => {
+                vec![Write::Told { peer: *peer, messages: messages.clone() }]
+            }
+        }
+    }
 }
 
 /// What the disk says of a job.
@@ -167,12 +182,12 @@ impl Station {
     }
 
     /// The link with node `peer` takes messages.
-    pub(crate) fn attach(&mut self, peer: usize) {
+    pub fn attach(&mut self, peer: usize) {
         self.outbox.attach(*identity(peer).public_key());
     }
 
     /// The link with node `peer` takes none.
-    pub(crate) fn detach(&mut self, peer: usize) {
+    pub fn detach(&mut self, peer: usize) {
         self.outbox.detach(identity(peer).public_key());
     }
 
@@ -185,10 +200,14 @@ impl Station {
     /// Everything in memory is lost. What was being written is on disk, or some of it, or nothing.
     pub(crate) fn crash(&mut self, now: Now, book: &mut Book) {
         let group = std::mem::take(&mut self.committing);
-        let written = self.chance.below(group.len() + 1);
-        for job in group.into_iter().take(written) {
-            if !self.full {
-                self.write(&job, book);
+        if !self.full {
+            let written = self.chance.below(group.len() + 1);
+            for job in group.iter().take(written) {
+                self.write(job, book);
+            }
+            let torn = group.get(written).map(Job::writes).unwrap_or_default();
+            if self.disk.crash(&torn, &mut self.chance) {
+                torn.iter().for_each(|write| self.note(write, book));
             }
         }
         book.crashed(self.node);
@@ -226,6 +245,12 @@ impl Station {
         }
     }
 
+    /// A copy of its disk, as it is now.
+    #[must_use]
+    pub fn copy_disk(&self) -> Box<dyn Disk> {
+        self.disk.copy()
+    }
+
     /// The disk is exchanged for another one.
     pub fn replace_disk(&mut self, disk: Box<dyn Disk>, now: Now, book: &mut Book) {
         self.disk = disk;
@@ -238,7 +263,7 @@ impl Station {
         self.schedule.retain(|_, timed| !matches!(timed, Timed::Acts | Timed::Acknowledges(_)));
         self.acting = false;
         let taking = |job: &Job, id: &MessageId| match job {
-            Job::Take(messages) => messages.iter().any(|(_, taken)| taken == id),
+            Job::Take(messages, _) => messages.iter().any(|(_, taken)| taken == id),
             Job::Outbox(..) | Job::Arrive(..) | Job::Told(..) => false,
         };
         for pending in self.disk.inbox() {
@@ -388,11 +413,14 @@ impl Station {
                     let to = number_of(&pending.peer, 8);
                     self.calls.push_back((to, Call::Processed(vec![id])));
                 }
-                self.submit(Job::Take(vec![(pending.peer, id)]), now.instant);
+                let take = Job::Take(vec![(pending.peer, id)], now.timestamp);
+                self.submit(take, now.instant);
                 self.acting = false;
                 self.wake_application(now.instant);
             }
-            Timed::Takes(messages) => self.submit(Job::Take(messages), now.instant),
+            Timed::Takes(messages) => {
+                self.submit(Job::Take(messages, now.timestamp), now.instant);
+            }
         }
         self.settle(now, book);
     }
@@ -423,7 +451,7 @@ impl Station {
                 Job::Arrive(peer, arrival) => {
                     Some(Report::Arrive(peer, arrival.message.id, written))
                 }
-                Job::Take(messages) => Some(Report::Take(messages, written)),
+                Job::Take(messages, _) => Some(Report::Take(messages, written)),
                 Job::Told(..) => None,
             }
         });
@@ -438,15 +466,7 @@ impl Station {
 
     /// Writes one job, all or nothing; returns whether it is on disk.
     fn write(&mut self, job: &Job, book: &mut Book) -> bool {
-        let at = Timestamp::default();
-        let writes = match job {
-            Job::Outbox(_, writes) => writes.clone(),
-            Job::Arrive(_, arrival) => vec![Write::Arrive(Arrival::clone(arrival))],
-            Job::Take(messages) => vec![Write::Take { messages: messages.clone(), at }],
-            Job::Told(peer, messages) => {
-                vec![Write::Told { peer: *peer, messages: messages.clone() }]
-            }
-        };
+        let writes = job.writes();
         let Ok(written) = self.disk.commit(&writes) else { return false };
         let all = written.iter().all(|written| *written);
         if all {
