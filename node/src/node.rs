@@ -18,7 +18,7 @@ use crate::event_loop::{
 };
 use crate::handle::Handle;
 use crate::inbox::Inbox;
-use crate::mailbox::{self, Mailbox};
+use crate::mailbox::{self, Mailbox, StoredRows};
 use crate::registry_file::RegistryFile;
 use crate::room::{Room, Share};
 use crate::store::{Change, Loaded, Store, Writer};
@@ -101,7 +101,7 @@ impl Node {
             identity: identity.clone(),
             suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
             clock: Arc::clone(&clock),
-            disk: Box::new(disk),
+            disk: Box::new(StoredRows::open(disk)?),
         })?;
         let mut event_loop = EventLoop::new(Parts {
             config,

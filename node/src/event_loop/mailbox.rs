@@ -119,9 +119,10 @@ impl EventLoop {
                 let now = self.clock.now().instant;
                 self.publish_mailboxes(nodes, prekey, now);
             }
-            Output::InMailbox { peer, ids, nodes } => self.lies_in_mailbox(&peer, &ids, nodes),
+            Output::Place(peer) => self.on_mail_place(peer),
+            Output::InMailbox { ids, nodes } => self.note_in_mailbox(ids, nodes),
             Output::Receipt { peer, ids, status, code } => {
-                self.mail_receipt(&peer, ids, status, code);
+                self.on_mail_receipt(&peer, &ids, status, code);
             }
         }
     }
@@ -139,7 +140,7 @@ impl EventLoop {
         let (id, request) = (message.id, Box::new(request));
         let input = Input::Request { from: key, id, request, serve };
         if let Err(answer) = self.mail.mailbox.request(input) {
-            self.answer_request(&key, id, answer);
+            self.answer_request(&key, id, *answer);
         }
     }
 

@@ -44,7 +44,7 @@ impl Known {
 
     /// Takes what a record says, if it is the newest of its entity; returns what is to be remembered.
     /// Records without mailboxes end what was known.
-    pub(super) fn learn(&mut self, bytes: &Bytes) -> Option<Change> {
+    pub(super) fn learn(&mut self, bytes: &Bytes) -> Option<(PublicKey, Change)> {
         let record = SignedRecord::decode(bytes.clone()).ok()?;
         let key = record.record().public_key;
         let key_row = [&[TAG], &key.as_bytes()[..]].concat();
@@ -59,10 +59,10 @@ impl Known {
                 return None;
             }
             self.places.remove(&key)?;
-            return Some(Change { key: key_row, value: None });
+            return Some((key, Change { key: key_row, value: None }));
         }
         self.insert(&record);
-        Some(Change { key: key_row, value: Some(bytes.to_vec().into()) })
+        Some((key, Change { key: key_row, value: Some(bytes.to_vec().into()) }))
     }
 
     fn insert(&mut self, record: &SignedRecord) {

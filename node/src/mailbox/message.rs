@@ -22,7 +22,7 @@ pub(crate) enum Asker {
 /// A message that came by mail, is the next of its sender, and is to be written.
 #[derive(Debug)]
 pub(crate) struct Taking {
-    pub(crate) arrival: Arrival,
+    pub(crate) arrival: Box<Arrival>,
     /// What is to be written with it. To be handed back.
     pub(crate) settlement: Settlement,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Taking {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) peer: PublicKey,
-    pub(crate) numbers: Vec<u64>,
+    pub(crate) ids: Vec<MessageId>,
     /// Whether the receiver has them.
     pub(crate) taken: bool,
 }
@@ -52,6 +52,8 @@ pub(crate) enum Input {
         node: PublicKey,
         answer: Option<Box<MailboxResult>>,
     },
+    /// Whether it is known where somebody's mailbox is.
+    Where(PublicKey),
     /// These wait for somebody who cannot be reached.
     Waiting {
         peer: PublicKey,
@@ -106,8 +108,10 @@ pub(crate) enum Output {
     Find(PublicKey),
     /// The prekey that goes into the registry record from now on.
     Publish(Prekey),
-    /// Messages of this node lie at so many nodes.
-    InMailbox { peer: PublicKey, ids: Vec<MessageId>, nodes: u8 },
+    /// It is known where somebody's mailbox is.
+    Place(PublicKey),
+    /// Messages of this node lie at so many mailbox nodes of their receiver.
+    InMailbox { ids: Vec<MessageId>, nodes: u8 },
     /// A receiver's word on messages of this node.
     Receipt { peer: PublicKey, ids: Vec<MessageId>, status: MailStatus, code: Option<ErrorCode> },
 }

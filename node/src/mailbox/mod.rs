@@ -5,7 +5,7 @@
 //!
 //! - `message`: what goes in and comes out.
 //! - `worker`: the thread; `keeping`, `receiving`, `sending`: its three parts.
-//! - `disk`: where its rows are.
+//! - `disk`: where its rows are; `vault`: that of deleted prekeys nothing stays there.
 //! - `known`: whose mailbox nodes are where.
 
 mod disk;
@@ -16,10 +16,11 @@ mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod vault;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use peer_behaviours::Clock;
 use peer_protocol::crypto::SuiteRegistry;
@@ -28,7 +29,7 @@ use peer_protocol::identity::Identity;
 use peer_protocol::message::{ErrorReport, MailboxResult};
 use tokio::sync::mpsc;
 
-pub(crate) use self::disk::Disk;
+pub(crate) use self::disk::{Disk, StoredRows};
 pub(crate) use self::message::{Asker, Input, Output, Settled, Taking};
 use self::worker::Worker;
 use crate::config::{MailboxConfig, ServeMailbox};
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
 pub(crate) struct Mailbox {
     inputs: std::sync::mpsc::Sender<Input>,
     requests: Arc<AtomicUsize>,
+    put: Arc<AtomicBool>,
     serves: bool,
 }
 
@@ -70,16 +72,17 @@ impl Mailbox {
         let (outputs, outgoing) = mpsc::unbounded_channel();
         let requests = Arc::new(AtomicUsize::new(0));
         let worker = Worker::new(parts, outputs, Arc::clone(&requests)).map_err(failed)?;
+        let put = Arc::clone(&worker.put_any);
         let thread = std::thread::Builder::new().name("mailbox".to_owned());
         // It may hang in the disk; whoever stops does not wait for it.
         let started = thread.spawn(move || worker.run(&receiver));
         started.map_err(|error| failed(error.to_string()))?;
-        Ok((Self { inputs, requests, serves }, outgoing))
+        Ok((Self { inputs, requests, put, serves }, outgoing))
     }
 
-    /// Whether the node is a mailbox for anybody.
-    pub(crate) const fn serves(&self) -> bool {
-        self.serves
+    /// Whether anything of this node lies, or is to lie, in somebody's mailbox.
+    pub(crate) fn has_put(&self) -> bool {
+        self.put.load(Ordering::Relaxed)
     }
 
     /// Tells the thread something. All of it is bounded by what it is about.
@@ -92,15 +95,15 @@ impl Mailbox {
     ///
     /// # Errors
     /// The answer, if it is refused at once.
-    pub(crate) fn request(&self, input: Input) -> Result<(), MailboxResult> {
+    pub(crate) fn request(&self, input: Input) -> Result<(), Box<MailboxResult>> {
         if !self.serves {
             let detail = "this node is nobody's mailbox";
             let report = ErrorReport::new(ErrorCode::InvalidState, detail);
-            return Err(MailboxResult::Refused(report));
+            return Err(Box::new(MailboxResult::Refused(report)));
         }
         if self.requests.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
             self.requests.fetch_sub(1, Ordering::Relaxed);
-            return Err(busy("too many requests wait"));
+            return Err(Box::new(busy("too many requests wait")));
         }
         self.tell(input);
         Ok(())

@@ -134,7 +134,7 @@ impl Worker {
     }
 
     /// A message is about to be written: what goes with it.
-    pub(super) fn arriving(&mut self, arrival: Arrival) {
+    pub(super) fn arriving(&mut self, arrival: Box<Arrival>) {
         let now = self.now().timestamp;
         let Some(receiver) = &mut self.receiver else { return };
         let (sender, id) = (arrival.peer, arrival.message.id);
@@ -144,6 +144,7 @@ impl Worker {
     }
 
     pub(super) fn committed(&mut self, settlement: Settlement) {
+        self.wiping = true;
         if let Some(receiver) = &mut self.receiver {
             self.changes.extend(receiver.committed(settlement));
         }
@@ -175,6 +176,7 @@ impl Worker {
     pub(super) fn written(&mut self) {
         let Some(receiver) = &mut self.receiver else { return };
         for settlement in self.receiving.settlements.drain(..) {
+            self.wiping = true;
             self.changes.extend(receiver.committed(settlement));
         }
     }

@@ -25,11 +25,14 @@ const MAX_WAITING: usize = 4_096;
 pub(super) struct Sending {
     waiting: HashMap<PublicKey, Waiting>,
     asked: LruCache<PublicKey, Instant>,
+    /// Whose mailbox somebody wants to know.
+    sought: LruCache<PublicKey, ()>,
 }
 
 impl Default for Sending {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), asked: LruCache::new(MAX_WAITING) }
+        let (asked, sought) = (LruCache::new(MAX_WAITING), LruCache::new(MAX_WAITING));
+        Self { waiting: HashMap::new(), asked, sought }
     }
 }
 
@@ -50,10 +53,26 @@ impl Worker {
         if let Some(place) = self.known.place(peer, now.timestamp) {
             self.sender.put(peer, &place.nodes, place.prekey, waiting);
         }
-        // A record may be newer than the one that is known.
+        self.find(peer);
+    }
+
+    /// Says whether it is known where the mailbox of `peer` is, as soon as it is.
+    pub(super) fn seek(&mut self, peer: PublicKey) {
+        let now = self.now().timestamp;
+        if self.known.place(&peer, now).is_some() {
+            self.told.push_back(Output::Place(peer));
+        } else {
+            self.sending.sought.insert(peer, ());
+            self.find(&peer);
+        }
+    }
+
+    /// Asks for a record that may be newer than the one that is known.
+    fn find(&mut self, peer: &PublicKey) {
+        let now = self.now().instant;
         let asked = self.sending.asked.get(peer).copied();
-        if asked.is_none_or(|at| now.instant.since(at) >= FIND) {
-            self.sending.asked.insert(*peer, now.instant);
+        if asked.is_none_or(|at| now.since(at) >= FIND) {
+            self.sending.asked.insert(*peer, now);
             self.told.push_back(Output::Find(*peer));
         }
     }
@@ -64,18 +83,20 @@ impl Worker {
     }
 
     pub(super) fn settled(&mut self, settled: &Settled) {
-        let Settled { peer, numbers, taken } = settled;
+        let Settled { peer, ids, taken } = settled;
         if let Some(waiting) = self.sending.waiting.get_mut(peer) {
-            waiting.messages.retain(|one| !numbers.contains(&one.number));
+            waiting.messages.retain(|one| !ids.contains(&one.message.id));
         }
-        self.changes.extend(self.sender.settled(peer, numbers, *taken));
+        self.changes.extend(self.sender.settled(peer, ids, *taken));
     }
 
     pub(super) fn learn(&mut self, record: &Bytes) {
-        let Some(change) = self.known.learn(record) else { return };
+        let Some((peer, change)) = self.known.learn(record) else { return };
         self.changes.push(change);
-        let peers: Vec<_> = self.sending.waiting.keys().copied().collect();
-        peers.iter().for_each(|peer| self.put_known(peer));
+        if self.sending.sought.remove(&peer).is_some() {
+            self.seek(peer);
+        }
+        self.put_known(&peer);
     }
 
     /// Puts and collects what is due.
@@ -102,7 +123,7 @@ impl Worker {
         }
         for event in self.sender.events() {
             self.told.push_back(match event {
-                Event::InMailbox { peer, ids, nodes } => Output::InMailbox { peer, ids, nodes },
+                Event::InMailbox { ids, nodes, .. } => Output::InMailbox { ids, nodes },
                 Event::Receipt { peer, ids, status, code } => {
                     Output::Receipt { peer, ids, status, code }
                 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as Inputs, RecvTimeoutError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use peer_behaviours::secure;
 const TICK: Duration = Duration::from_millis(500);
 /// How often what is over is deleted.
 const CLEANING: Duration = Duration::from_secs(300);
+/// How soon after prekeys were deleted what is left of them is wiped.
+const WIPING: Duration = Duration::from_secs(30);
 /// Most that is taken in at once.
 const BURST: usize = 128;
 
@@ -42,6 +44,11 @@ pub(super) struct Worker {
     outputs: mpsc::UnboundedSender<Output>,
     requests: Arc<AtomicUsize>,
     cleaned: Option<Instant>,
+    /// Whether private halves were deleted, and when what was left of them was last wiped.
+    pub(super) wiping: bool,
+    wiped: Instant,
+    /// Whether anything of this node lies, or is to lie, in somebody's mailbox.
+    pub(super) put_any: Arc<AtomicBool>,
     pub(super) receiving: super::receiving::Receiving,
     pub(super) sending: super::sending::Sending,
 }
@@ -81,6 +88,9 @@ impl Worker {
             outputs,
             requests,
             cleaned: None,
+            wiping: false,
+            wiped: Instant::default(),
+            put_any: Arc::new(AtomicBool::new(true)),
             receiving: super::receiving::Receiving::default(),
             sending: super::sending::Sending::default(),
         })
@@ -106,11 +116,13 @@ impl Worker {
             }
             if let Some(stopped) = stop {
                 self.flush();
+                self.wipe(true);
                 let _ = stopped.send(());
                 return;
             }
             self.tick();
             self.flush();
+            self.wipe(false);
         }
     }
 
@@ -118,22 +130,26 @@ impl Worker {
         self.clock.now()
     }
 
-    fn take(&mut self, input: Input) -> Option<oneshot::Sender<()>> {
+    pub(super) fn take(&mut self, input: Input) -> Option<oneshot::Sender<()>> {
         match input {
             Input::Request { from, id, request, serve } => {
                 self.requests.fetch_sub(1, Ordering::Relaxed);
                 self.keep(&from, id, &request, serve);
             }
             Input::Answer { asker, node, answer } => {
-                self.on_answer(asker, &node, answer.as_deref())
+                self.on_answer(asker, &node, answer.as_deref());
             }
-            Input::Waiting { peer, waiting } => self.put(peer, waiting),
+            Input::Where(peer) => self.seek(peer),
+            Input::Waiting { peer, waiting } => {
+                self.put_any.store(true, Ordering::Relaxed);
+                self.put(peer, waiting);
+            }
             Input::Reached(peer) => self.reached(&peer),
             Input::Settled(settled) => self.settled(&settled),
             Input::Record(bytes) => self.learn(&bytes),
             Input::Verdict { sender, id, verdict } => self.on_verdict(&sender, id, verdict),
             Input::Refused { sender, ids, code } => self.refused(&sender, &ids, code),
-            Input::Arriving(arrival) => self.arriving(*arrival),
+            Input::Arriving(arrival) => self.arriving(arrival),
             Input::Committed(settlement) => self.committed(*settlement),
             Input::NotCommitted(settlement) => self.not_committed(&settlement),
             Input::Processed { sender, ids } => self.processed(&sender, &ids),
@@ -149,6 +165,7 @@ impl Worker {
         let now = self.now();
         self.receive();
         self.send();
+        self.put_any.store(!self.sender.is_idle(), Ordering::Relaxed);
         if self.cleaned.is_some_and(|at| now.instant.since(at) < CLEANING) {
             return;
         }
@@ -157,7 +174,9 @@ impl Worker {
             self.changes.extend(keeper.tick(now.timestamp));
         }
         if let Some(receiver) = &mut self.receiver {
-            self.changes.extend(receiver.tick(now.timestamp));
+            let over = receiver.tick(now.timestamp);
+            self.wiping |= !over.is_empty();
+            self.changes.extend(over);
         }
         self.changes.extend(self.sender.tick(now.timestamp));
         self.publish();
@@ -178,6 +197,21 @@ impl Worker {
         for output in self.told.drain(..) {
             // The event loop may be gone already.
             let _ = self.outputs.send(output);
+        }
+    }
+
+    /// Sees to it that nothing of deleted prekeys can be read on disk: soon after they were deleted, and
+    /// when the node stops.
+    fn wipe(&mut self, now: bool) {
+        let at = self.now().instant;
+        let due = now || at.since(self.wiped) >= WIPING;
+        if !(self.wiping && due) || self.receiver.is_none() {
+            return;
+        }
+        (self.wiping, self.wiped) = (false, at);
+        if let Err(error) = self.disk.wipe() {
+            tracing::warn!(%error, "deleted prekeys may still be readable on disk");
+            self.wiping = true;
         }
     }
 

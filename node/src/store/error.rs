@@ -64,7 +64,7 @@ impl StoreError {
         }
     }
 
-    pub(super) fn unusable(path: &Path, reason: &impl ToString) -> Self {
+    pub(crate) fn unusable(path: &Path, reason: &impl ToString) -> Self {
         Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
     }
 

@@ -1,8 +1,11 @@
 //! The mailbox's rows (`docs/PROTOCOL.md` §18): what a mailbox node keeps, an owner's prekeys, what is
 //! owed, and what was put where. What they say is the business of `peer_protocol::mailbox`.
 
+use std::path::Path;
+
 use peer_protocol::mailbox::Change;
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+use zeroize::Zeroizing;
 
 use super::error::Failed;
 use super::{Store, StoreError};
@@ -11,7 +14,7 @@ use super::{Store, StoreError};
 pub(super) const MAILBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("mailbox");
 
 /// A row, with its key.
-pub(crate) type Row = (Vec<u8>, Vec<u8>);
+type Row = (Vec<u8>, Vec<u8>);
 
 pub(super) fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), Failed> {
     let mut table = transaction.open_table(MAILBOX)?;
@@ -29,6 +32,34 @@ impl Store {
     /// [`StoreError`]: nothing was written.
     pub(crate) fn change_mailbox(&self, changes: &[Change]) -> Result<(), StoreError> {
         self.transact(|tables| changes.iter().try_for_each(|change| tables.mailbox(change)))
+    }
+
+    /// Writes all private halves anew, as `reseal` says, in one transaction. What it cannot read goes.
+    pub(crate) fn reseal_prekeys(
+        &self,
+        reseal: impl Fn(&[u8], &[u8]) -> Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<(), StoreError> {
+        self.transact(|tables| {
+            let [from, to] = Change::secrets();
+            let mut table = tables.transaction().open_table(MAILBOX)?;
+            let mut changed = Vec::new();
+            for row in table.range(from.as_slice()..to.as_slice())? {
+                let (key, value) = row?;
+                changed.push((key.value().to_vec(), reseal(key.value(), value.value())));
+            }
+            for (key, value) in changed {
+                match value {
+                    Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+                    None => drop(table.remove(key.as_slice())?),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The file that the store is, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        Some(self.path()).filter(|path| path.is_file())
     }
 
     /// All rows but the bodies.

@@ -47,7 +47,6 @@ pub use delivery::{
 pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
-pub(crate) use mailbox::Row as MailboxRow;
 pub(crate) use row::{Contact, Entry, Remembered};
 pub(crate) use transfers::{TransferKey, TransferWrite};
 pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};

@@ -50,6 +50,10 @@ impl<'txn> Tables<'txn> {
         }
     }
 
+    pub(super) const fn transaction(&self) -> &'txn WriteTransaction {
+        self.transaction
+    }
+
     pub(super) fn mailbox(&mut self, change: &mailbox::Change) -> Result<(), Failed> {
         super::mailbox::write(self.transaction, change)
     }

@@ -31,6 +31,20 @@ impl Change {
         key.first() == Some(&Tag::Body.byte())
     }
 
+    /// Whether the rows of `key` hold private halves of prekeys. They stand together, and nothing else
+    /// between [`Change::secrets`].
+    #[must_use]
+    pub fn is_secret(key: &[u8]) -> bool {
+        key.first() == Some(&Tag::Secret.byte())
+    }
+
+    /// The keys between which all private halves stand: from the first on, without the last.
+    #[must_use]
+    pub fn secrets() -> [Vec<u8>; 2] {
+        let tag = Tag::Secret.byte();
+        [vec![tag], vec![tag.saturating_add(1)]]
+    }
+
     /// The key of the row with the body of number `number`.
     #[must_use]
     pub fn body_key(number: u64) -> Vec<u8> {

@@ -7,6 +7,7 @@ use libp2p::PeerId;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Arrival, Write};
 use peer_protocol::id::MessageId;
+use peer_protocol::mailbox::Settlement;
 use peer_protocol::message::{Body, Message};
 use peer_protocol::time::Timestamp;
 
@@ -24,13 +25,26 @@ pub(super) struct Arriving {
     peer: PublicKey,
     message: Message,
     at: Timestamp,
+    /// What goes with it if it came by mail.
+    mail: Option<Box<Settlement>>,
+}
+
+impl Arriving {
+    fn of(from: PeerId, arrival: &Arrival) -> Self {
+        let Arrival { peer, message, at, .. } = arrival;
+        Self { from, peer: *peer, message: message.clone(), at: *at, mail: None }
+    }
+
+    pub(super) fn by_mail(from: PeerId, arrival: &Arrival, settlement: Settlement) -> Self {
+        Self { mail: Some(Box::new(settlement)), ..Self::of(from, arrival) }
+    }
 }
 
 impl EventLoop {
     /// A message is the next of its sender.
     pub(in crate::event_loop) fn on_ordered(&mut self, from: PeerId, arrival: Arrival) {
-        let Arrival { peer, message, at, .. } = &arrival;
-        let arriving = Arriving { from, peer: *peer, message: message.clone(), at: *at };
+        let Arrival { peer, message, .. } = &arrival;
+        let arriving = Arriving::of(from, &arrival);
         let (share, len, id) = (Share::of(peer), message.body.len(), message.id);
         self.inbox.room().keep(share, 1, len);
         let then = Submitted::Arrival(Box::new(arriving));
@@ -47,7 +61,10 @@ impl EventLoop {
         let mut failed: HashMap<PeerId, Vec<MessageId>> = HashMap::new();
         let mut answered = Vec::new();
         for (arriving, written) in arrived {
-            let Arriving { from, peer, message, at } = arriving;
+            let Arriving { from, peer, message, at, mail } = arriving;
+            if let Some(settlement) = mail {
+                self.mail_written(settlement, written);
+            }
             let (id, len) = (message.id, message.body.len());
             match written {
                 Some(Written::Stored(number)) => {

@@ -38,7 +38,7 @@ impl EventLoop {
                 self.swarm.behaviour_mut().secure.withdraw(&peer_id_of(&peer), ids);
             }
             Effect::NotAccepted { id, .. } => self.not_accepted(id),
-            Effect::Tell { id, status, .. } => self.tell(id, &status),
+            Effect::Tell { peer, id, status } => self.tell(&peer, id, &status),
             Effect::Recall { peer, ids, status } => self.read(
                 move |store| store.recall(&peer, &ids),
                 move |this, found| {
@@ -60,6 +60,9 @@ impl EventLoop {
     }
 
     fn hand(&mut self, peer: PublicKey, messages: Vec<Message>) {
+        if self.is_mailed(&peer) {
+            return self.mail_handed(&peer, &messages);
+        }
         let id = peer_id_of(&peer);
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
         if let Err(error) = self.swarm.behaviour_mut().secure.hand(id, messages) {
@@ -140,10 +143,12 @@ impl EventLoop {
     }
 
     /// What is known of a message has changed.
-    fn tell(&mut self, id: MessageId, status: &Status) {
+    fn tell(&mut self, peer: &PublicKey, id: MessageId, status: &Status) {
         self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {
+            let taken = matches!(status, Status::Delivered | Status::Processed);
+            self.mail_settled(peer, &[id], taken);
             self.cancelled(id);
         }
     }

@@ -11,6 +11,7 @@ mod contacts;
 mod effects;
 mod inbox;
 mod lines;
+mod mail;
 mod naming;
 mod outbox;
 mod reaching;

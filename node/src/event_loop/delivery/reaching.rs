@@ -110,6 +110,7 @@ impl EventLoop {
         if let Some(key) = key_of(&id)
             && self.delivery.attached.insert(id)
         {
+            self.end_mail(&key);
             self.delivery.outbox.attach(key);
             self.pump();
         }

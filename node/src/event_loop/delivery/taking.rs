@@ -69,6 +69,7 @@ impl EventLoop {
             by_peer.entry(peer_id_of(&peer)).or_default().push(id);
         }
         for (peer, ids) in by_peer {
+            self.taken_from(&peer, &ids);
             self.owe(peer);
             self.swarm.behaviour_mut().secure.processed(&peer, ids);
         }

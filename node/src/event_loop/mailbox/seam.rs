@@ -2,41 +2,49 @@
 
 use peer_behaviours::secure;
 use peer_protocol::crypto::PublicKey;
-use peer_protocol::error::ErrorCode;
-use peer_protocol::id::MessageId;
-use peer_protocol::mailbox::MailStatus;
+use peer_protocol::mailbox::Settlement;
 
 use crate::event_loop::EventLoop;
 use crate::mailbox::{Input, Taking};
+use crate::store::Written;
 
 impl EventLoop {
     /// Writes a message that came by mail, together with what it changes there.
     pub(super) fn take_mail(&mut self, taking: Taking) {
         let Taking { arrival, settlement } = taking;
-        // Nothing is stored yet: it stays at its mailbox node.
-        if let Some(id) = secure::peer_id_of(&arrival.peer) {
-            self.swarm.behaviour_mut().secure.not_stored(&id, vec![arrival.message.id]);
-        }
-        self.mail.mailbox.tell(Input::NotCommitted(Box::new(settlement)));
+        self.on_mail_ordered(arrival, settlement);
     }
 
-    /// Messages of this node lie at so many mailbox nodes of their receiver.
-    pub(super) fn lies_in_mailbox(&mut self, peer: &PublicKey, ids: &[MessageId], nodes: u8) {
-        let peer = secure::peer_id_of(peer).map(|id| self.directory.name(&id));
-        tracing::debug!(peer, messages = ids.len(), nodes, "in its mailbox");
-    }
-
-    /// A receiver has signed what became of messages of this node.
-    pub(super) fn mail_receipt(
-        &mut self,
-        peer: &PublicKey,
-        ids: Vec<MessageId>,
-        status: MailStatus,
-        code: Option<ErrorCode>,
+    /// What came of writing it.
+    pub(in crate::event_loop) fn mail_written(
+        &self,
+        settlement: Box<Settlement>,
+        written: Option<Written>,
     ) {
-        let taken = status != MailStatus::Refused;
-        self.mail_settled(peer, &ids, taken);
-        let peer = secure::peer_id_of(peer).map(|id| self.directory.name(&id));
-        tracing::debug!(peer, messages = ids.len(), ?status, ?code, "a receipt by mail");
+        self.mail.mailbox.tell(match written {
+            Some(Written::Stored(_) | Written::Done) => Input::Committed(settlement),
+            Some(Written::Stale) | None => Input::NotCommitted(settlement),
+        });
+    }
+
+    /// It is known where the mailbox of `peer` is: if it is still away, what waits for it goes there.
+    pub(super) fn on_mail_place(&mut self, peer: PublicKey) {
+        let Some(id) = secure::peer_id_of(&peer) else { return };
+        if self.stopping || self.is_reached(&id) || !self.unattached().contains(&peer) {
+            return;
+        }
+        if self.mail.outgoing.attach(peer) {
+            tracing::debug!(peer = %self.directory.name(&id), "its mailbox takes what waits");
+            self.attach_mail(peer);
+        }
+    }
+
+    /// A link with `peer` takes messages from now on.
+    pub(in crate::event_loop) fn end_mail(&mut self, peer: &PublicKey) {
+        if self.mail.outgoing.detach(peer) {
+            self.mail.mailbox.tell(Input::Reached(*peer));
+            self.detach_mail(peer);
+            self.pump();
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Publisher {
     addresses: Vec<String>,
     /// Where messages wait for this entity, and its last-resort prekey.
     mailboxes: (Vec<PublicKey>, Option<Prekey>),
+    /// Whether it has mailboxes, and is not to be published without them.
+    awaits_mailboxes: bool,
     last_seen: Timestamp,
     /// When to publish next; `None` while a publication is under way.
     due: Option<Instant>,
@@ -53,6 +55,7 @@ impl Publisher {
             dropped: BTreeSet::new(),
             addresses: Vec::new(),
             mailboxes: Default::default(),
+            awaits_mailboxes: false,
             last_seen: last_seen.unwrap_or_default(),
             due: Some(Instant::default()),
             failures: 0,
@@ -86,9 +89,15 @@ impl Publisher {
         }
     }
 
+    /// Publishes nothing before it is known where its mailboxes are.
+    pub(super) const fn await_mailboxes(&mut self) {
+        self.awaits_mailboxes = true;
+    }
+
     /// The mailbox nodes, or the prekey that goes with them, have changed.
     pub(super) fn set_mailboxes(&mut self, nodes: Vec<PublicKey>, prekey: Prekey, now: Instant) {
         self.mailboxes = (nodes, Some(prekey));
+        self.awaits_mailboxes = false;
         self.hasten(now);
     }
 
@@ -120,7 +129,7 @@ impl Publisher {
 
     /// Whether a publication is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due <= now)
+        !self.awaits_mailboxes && self.due.is_some_and(|due| due <= now)
     }
 
     /// The records to publish now, in this order: where capabilities were given up, first the

@@ -79,6 +79,9 @@ impl EventLoop {
 
     /// What is known at the start of where this node is; changes are told as they come.
     pub(in crate::event_loop) fn begin_registering(&mut self) {
+        if !self.config.mailbox().at.is_empty() {
+            self.registry.publisher.await_mailboxes();
+        }
         let addresses = self.announced().iter().map(ToString::to_string).collect();
         let now = self.clock.now().instant;
         self.registry_addresses(addresses, now);

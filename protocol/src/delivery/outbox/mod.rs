@@ -238,6 +238,12 @@ impl Outbox {
         Some(entry.settled.clone().unwrap_or(unsettled))
     }
 
+    /// When the time of an unsettled message is over.
+    #[must_use]
+    pub fn expires(&self, id: MessageId) -> Option<Timestamp> {
+        Some(self.entry(id)?.expires)
+    }
+
     fn check_room(&self, peer: &PublicKey, message: &Message) -> Result<(), NotAccepted> {
         let len = message.body.len() as u64;
         if !message.kind.may_be_ordered() {

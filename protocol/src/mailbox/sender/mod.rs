@@ -152,10 +152,10 @@ impl Sender {
 
     /// Messages to `peer` were settled: `taken` says whether the receiver has them. Those that it has not
     /// are waited for in vain, so that what names them as predecessors is put again.
-    pub fn settled(&mut self, peer: &PublicKey, numbers: &[u64], taken: bool) -> Vec<Change> {
+    pub fn settled(&mut self, peer: &PublicKey, ids: &[MessageId], taken: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for (node, post) in self.posts_of(peer) {
-            if post.settled(numbers, taken) {
+            if post.settled(ids, taken) {
                 changes.push(post.row(peer, node));
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Unsettled, Waiting};
-use crate::id::{ItemId, PrekeyId};
+use crate::id::{ItemId, MessageId, PrekeyId};
 use crate::limits::{ITEM_TARGET_LEN, MAX_BATCH, MAX_ITEM_LEN, MAX_ITEM_TTL, MAX_SPENT_PREKEYS};
 use crate::message::Message;
 use crate::time::Timestamp;
@@ -24,8 +24,8 @@ pub(super) struct Parcel {
     /// Whether it has to be put (again).
     pub(super) stale: bool,
     pub(super) expires: Timestamp,
-    /// The numbers of its messages, rising.
-    pub(super) numbers: Vec<u64>,
+    /// Its messages: number and id, by rising number.
+    pub(super) messages: Vec<(u64, MessageId)>,
 }
 
 impl Parcel {
@@ -39,23 +39,23 @@ impl Parcel {
         let behind =
             waiting.messages.iter().filter(|one| last.is_none_or(|last| one.number > last));
         let latest = now + MAX_ITEM_TTL;
-        let (mut numbers, mut bytes) = (Vec::new(), 0);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut expires: Option<Timestamp> = None;
         for one in behind {
             let len = one.message.body.len();
             let end = one.expires.min(latest);
             // Those that end at different times do not share an item: it has only one end.
             let near = expires.is_none_or(|expires| expires.distance(end) <= MAX_ITEM_TTL / 16);
-            let full = !numbers.is_empty() && bytes + len > ITEM_TARGET_LEN;
-            if full || !near || numbers.len() == MAX_BATCH || !fits(one) || end <= now {
+            let full = !messages.is_empty() && bytes + len > ITEM_TARGET_LEN;
+            if full || !near || messages.len() == MAX_BATCH || !fits(one) || end <= now {
                 break;
             }
             bytes += len;
             expires = Some(expires.map_or(end, |expires| expires.min(end)));
-            numbers.push(one.number);
+            messages.push((one.number, one.message.id));
         }
         let expires = expires?;
-        Some(Self { id, after: None, spent: Vec::new(), stale: true, expires, numbers })
+        Some(Self { id, after: None, spent: Vec::new(), stale: true, expires, messages })
     }
 
     /// Forgets what does not wait any more, and has it put again with a later end if it is over. Whether
@@ -65,17 +65,17 @@ impl Parcel {
             return true;
         }
         let latest = now + MAX_ITEM_TTL;
-        let end_of = |number: &u64| waiting.get(*number).map(|one| one.expires.min(latest));
-        self.numbers.retain(|number| end_of(number).is_some_and(|end| end > now));
+        let end_of = |one: &(u64, MessageId)| waiting.get(one.0).map(|one| one.expires.min(latest));
+        self.messages.retain(|one| end_of(one).is_some_and(|end| end > now));
         self.stale = true;
-        let end = self.numbers.iter().filter_map(end_of).min();
+        let end = self.messages.iter().filter_map(end_of).min();
         self.expires = end.unwrap_or(self.expires);
         end.is_some()
     }
 
     /// Its messages that are still unsettled, each behind the one before it.
-    pub(super) fn messages(&self, waiting: &Waiting) -> Vec<Message> {
-        self.numbers.iter().filter_map(|number| waiting.ordered(*number)).collect()
+    pub(super) fn in_order(&self, waiting: &Waiting) -> Vec<Message> {
+        self.messages.iter().filter_map(|(number, _)| waiting.ordered(*number)).collect()
     }
 
     /// Notes a prekey that it is sealed to now; earlier ones are told to the receiver.

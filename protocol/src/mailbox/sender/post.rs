@@ -86,12 +86,14 @@ impl Post {
 
     pub(super) fn lying(&self) -> usize {
         let lie = self.parcels.iter().filter(|parcel| !parcel.stale);
-        lie.map(|parcel| parcel.numbers.len()).sum()
+        lie.map(|parcel| parcel.messages.len()).sum()
     }
 
     /// Whether this message lies at the node.
     pub(super) fn has(&self, number: u64) -> bool {
-        self.parcels.iter().any(|parcel| !parcel.stale && parcel.numbers.contains(&number))
+        self.parcels
+            .iter()
+            .any(|parcel| !parcel.stale && parcel.messages.iter().any(|one| one.0 == number))
     }
 
     pub(super) fn wait(&mut self, waiting: &Waiting, last_resort: Option<Prekey>) {
@@ -117,30 +119,33 @@ impl Post {
         let waits =
             |number: u64| waiting.messages.binary_search_by_key(&number, |one| one.number).is_ok();
         for parcel in &mut self.parcels {
-            let before = parcel.numbers.len();
-            parcel.numbers.retain(|number| waits(*number));
+            let before = parcel.messages.len();
+            parcel.messages.retain(|(number, _)| waits(*number));
             let gap = parcel.after.is_some_and(|after| !waits(after));
-            parcel.stale |= gap || parcel.numbers.len() != before;
+            parcel.stale |= gap || parcel.messages.len() != before;
         }
-        self.parcels.retain(|parcel| !parcel.numbers.is_empty());
+        self.parcels.retain(|parcel| !parcel.messages.is_empty());
         self.dirty = true;
     }
 
     /// Messages were settled. Whether anything changed.
-    pub(super) fn settled(&mut self, numbers: &[u64], taken: bool) -> bool {
+    pub(super) fn settled(&mut self, ids: &[MessageId], taken: bool) -> bool {
         let mut changed = false;
+        let all = self.parcels.iter().flat_map(|parcel| &parcel.messages);
+        let numbers: Vec<u64> =
+            all.filter(|(_, id)| ids.contains(id)).map(|(number, _)| *number).collect();
         for parcel in &mut self.parcels {
-            let before = parcel.numbers.len();
-            parcel.numbers.retain(|number| !numbers.contains(number));
-            let gone = parcel.numbers.len() != before;
+            let before = parcel.messages.len();
+            parcel.messages.retain(|(_, id)| !ids.contains(id));
+            let gone = parcel.messages.len() != before;
             let missing = parcel.after.take_if(|after| numbers.contains(after)).is_some();
             parcel.stale |= !taken && (gone || missing);
             changed |= gone || missing;
         }
         if let Some(waiting) = &mut self.waiting {
-            waiting.messages.retain(|one| !numbers.contains(&one.number));
+            waiting.messages.retain(|one| !ids.contains(&one.message.id));
         }
-        self.parcels.retain(|parcel| !parcel.numbers.is_empty());
+        self.parcels.retain(|parcel| !parcel.messages.is_empty());
         changed
     }
 
@@ -186,7 +191,8 @@ impl Post {
         self.expire(now);
         let Some(waiting) = &self.waiting else { return };
         loop {
-            let last = self.parcels.last().and_then(|parcel| parcel.numbers.last()).copied();
+            let last = self.parcels.last().and_then(|parcel| parcel.messages.last());
+            let last = last.map(|(number, _)| *number);
             let full = self.parcels.iter().filter(|parcel| parcel.stale).count() >= MAX_PUT_ITEMS;
             let next = Parcel::next(waiting, last, ItemId::random(rng), now);
             let Some(next) = next.filter(|_| !full) else { break };
@@ -205,7 +211,7 @@ impl Post {
         let waiting = self.waiting.as_ref()?;
         let (mut items, mut told, mut bytes) = (Vec::new(), Vec::new(), 0);
         for parcel in self.parcels.iter_mut().filter(|parcel| parcel.stale) {
-            let messages = parcel.messages(waiting);
+            let messages = parcel.in_order(waiting);
             let prekey = self.prekeys.pop().or(self.last_resort);
             let Some(prekey) = prekey.filter(|_| !messages.is_empty()) else { break };
             let sealed = Draft {

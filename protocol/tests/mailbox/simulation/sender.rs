@@ -75,7 +75,7 @@ impl SenderNode {
     /// The operator cancels a message: it is not sent any more, wherever it is.
     pub(crate) fn cancel(&mut self, number: u64) -> Option<MessageId> {
         let gone = self.outbox.remove(&number)?;
-        let changes = self.sender.settled(&self.receiver, &[number], false);
+        let changes = self.sender.settled(&self.receiver, &[gone.message.id], false);
         self.disk.apply(changes);
         Some(gone.message.id)
     }
@@ -126,7 +126,7 @@ impl SenderNode {
                     }
                     if let Some(number) = known.get(&id) {
                         self.outbox.remove(number);
-                        let changes = self.sender.settled(&self.receiver, &[*number], true);
+                        let changes = self.sender.settled(&self.receiver, &[id], true);
                         self.disk.apply(changes);
                     }
                 }
