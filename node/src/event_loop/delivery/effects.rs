@@ -38,7 +38,7 @@ impl EventLoop {
                 self.swarm.behaviour_mut().secure.withdraw(&peer_id_of(&peer), ids);
             }
             Effect::NotAccepted { id, .. } => self.not_accepted(id),
-            Effect::Tell { id, status, .. } => self.tell(id, &status),
+            Effect::Tell { peer, id, status } => self.tell(&peer, id, &status),
             Effect::Recall { peer, ids, status } => self.read(
                 move |store| store.recall(&peer, &ids),
                 move |this, found| {
@@ -143,12 +143,12 @@ impl EventLoop {
     }
 
     /// What is known of a message has changed.
-    fn tell(&mut self, id: MessageId, status: &Status) {
+    fn tell(&mut self, peer: &PublicKey, id: MessageId, status: &Status) {
         self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {
             let taken = matches!(status, Status::Delivered | Status::Processed);
-            self.mail_settled(&peer, &[id], taken);
+            self.mail_settled(peer, &[id], taken);
             self.cancelled(id);
         }
     }
