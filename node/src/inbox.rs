@@ -5,15 +5,18 @@ mod listener;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use libp2p::PeerId;
 use peer_protocol::id::MessageId;
+use tokio::sync::mpsc;
 
 use self::listener::{Listener, Next};
 use crate::handle::Agent;
 use crate::model::Incoming;
 use crate::room::{Room, Share};
+use crate::transfer::Key;
 
 /// Most tasks whose answer is awaited; the oldest is forgotten first.
 const MAX_OPEN_TASKS: usize = 8192;
@@ -25,6 +28,31 @@ pub(crate) struct Held {
     room: Arc<Room>,
     share: Share,
     len: usize,
+    notice: Option<Notice>,
+}
+
+/// Tells, when a file's message is gone, whether an agent was handed it.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    key: Key,
+    handed: AtomicBool,
+    told: mpsc::UnboundedSender<(Key, bool)>,
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // A node that stops does not listen any more.
+        let _ = self.told.send((self.key, self.handed.load(Ordering::Relaxed)));
+    }
+}
+
+impl Held {
+    /// An agent was handed it.
+    fn handed(&self) {
+        if let Some(notice) = &self.notice {
+            notice.handed.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Held {
@@ -88,8 +116,32 @@ impl Inbox {
     /// Takes in a volatile message for which `len` bytes of `share` were taken; returns whether an agent
     /// is there for it.
     pub(crate) fn push(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+        self.push_held(incoming, share, len, None)
+    }
+
+    /// Takes in the message of a file, for which room was taken; `told` is told when an agent was handed
+    /// it, or whoever was to be handed it has left.
+    pub(crate) fn push_file(
+        &mut self,
+        incoming: Incoming,
+        share: Share,
+        key: Key,
+        told: mpsc::UnboundedSender<(Key, bool)>,
+    ) {
+        let notice = Notice { key, handed: AtomicBool::new(false), told };
+        self.push_held(incoming, share, 0, Some(notice));
+    }
+
+    fn push_held(
+        &mut self,
+        incoming: Incoming,
+        share: Share,
+        len: usize,
+        notice: Option<Notice>,
+    ) -> bool {
         self.sweep();
-        let held = Arc::new(Held { incoming, room: Arc::clone(&self.room), share, len });
+        let room = Arc::clone(&self.room);
+        let held = Arc::new(Held { incoming, room, share, len, notice });
         for listener in &mut self.listeners {
             listener.volatile.push_back(Arc::clone(&held));
         }

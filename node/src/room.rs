@@ -157,6 +157,17 @@ impl Room {
         Ok(())
     }
 
+    /// Takes room for the message of a file, which [`Room::leave`]s with no bytes.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub(crate) fn take_file(&self, share: Share) -> Result<(), &'static str> {
+        let mut usage = lock(&self.volatile);
+        usage.check(share, 0, VOLATILE, || self.is_pinned(share))?;
+        usage.add(share, 1, 0);
+        Ok(())
+    }
+
     /// A volatile message of `bytes` that was taken in has left.
     pub(crate) fn leave(&self, share: Share, bytes: usize) {
         lock(&self.volatile).subtract(share, bytes);

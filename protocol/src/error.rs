@@ -192,6 +192,7 @@ impl From<&TransferError> for ErrorCode {
             | TransferError::Idle
             | TransferError::Disk
             | TransferError::Withdrawn { .. }
+            | TransferError::Over { .. }
             | TransferError::Cancelled => Self::ChunkError,
         }
     }

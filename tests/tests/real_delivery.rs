@@ -1,5 +1,5 @@
 //! Two nodes that are killed again and again while messages go from one to the other. In full:
-//! `scripts/bench delivery --real`.
+//! `scripts/bench kills`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 #![cfg(feature = "nodes")]

@@ -95,7 +95,7 @@ enum Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Args),
-    Run(run::Args),
+    Run(Box<run::Args>),
     Id(id::Args),
     Status(status::Args),
     Peers(peers::Args),
@@ -240,7 +240,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
     let client = Client::new(&dir);
     match cli.command {
         Command::Init(args) => init::execute(&args, &dir, output),
-        Command::Run(args) => run::execute(args, &dir, output).await,
+        Command::Run(args) => run::execute(*args, &dir, output).await,
         Command::Id(args) => id::execute(&args, &dir, output),
         Command::Status(args) => status::execute(&args, &client, output).await,
         Command::Peers(args) => peers::execute(&args, &client, output).await,

@@ -244,6 +244,7 @@ impl EventLoop {
         self.tick_connecting(now);
         self.tick_registry(now);
         self.tick_mailbox(now);
+        self.tick_transfers();
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

@@ -1,6 +1,6 @@
 //! Between transfers, which run in tasks of their own, and links (`docs/PROTOCOL.md` §9).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use libp2p::PeerId;
 use peer_behaviours::secure;
@@ -27,11 +27,24 @@ pub(crate) struct TransferState {
     outputs: mpsc::Receiver<Output>,
     /// Messages whose fate is to be told.
     messages: HashMap<MessageId, Key>,
+    /// Files that wait for room in the inbox.
+    unannounced: VecDeque<Received>,
+    /// What became of the messages of files.
+    notices: mpsc::UnboundedReceiver<(Key, bool)>,
+    notify: mpsc::UnboundedSender<(Key, bool)>,
 }
 
 impl TransferState {
     pub(crate) fn new((service, outputs): (Transfers, mpsc::Receiver<Output>)) -> Self {
-        Self { service, outputs, messages: HashMap::new() }
+        let (notify, notices) = mpsc::unbounded_channel();
+        Self {
+            service,
+            outputs,
+            messages: HashMap::new(),
+            unannounced: VecDeque::new(),
+            notices,
+            notify,
+        }
     }
 
     /// What a transfer wants next.
@@ -63,7 +76,10 @@ impl EventLoop {
                 }
             }
             Output::Received(received) => match received.purpose {
-                Purpose::File => self.announce_file(received),
+                Purpose::File => {
+                    self.transfers.unannounced.push_back(received);
+                    self.announce_files();
+                }
                 // It waits for its message.
                 Purpose::Content => {}
             },
@@ -73,8 +89,32 @@ impl EventLoop {
         }
     }
 
-    /// Puts a file that came in whole into the inbox, under the id of its transfer.
-    fn announce_file(&mut self, received: Received) {
+    /// Notes which files the agent was told of; what whoever listened did not get is told again.
+    pub(super) fn tick_transfers(&mut self) {
+        while let Ok((key, handed)) = self.transfers.notices.try_recv() {
+            if handed {
+                self.transfers.service.announced(&key);
+            } else {
+                self.transfers.unannounced.extend(self.transfers.service.received(&key));
+            }
+        }
+        self.announce_files();
+    }
+
+    /// Puts files that came in whole into the inbox, as far as there is room.
+    fn announce_files(&mut self) {
+        for _ in 0..self.transfers.unannounced.len() {
+            let Some(received) = self.transfers.unannounced.pop_front() else { return };
+            let share = secure::key_of(&received.peer).map_or(Share::Legacy, |key| Share::of(&key));
+            match self.inbox.room().take_file(share) {
+                Ok(()) => self.announce_file(received, share),
+                Err(_) => self.transfers.unannounced.push_back(received),
+            }
+        }
+    }
+
+    /// Puts a file into the inbox, under the id of its transfer.
+    fn announce_file(&mut self, received: Received, share: Share) {
         let Received { key, peer, entity, name, path, size, digest, content_type, .. } = received;
         let public_key = secure::key_of(&peer);
         let incoming = Incoming {
@@ -105,9 +145,7 @@ impl EventLoop {
                 digest: hex::encode(digest),
             }),
         };
-        let share = public_key.map_or(Share::Legacy, |key| Share::of(&key));
-        self.inbox.push(incoming, share, 0);
-        self.transfers.service.announced(&key);
+        self.inbox.push_file(incoming, share, key, self.transfers.notify.clone());
     }
 
     /// A chunk was taken in. Pieces are with their transfer already.

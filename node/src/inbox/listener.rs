@@ -147,6 +147,7 @@ impl Listener {
         // Volatile messages never wait behind others.
         if let Some(held) = self.volatile.pop_front() {
             permit.send(held.incoming.clone());
+            held.handed();
         } else if let Some(kept) = self.kept.pop_front() {
             self.kept_bytes -= kept.len;
             self.handed = Some(kept.number);

@@ -189,8 +189,9 @@ impl Intake {
         let receiver = Receiver::new(offer.clone(), total, 0, now);
         let receiver = receiver.map_err(|error| report(&error))?;
         self.judge(offer, total, from).map_err(|error| report(&error))?;
+        let pinned = self.trust.is_pinned(Fingerprint::of(from));
         let pool = state.pool(offer.purpose);
-        pool.open(key.peer, total).map_err(|error| report(&error))?;
+        pool.open(key.peer, total, pinned).map_err(|error| report(&error))?;
         let (inputs, begins) = mpsc::channel(INPUTS);
         let _ = inputs.try_send(Input::Offer(message));
         let begins = Some(begins);
@@ -338,6 +339,29 @@ impl Intake {
             state.pool(purpose).close(key.peer, total);
         }
         state.insert_ended(*key, why.clone());
+    }
+
+    /// Forgets a transfer of which nothing has come: it may be offered again.
+    pub(super) fn drop_open(&self, key: &Key) {
+        let mut state = self.lock();
+        if let Some(Entry::Open { receiver, .. }) = state.entries.remove(key) {
+            let (purpose, total) = (receiver.offer().purpose, receiver.total());
+            state.pool(purpose).close(key.peer, total);
+        }
+    }
+
+    /// What was taken beyond what is on disk is lost: pieces are to come again. `discard` empties what
+    /// waits for the disk.
+    pub(super) fn begin_again(&self, key: &Key, discard: impl FnOnce()) {
+        let now = self.clock.now().instant;
+        let mut state = self.lock();
+        if let Some(Entry::Open { receiver, .. }) = state.entries.get_mut(key) {
+            let (offer, total) = (receiver.offer().clone(), receiver.total());
+            if let Ok(fresh) = Receiver::new(offer, total, receiver.durable(), now) {
+                *receiver = fresh;
+            }
+            discard();
+        }
     }
 
     /// Ends a transfer from this side.

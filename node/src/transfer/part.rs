@@ -16,6 +16,8 @@ pub(super) struct Part {
     file: File,
     hash: Blake3,
     hashed: u64,
+    #[cfg(test)]
+    path: std::path::PathBuf,
 }
 
 impl Part {
@@ -34,7 +36,13 @@ impl Part {
         if file.metadata()?.len() < received {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Self { file, hash: Blake3::new(), hashed: 0 })
+        Ok(Self {
+            file,
+            hash: Blake3::new(),
+            hashed: 0,
+            #[cfg(test)]
+            path: path.to_owned(),
+        })
     }
 
     /// Writes a piece. Most come in order and are hashed at once; others when they are read again.
@@ -49,7 +57,22 @@ impl Part {
 
     /// Makes everything written so far durable.
     pub(super) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.fail_if_told()?;
         self.file.sync_data()
+    }
+
+    /// Fails once if there is a file of that name beside this one, and loses what the disk did not take:
+    /// the file says from where on.
+    #[cfg(test)]
+    fn fail_if_told(&self) -> io::Result<()> {
+        let told = self.path.with_extension("fails");
+        let Ok(from) = std::fs::read_to_string(&told) else { return Ok(()) };
+        std::fs::remove_file(told)?;
+        let from: u64 = from.parse().unwrap_or_default();
+        let len = self.file.metadata()?.len().saturating_sub(from);
+        self.file.write_all_at(&vec![0; usize::try_from(len).unwrap_or_default()], from)?;
+        Err(io::Error::from_raw_os_error(nix::libc::EIO))
     }
 
     /// Hashes up to `most` more of the first `until` bytes; says whether that was all of them.

@@ -10,11 +10,12 @@ use libp2p::PeerId;
 use peer_protocol::id::MessageId;
 use peer_protocol::limits::TRANSFER_IDLE;
 use peer_protocol::message::{ChunkAck, Purpose};
+use peer_protocol::time::Instant;
 use peer_protocol::transfer::TransferError;
 use tokio::sync::mpsc;
 
 use super::intake::{Buffered, Input};
-use super::ledger::durable;
+use super::ledger::{NotSaved, durable};
 use super::part::{Part, has_room};
 use super::places::private;
 use super::placing::{self, Put};
@@ -25,7 +26,9 @@ use crate::model::TransferState;
 /// How long a disk may fail before the transfer is given up.
 const DISK_PATIENCE: Duration = Duration::from_secs(600);
 /// Pauses between tries to write: they double.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 500 });
+/// An offer of which nothing comes is forgotten after so long: it takes others' places.
+const UNUSED: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 60_000 });
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Bytes that are hashed at once of what was written before.
 const HASH_SLICE: u64 = 16 << 20;
@@ -40,6 +43,29 @@ struct Piece {
     _buffered: Buffered,
 }
 
+/// Why the task ends without the payload.
+#[derive(Debug)]
+enum Stop {
+    /// The transfer is over.
+    Over(TransferError),
+    /// Nothing ever came. It may be offered again.
+    Unused,
+}
+
+impl From<TransferError> for Stop {
+    fn from(why: TransferError) -> Self {
+        Self::Over(why)
+    }
+}
+
+/// What became of a try to write.
+#[derive(Debug)]
+enum Failed {
+    Write(io::Error),
+    /// What was written since the last sync may be lost, though it can still be read.
+    Sync(io::Error),
+}
+
 /// The task.
 #[derive(Debug)]
 pub(super) struct Receiving {
@@ -51,6 +77,7 @@ pub(super) struct Receiving {
     pieces: VecDeque<Piece>,
     /// The last offer that was not answered.
     offer: Option<MessageId>,
+    began: Instant,
 }
 
 impl Receiving {
@@ -61,14 +88,16 @@ impl Receiving {
         inputs: mpsc::Receiver<Input>,
     ) -> Self {
         let key = Key::incoming(row.peer, row.id);
-        Self { shared, key, peer, row, inputs, pieces: VecDeque::new(), offer: None }
+        let began = shared.clock.now().instant;
+        Self { shared, key, peer, row, inputs, pieces: VecDeque::new(), offer: None, began }
     }
 
     /// Runs until the transfer is over. One that is `fresh` was not on disk before.
     pub(super) async fn run(mut self, fresh: bool) {
         let why = match self.receive(fresh).await {
             Ok(()) => return,
-            Err(why) => why,
+            Err(Stop::Over(why)) => why,
+            Err(Stop::Unused) => return self.forget().await,
         };
         tracing::info!(transfer = %self.row.id, peer = %self.row.entity, %why, "transfer ended");
         let part =
@@ -96,7 +125,19 @@ impl Receiving {
         }
     }
 
-    async fn receive(&mut self, fresh: bool) -> Result<(), TransferError> {
+    /// Forgets a transfer of which nothing came.
+    async fn forget(self) {
+        tracing::debug!(transfer = %self.row.id, peer = %self.row.entity, "nothing came of this offer");
+        let part =
+            self.shared.places().map(|places| places.part(&self.key, self.row.offer.purpose));
+        // What is left is found at the next start.
+        let _ = blocking(move || part.map_or(Ok(()), std::fs::remove_file)).await;
+        drop(self.shared.ledger.forget(self.key));
+        self.shared.book.remove(&self.key);
+        self.shared.intake.drop_open(&self.key);
+    }
+
+    async fn receive(&mut self, fresh: bool) -> Result<(), Stop> {
         let mut part = self.begin(fresh).await?;
         self.drain()?;
         self.tell().await;
@@ -110,7 +151,7 @@ impl Receiving {
         if self.row.offer.purpose == Purpose::File {
             self.put_down().await?;
         }
-        self.finish().await
+        Ok(self.finish().await?)
     }
 
     async fn begin(&mut self, fresh: bool) -> Result<Part, TransferError> {
@@ -146,15 +187,24 @@ impl Receiving {
     }
 
     /// Waits for pieces, writes them, and syncs if that is due.
-    async fn write(&mut self, part: Part) -> Result<Part, TransferError> {
+    async fn write(&mut self, part: Part) -> Result<Part, Stop> {
         let now = self.shared.clock.now().instant;
         let look = self.shared.intake.with(&self.key, |receiver| {
             let due = receiver.is_due(now).then(|| receiver.contiguous());
-            (due, receiver.poll_timeout(), receiver.idle(now))
+            let unused = receiver.ranges() == 0;
+            (due, receiver.poll_timeout(), receiver.idle(now), unused)
         });
-        let Some((due, timeout, idle)) = look else { return Err(TransferError::Cancelled) };
+        let Some((due, mut timeout, idle, unused)) = look else {
+            return Err(TransferError::Cancelled.into());
+        };
         if idle >= TRANSFER_IDLE {
-            return Err(TransferError::Idle);
+            return Err(TransferError::Idle.into());
+        }
+        if unused {
+            if now.since(self.began) >= UNUSED {
+                return Err(Stop::Unused);
+            }
+            timeout = self.began + UNUSED;
         }
         // What was taken by now is in the channel.
         self.drain()?;
@@ -165,19 +215,19 @@ impl Receiving {
             tokio::select! {
                 input = self.inputs.recv() => match input {
                     Some(input) => self.take(input)?,
-                    None => return Err(TransferError::Cancelled),
+                    None => return Err(TransferError::Cancelled.into()),
                 },
                 () = tokio::time::sleep(timeout.since(now)) => {}
             }
             return Ok(part);
         }
-        let part = self.put_on_disk(part, due).await?;
+        let Some(part) = self.put_on_disk(part, due).await? else {
+            return Ok(self.begin_again().await?);
+        };
         if let Some(received) = due {
             self.row.received = received;
             self.row.updated = self.shared.clock.now().timestamp;
-            if self.save().await.is_err() {
-                return Err(TransferError::Disk);
-            }
+            self.insist_on_saving().await?;
             let now = self.shared.clock.now();
             self.shared.intake.with(&self.key, |receiver| {
                 receiver.synced(received, now.instant);
@@ -188,8 +238,90 @@ impl Receiving {
         Ok(part)
     }
 
-    /// Writes all pieces, and syncs the first `sync` bytes, however often it takes.
-    async fn put_on_disk(&mut self, part: Part, sync: Option<u64>) -> Result<Part, TransferError> {
+    /// After a sync that failed nobody knows what of the pieces since the last one is on disk, and the
+    /// next sync would not tell: they have to come again.
+    async fn begin_again(&mut self) -> Result<Part, TransferError> {
+        self.pieces.clear();
+        let (inputs, mut kept) = (&mut self.inputs, Vec::new());
+        self.shared.intake.begin_again(&self.key, || {
+            while let Ok(input) = inputs.try_recv() {
+                if !matches!(input, Input::Piece { .. }) {
+                    kept.push(input);
+                }
+            }
+        });
+        for input in kept {
+            self.take(input)?;
+        }
+        let places = self.shared.places().ok_or(TransferError::NotAccepted)?;
+        let path = places.part(&self.key, self.row.offer.purpose);
+        let received = self.row.received;
+        let part = self.insist(move || {
+            let path = path.clone();
+            move || Part::open(&path, received)
+        });
+        let part = part.await?;
+        // The sender offers again, and learns where to go on.
+        let halt = self.shared.intake.with(&self.key, |receiver| receiver.halt(self.row.id));
+        if let Some(ack) = halt.flatten() {
+            self.send(&ack, None).await;
+        }
+        Ok(part)
+    }
+
+    /// Does something with the disk, however often it takes, as long as it may fail.
+    async fn insist<T, W>(&mut self, mut work: impl FnMut() -> W) -> Result<T, TransferError>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> io::Result<T> + Send + 'static,
+    {
+        let (mut pause, began) = (FIRST_PAUSE, self.shared.clock.now().instant);
+        loop {
+            match blocking(work()).await {
+                Ok(done) => {
+                    self.shared.intake.set_failing(&self.key, false);
+                    return Ok(done);
+                }
+                Err(error) => self.wait_for_disk(&error, began, &mut pause).await?,
+            }
+        }
+    }
+
+    async fn insist_on_saving(&mut self) -> Result<(), TransferError> {
+        let (mut pause, began) = (FIRST_PAUSE, self.shared.clock.now().instant);
+        while let Err(error) = self.save().await {
+            self.wait_for_disk(&io::Error::other(error), began, &mut pause).await?;
+        }
+        self.shared.intake.set_failing(&self.key, false);
+        Ok(())
+    }
+
+    /// Waits a little after the disk failed, unless it has for too long.
+    async fn wait_for_disk(
+        &mut self,
+        error: &io::Error,
+        began: Instant,
+        pause: &mut Duration,
+    ) -> Result<(), TransferError> {
+        tracing::warn!(transfer = %self.row.id, %error, "what is received cannot be written");
+        if self.shared.clock.now().instant.since(began) >= DISK_PATIENCE {
+            return Err(TransferError::Disk);
+        }
+        self.shared.intake.set_failing(&self.key, true);
+        let detail = format!("the disk fails: {error}");
+        self.shared.book.set(&self.key, TransferState::Running, Some(&detail));
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        self.drain()
+    }
+
+    /// Writes all pieces, and syncs the first `sync` bytes, however often it takes. `None` if they have to
+    /// come again.
+    async fn put_on_disk(
+        &mut self,
+        part: Part,
+        sync: Option<u64>,
+    ) -> Result<Option<Part>, TransferError> {
         let (mut part, mut pause) = (part, FIRST_PAUSE);
         let began = self.shared.clock.now().instant;
         loop {
@@ -202,49 +334,57 @@ impl Receiving {
                 blocking(work).await.map_err(|_| TransferError::Disk)?
             };
             self.pieces = left;
-            let Err(error) = done else {
-                self.shared.intake.set_failing(&self.key, false);
-                return Ok(open);
-            };
-            let now = self.shared.clock.now().instant;
-            tracing::warn!(transfer = %self.row.id, %error, "what is received cannot be written");
-            if now.since(began) >= DISK_PATIENCE {
-                return Err(TransferError::Disk);
-            }
-            self.shared.intake.set_failing(&self.key, true);
-            let detail = format!("the disk takes nothing: {error}");
-            self.shared.book.set(&self.key, TransferState::Running, Some(&detail));
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            self.drain()?;
             part = open;
+            match done {
+                Ok(()) => {
+                    self.shared.intake.set_failing(&self.key, false);
+                    return Ok(Some(part));
+                }
+                Err(Failed::Write(error)) => {
+                    self.wait_for_disk(&error, began, &mut pause).await?;
+                }
+                Err(Failed::Sync(error)) => {
+                    self.wait_for_disk(&error, began, &mut pause).await?;
+                    return Ok(None);
+                }
+            }
         }
     }
 
     /// Compares the digest.
     async fn check(&mut self, part: Part) -> Result<(), TransferError> {
         self.shared.book.set(&self.key, TransferState::Verifying, None);
-        let (mut part, total) = (part, self.row.total);
-        loop {
-            let work = move || {
-                let all = part.catch_up(total, 4 * HASH_SLICE)?;
-                Ok((part, all))
-            };
-            let (open, all) = blocking(work).await.map_err(|error: io::Error| {
-                tracing::error!(%error, "what was received cannot be read");
-                TransferError::Disk
-            })?;
-            part = open;
+        let total = self.row.total;
+        let mut part = Some(part);
+        let places = self.shared.places().ok_or(TransferError::NotAccepted)?;
+        let path = places.part(&self.key, self.row.offer.purpose);
+        // What is hashed already stands in `part`; after a failure all of it is read again.
+        while let Some(mut open) = part.take() {
+            let work = move || Ok(open.catch_up(total, 4 * HASH_SLICE).map(|all| (open, all)));
+            let hashed = blocking(work).await.unwrap_or_else(Err);
             self.drain()?;
-            if all {
-                break;
-            }
+            let digest = match hashed {
+                Ok((open, true)) => open.digest(),
+                Ok((open, false)) => {
+                    part = Some(open);
+                    continue;
+                }
+                Err(_) => {
+                    let again = self.insist(|| {
+                        let path = path.clone();
+                        move || {
+                            let mut part = Part::open(&path, total)?;
+                            part.catch_up(total, u64::MAX)?;
+                            Ok(part.digest())
+                        }
+                    });
+                    again.await?
+                }
+            };
+            let right = digest == self.row.offer.digest;
+            return if right { Ok(()) } else { Err(TransferError::WrongDigest) };
         }
-        if part.digest() == self.row.offer.digest {
-            Ok(())
-        } else {
-            Err(TransferError::WrongDigest)
-        }
+        Err(TransferError::Disk)
     }
 
     /// Moves the file to its place. Where that is stands on disk before.
@@ -256,23 +396,24 @@ impl Receiving {
         let mut number = 0;
         for _ in 0..placing::MAX_TRIES {
             if self.row.path.is_none() {
-                let (directory, name) = (directory.clone(), name.clone());
-                let free = blocking(move || {
-                    private(&directory)?;
-                    placing::free_name(&directory, &name, number)
+                let free = self.insist(|| {
+                    let (directory, name) = (directory.clone(), name.clone());
+                    move || {
+                        private(&directory)?;
+                        placing::free_name(&directory, &name, number)
+                    }
                 });
-                let (path, taken) =
-                    free.await.map_err(|error| disk(&error))?.ok_or(TransferError::Disk)?;
+                let (path, taken) = free.await?.ok_or(TransferError::Disk)?;
                 number = taken + 1;
                 self.row.path = Some(path);
-                self.save().await.map_err(|()| TransferError::Disk)?;
+                self.insist_on_saving().await?;
             }
             let Some(path) = self.row.path.clone() else { continue };
-            let part = part.clone();
-            match blocking(move || placing::put_down(&part, &path))
-                .await
-                .map_err(|error| disk(&error))?
-            {
+            let put = self.insist(|| {
+                let (part, path) = (part.clone(), path.clone());
+                move || placing::put_down(&part, &path)
+            });
+            match put.await? {
                 Put::Down => return Ok(()),
                 Put::Taken => self.row.path = None,
             }
@@ -288,9 +429,13 @@ impl Receiving {
         if self.row.offer.purpose == Purpose::Content {
             self.row.path = self.shared.places().map(|at| at.part(&self.key, Purpose::Content));
             let part = self.row.path.clone().unwrap_or_default();
-            blocking(move || placing::sync_directory(&part)).await.map_err(|error| disk(&error))?;
+            let synced = self.insist(|| {
+                let part = part.clone();
+                move || placing::sync_directory(&part)
+            });
+            synced.await?;
         }
-        self.save().await.map_err(|()| TransferError::Disk)?;
+        self.insist_on_saving().await?;
         self.drain().ok();
         self.shared.intake.complete(&self.key);
         self.shared.book.replace(&Row::Incoming(self.row.clone()), TransferState::Complete);
@@ -342,28 +487,24 @@ impl Receiving {
         Ok(())
     }
 
-    async fn save(&self) -> Result<(), ()> {
-        let saved = self.shared.ledger.save(&Row::Incoming(self.row.clone()));
-        durable(saved).await.map_err(|error| {
-            tracing::error!(transfer = %self.row.id, %error, "a transfer");
-        })
+    async fn save(&self) -> Result<(), NotSaved> {
+        durable(self.shared.ledger.save(&Row::Incoming(self.row.clone()))).await
     }
-}
-
-fn disk(error: &io::Error) -> TransferError {
-    tracing::error!(%error, "a file that was received cannot be put down");
-    TransferError::Disk
 }
 
 /// Writes pieces, each gone once it is written; then syncs.
-fn write_all(part: &mut Part, pieces: &mut VecDeque<Piece>, sync: Option<u64>) -> io::Result<()> {
+fn write_all(
+    part: &mut Part,
+    pieces: &mut VecDeque<Piece>,
+    sync: Option<u64>,
+) -> Result<(), Failed> {
     while let Some(piece) = pieces.front() {
-        part.write(piece.offset, &piece.data)?;
+        part.write(piece.offset, &piece.data).map_err(Failed::Write)?;
         pieces.pop_front();
     }
     if let Some(received) = sync {
-        part.sync()?;
-        part.catch_up(received, HASH_SLICE)?;
+        part.sync().map_err(Failed::Sync)?;
+        part.catch_up(received, HASH_SLICE).map_err(Failed::Write)?;
     }
     Ok(())
 }

@@ -53,8 +53,8 @@ pub(crate) enum Fate {
 pub(crate) enum Output {
     /// Send a message. If `transfer` is there, [`Transfers::settled`] is to be told what became of it.
     Send { transfer: Option<Key>, peer: PeerId, message: Message, lifetime: Duration },
-    /// Something is complete: a file is to be put into the inbox, then [`Transfers::announced`]; a content
-    /// waits for its message.
+    /// Something is complete: a file is to be put into the inbox, and [`Transfers::announced`] once an agent
+    /// was handed it; a content waits for its message.
     Received(Received),
     /// A content has arrived whole, or never will.
     ContentSent { peer: PeerId, id: TransferId, stage: Stage },
@@ -234,7 +234,15 @@ impl Transfers {
         self.shared.tell_senders_to(*peer.as_bytes());
     }
 
-    /// A file is in the inbox.
+    /// A file that came in whole, and of which the agent was not told.
+    pub(crate) fn received(&self, key: &Key) -> Option<Received> {
+        let row = self.shared.kept_row(key).filter(|row| !row.announced)?;
+        let peer = PublicKey::from_bytes(&row.peer).ok();
+        let peer = peer.and_then(|key| peer_behaviours::secure::peer_id_of(&key))?;
+        Some(Received::of(&row, peer))
+    }
+
+    /// The agent was told of a file.
     pub(crate) fn announced(&self, key: &Key) {
         self.shared.set_announced(key);
     }

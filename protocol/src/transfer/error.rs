@@ -105,6 +105,12 @@ pub enum TransferError {
         /// Why, as the sender says.
         why: String,
     },
+    /// It ended before.
+    #[error("it is over: {why}")]
+    Over {
+        /// How it ended.
+        why: String,
+    },
     /// The receiver does not want it any more.
     #[error("the receiver cancelled it")]
     Cancelled,

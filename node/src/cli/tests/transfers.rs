@@ -56,7 +56,9 @@ async fn transfers_are_listed_shown_cancelled_and_tried_again() {
         assert!(lines[1].contains(part), "{part}: {}", lines[1]);
     }
     let ended = rig.peer(&["transfers", "show", "0f0e"]).await;
-    for part in [RUNNING, "entity_b (12D3KooWExample)", "complete", "3.0 MiB (3145728 bytes)", "100 %"] {
+    for part in
+        [RUNNING, "entity_b (12D3KooWExample)", "complete", "3.0 MiB (3145728 bytes)", "100 %"]
+    {
         assert!(ended.out.contains(part), "{part}: {}", ended.out);
     }
     let ended = rig.peer(&["transfers", "cancel", "0f0e"]).await;

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use peer_protocol::transfer::TransferError;
 
+/// One part in so many of what there is for all is kept for pinned peers.
+const KEPT_FREE: usize = 8;
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Used {
     open: usize,
@@ -29,13 +32,24 @@ impl Pool {
         }
     }
 
-    /// Makes room for a transfer of `total` bytes of `peer`.
+    /// Makes room for a transfer of `total` bytes of `peer`. The last part of what all have together is
+    /// for those who are `entitled`, so that throw-away names do not shut them out.
     ///
     /// # Errors
     /// [`TransferError`] if there is none; nothing has changed then.
-    pub(super) fn open(&mut self, peer: [u8; 32], total: u64) -> Result<(), TransferError> {
+    pub(super) fn open(
+        &mut self,
+        peer: [u8; 32],
+        total: u64,
+        entitled: bool,
+    ) -> Result<(), TransferError> {
         let own = self.peers.get(&peer).copied().unwrap_or_default();
-        for (used, most) in [(own, self.most_per_peer), (self.all, self.most)] {
+        let mut most = self.most;
+        if !entitled {
+            most.open -= most.open / KEPT_FREE;
+            most.bytes -= most.bytes / KEPT_FREE as u64;
+        }
+        for (used, most) in [(own, self.most_per_peer), (self.all, most)] {
             if used.open >= most.open {
                 return Err(TransferError::TooMany { open: used.open });
             }
@@ -91,25 +105,40 @@ mod tests {
     fn transfers_and_bytes_are_bounded_per_peer_and_in_all() {
         let mut pool = Pool::new(2, 3, 100, 150);
         let (one, other, third) = ([1; 32], [2; 32], [3; 32]);
-        pool.open(one, 40).unwrap();
-        assert_eq!(pool.open(one, 61), Err(TransferError::Quota { total: 61, left: 60 }));
-        pool.open(one, 60).unwrap();
-        assert_eq!(pool.open(one, 0), Err(TransferError::TooMany { open: 2 }));
-        assert_eq!(pool.open(other, 51), Err(TransferError::Quota { total: 51, left: 50 }));
-        pool.open(other, 50).unwrap();
-        assert_eq!(pool.open(third, 0), Err(TransferError::TooMany { open: 3 }));
+        pool.open(one, 40, true).unwrap();
+        assert_eq!(pool.open(one, 61, true), Err(TransferError::Quota { total: 61, left: 60 }));
+        pool.open(one, 60, true).unwrap();
+        assert_eq!(pool.open(one, 0, true), Err(TransferError::TooMany { open: 2 }));
+        assert_eq!(pool.open(other, 51, true), Err(TransferError::Quota { total: 51, left: 50 }));
+        pool.open(other, 50, true).unwrap();
+        assert_eq!(pool.open(third, 0, true), Err(TransferError::TooMany { open: 3 }));
         pool.close(one, 40);
         pool.keep(one, 40);
-        assert_eq!(pool.open(one, 1), Err(TransferError::Quota { total: 1, left: 0 }));
+        assert_eq!(pool.open(one, 1, true), Err(TransferError::Quota { total: 1, left: 0 }));
         pool.release(one, 40);
-        pool.open(one, 40).unwrap();
+        pool.open(one, 40, true).unwrap();
+    }
+
+    #[test]
+    fn strangers_leave_room_for_those_who_are_pinned() {
+        let mut pool = Pool::new(4, 16, 64, 512);
+        let mut taken = 0;
+        for stranger in 10..30 {
+            taken += u32::from(pool.open([stranger; 32], 64, false).is_ok());
+        }
+        assert_eq!((taken, pool.all.bytes), (7, 448));
+        assert_eq!(pool.open([1; 32], 64, true), Ok(()));
+        let mut pool = Pool::new(4, 16, 64, 512);
+        let opened = (10..40).filter(|peer| pool.open([*peer; 32], 0, false).is_ok()).count();
+        assert_eq!(opened, 14);
+        assert_eq!(pool.open([1; 32], 0, true), Ok(()));
     }
 
     #[test]
     fn nothing_is_remembered_of_peers_that_left_nothing() {
         let mut pool = Pool::new(1, 1000, 100, 1000);
         for peer in 0..200 {
-            pool.open([peer; 32], 5).unwrap();
+            pool.open([peer; 32], 5, true).unwrap();
             pool.close([peer; 32], 5);
         }
         assert!(pool.peers.is_empty());

@@ -102,8 +102,10 @@ impl Shared {
     /// Lists a transfer, and forgets the oldest that are over.
     pub(super) fn list(&self, row: &Row, state: TransferState) {
         for gone in self.book.open(row, state) {
-            drop(self.ledger.forget(gone));
-            lock(&self.kept).remove(&gone);
+            // What lies here still counts, and what was not told or taken yet still is to be.
+            if self.kept_row(&gone).is_none_or(|row| row.announced) {
+                drop(self.ledger.forget(gone));
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use peer_behaviours::{Clock, secure};
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::limits::TRANSFER_IDLE;
 use peer_protocol::message::Purpose;
+use peer_protocol::transfer::TransferError;
 use tokio::sync::mpsc;
 
 use super::shared::{Shared, blocking, existing};
@@ -114,7 +115,9 @@ fn go_on_receiving(shared: &Arc<Shared>, mut row: IncomingRow) {
                 tell(shared, Output::Received(Received::of(&row, peer)));
             }
         }
-        Stage::Cancelled { .. } | Stage::Failed { .. } => {
+        Stage::Cancelled { ref detail } | Stage::Failed { ref detail, .. } => {
+            // Its sender may not know yet.
+            shared.intake.ended(&key, &TransferError::Over { why: detail.clone() });
             shared.list(&Row::Incoming(row), TransferState::Failed);
         }
     }
@@ -164,29 +167,40 @@ fn clear(directory: &Path, used: &HashSet<PathBuf>, older: Duration) {
     }
 }
 
+#[cfg(test)]
+impl Transfers {
+    pub(in crate::transfer) async fn sweep(&self) {
+        sweep_once(&self.shared).await;
+    }
+}
+
 /// Looks now and then whether what was received still lies here, so that quotas count what does.
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        let now = shared.clock.now().timestamp;
-        let rows = shared.kept_rows();
-        let looked = blocking(move || {
-            let gone = |row: &IncomingRow| !existing(row.path.as_ref());
-            Ok(rows.into_iter().map(|row| (gone(&row), row)).collect::<Vec<_>>())
-        });
-        for (gone, row) in looked.await.unwrap_or_default() {
-            let key = Key::incoming(row.peer, row.id);
-            let unclaimed =
-                row.offer.purpose == Purpose::Content && now.distance(row.updated) > TRANSFER_IDLE;
-            if unclaimed {
-                tracing::info!(transfer = %row.id, "no message came for this content");
-                shared.intake.forget(&key);
-                shared.drop_kept(&key).await;
-                drop(shared.ledger.forget(key));
-                shared.book.remove(&key);
-            } else if gone && row.announced {
-                shared.unkeep(&key);
-            }
+        sweep_once(&shared).await;
+    }
+}
+
+async fn sweep_once(shared: &Shared) {
+    let now = shared.clock.now().timestamp;
+    let rows = shared.kept_rows();
+    let looked = blocking(move || {
+        let gone = |row: &IncomingRow| !existing(row.path.as_ref());
+        Ok(rows.into_iter().map(|row| (gone(&row), row)).collect::<Vec<_>>())
+    });
+    for (gone, row) in looked.await.unwrap_or_default() {
+        let key = Key::incoming(row.peer, row.id);
+        let unclaimed =
+            row.offer.purpose == Purpose::Content && now.distance(row.updated) > TRANSFER_IDLE;
+        if unclaimed {
+            tracing::info!(transfer = %row.id, "no message came for this content");
+            shared.intake.forget(&key);
+            shared.drop_kept(&key).await;
+            drop(shared.ledger.forget(key));
+            shared.book.remove(&key);
+        } else if gone && row.announced {
+            shared.unkeep(&key);
         }
     }
 }

@@ -240,3 +240,93 @@ async fn nothing_is_sent_from_a_spool_that_is_none() {
     assert!(refused.to_string().contains("does not lie in the spool"), "{refused}");
     assert!(path.exists());
 }
+
+#[tokio::test]
+async fn what_a_failed_sync_may_have_lost_comes_again() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let bytes = noise(24 << 20);
+    let path = wire.alice.write("a.bin", &bytes);
+    let sent = wire.alice.send(&wire.bob, &path).await;
+    let done = |wire: &Wire| wire.bob.transfers().show(&sent.id).map_or(0, |line| line.done);
+    wire.until(|wire| done(wire) >= 5 << 20).await;
+    // The next sync fails, and everything after this is lost though it can be read: as zeros.
+    let from = done(&wire);
+    let part = wire.bob.dir.join("received/.parts").join(&wire.bob.parts()[0]);
+    fs::write(part.with_extension("fails"), from.to_string()).unwrap();
+    wire.over(&sent.id).await;
+    assert!(!part.with_extension("fails").exists(), "no sync has failed");
+    assert_eq!(wire.alice.show(&sent.id).state, TransferState::Complete);
+    assert!(fs::read(wire.bob.dir.join("received/alice/a.bin")).unwrap() == bytes);
+    let again = wire.bytes() - bytes.len() as u64;
+    assert!(again > 0 && again <= 2 * TRANSFER_WINDOW, "{again}");
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_for_a_moment_at_the_end_costs_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let path = wire.alice.write("a.bin", &noise(300_000));
+    // A file stands where the directory is to be.
+    let in_the_way = wire.bob.write("received/alice", b"");
+    let sent = wire.alice.send(&wire.bob, &path).await;
+    let waits = |wire: &Wire| {
+        let shown = wire.bob.transfers().show(&sent.id);
+        shown.is_ok_and(|line| line.detail.is_some_and(|it| it.contains("the disk fails")))
+    };
+    wire.until(waits).await;
+    fs::remove_file(in_the_way).unwrap();
+    wire.over(&sent.id).await;
+    assert_eq!(wire.alice.show(&sent.id).state, TransferState::Complete);
+    assert_eq!(
+        (wire.bytes(), wire.bob.names("received/alice")),
+        (300_000, vec!["a.bin".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_was_cancelled_stays_cancelled_over_a_restart() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let path = wire.alice.write("a.bin", &noise(30 << 20));
+    let sent = wire.alice.send(&wire.bob, &path).await;
+    wire.until(|wire| wire.bytes() > 4 << 20).await;
+    wire.bob.transfers().cancel(&sent.id).unwrap();
+    let begun = std::time::Instant::now();
+    while wire.bob.show(&sent.id).state != TransferState::Cancelled {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Alice has not heard of it, and offers again after bob was started anew.
+    wire.bob.restart().await;
+    wire.alice.restart().await;
+    wire.over(&sent.id).await;
+    assert_eq!(wire.alice.show(&sent.id).state, TransferState::Failed);
+    assert!(wire.alice.show(&sent.id).detail.unwrap().contains("the receiver cancelled it"));
+    assert!(wire.received.is_empty() && wire.bob.names("received/alice").is_empty());
+}
+
+#[tokio::test]
+async fn the_quota_counts_what_lies_here_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair_with(root.path(), |config| config.per_peer = 1_000);
+    // More than are listed once they are over.
+    for number in 0..12 {
+        let path = wire.alice.write(&format!("f{number}"), &[7; 80]);
+        let sent = wire.alice.send(&wire.bob, &path).await;
+        wire.until(|wire| wire.alice.show(&sent.id).state == TransferState::Complete).await;
+    }
+    let path = wire.alice.write("more", &[7; 100]);
+    let sent = wire.alice.send(&wire.bob, &path).await;
+    wire.over(&sent.id).await;
+    let detail = wire.alice.show(&sent.id).detail.unwrap();
+    assert!(detail.contains("100 bytes do not fit the quota any more: 40 are left"), "{detail}");
+    for name in wire.bob.names("received/alice") {
+        fs::remove_file(wire.bob.dir.join("received/alice").join(name)).unwrap();
+    }
+    wire.bob.transfers().sweep().await;
+    let path = wire.alice.write("all", &[7; 1_000]);
+    let sent = wire.alice.send(&wire.bob, &path).await;
+    wire.over(&sent.id).await;
+    assert_eq!(wire.alice.show(&sent.id).state, TransferState::Complete);
+}

@@ -89,7 +89,7 @@ async fn sizes_quotas_and_numbers_are_bounded_and_come_free_again() {
     let bob = Side::new(root.path(), "bob", 2, |config| {
         config.max_file = 1_000;
         config.per_peer = 1_500;
-        config.total = 2_000;
+        config.total = 2_285; // an eighth is for pinned peers
         config.open_per_peer = 3;
         config.open = 5;
     });
@@ -288,4 +288,26 @@ async fn a_flood_of_acknowledgements_does_not_drown_what_counts() {
     }
     wire.over(&sent.id).await;
     assert_eq!(wire.alice.show(&sent.id).state, TransferState::Complete);
+}
+
+#[tokio::test]
+async fn bare_offers_do_not_keep_others_out() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair_with(root.path(), |config| config.open_per_peer = 4);
+    let (peer, key, entity) = (wire.alice.peer, wire.alice.key, wire.alice.entity.clone());
+    let mut offered = Vec::new();
+    for _ in 0..4 {
+        let transfer = id();
+        let bare = offering(transfer, offer("a"), 1 << 20);
+        wire.bob.intake().admit(&key, &bare).unwrap();
+        wire.bob.transfers().on_offer(peer, &key, entity.clone(), transfer, bare.id);
+        offered.push(bare);
+    }
+    let another = offering(id(), offer("a"), 1);
+    assert!(wire.bob.intake().admit(&key, &another).is_err());
+    wire.until(|wire| wire.bob.intake().remembered() == 0).await;
+    wire.bob.intake().admit(&key, &another).unwrap();
+    // They were not refused: whoever was only slow offers again.
+    wire.bob.intake().admit(&key, &offered[0]).unwrap();
+    wire.until(|wire| wire.bob.parts().is_empty()).await;
 }
