@@ -17,6 +17,7 @@ use peer_node::trust_file::TrustFile;
 use peer_node::{Handle, Node, NodeError, Store};
 use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::identity::TrustPolicy;
+use peer_protocol::rate_limit::{Quota, RateProfile};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 use tempfile::TempDir;
@@ -52,7 +53,9 @@ impl Home {
 
     async fn start_on(&self, store: Store) -> Node {
         let config = NodeConfig::default().with_listen(vec![self.listen.clone()]);
-        let config = config.with_mdns(false).with_upnp(false);
+        let quota = Quota { per_minute: 1_000_000, burst: 100_000 };
+        let rate = RateProfile { task: quota, ..RateProfile::default() };
+        let config = config.with_mdns(false).with_upnp(false).with_rate(rate);
         let config = config.with_entity(self.entity.parse().unwrap());
         let trust = TrustFile::in_memory(TrustPolicy::Open);
         let key = Ed25519Authenticator::from_seed(&[self.seed; 32]);
@@ -405,6 +408,50 @@ async fn a_full_disk_is_told_and_loses_nothing_that_was_accepted() {
         assert_eq!(next(&mut messages).await.status.as_deref(), Some(expected));
     }
     assert!(timeout(SHORT, messages.recv()).await.is_err(), "what was refused does not arrive");
+    stop(alice).await;
+    stop(bob).await;
+}
+
+/// An eighth of the inbox is for one peer. What does not fit waits at its sender, and comes in order once
+/// there is room.
+#[tokio::test]
+async fn an_agent_that_never_acknowledges_fills_no_disk_and_loses_nothing() {
+    const COUNT: usize = 1_250;
+    const LEN: usize = 60_000;
+    const SHARE: usize = (512 << 20) / 8;
+    let (alice_home, bob_home) = (Home::new("alice", 15), Home::new("bob", 16));
+    let alice = alice_home.start_on(Store::in_memory().unwrap()).await;
+    let bob = bob_home.start_on(Store::in_memory().unwrap()).await;
+    connect(&alice, &bob).await;
+    let mut watching = bob.handle().subscribe(None).await.unwrap();
+    let options = ReportOptions { ttl: None, wait: Wait::Queued, timeout: LONG };
+    for number in 0..COUNT {
+        let content = Content::from_bytes(&[b'x'; LEN]);
+        let told = alice.handle().report("bob", number.to_string(), None, content, options).await;
+        assert_eq!(told.unwrap().status, Delivery::Queued);
+    }
+    let asked_to_wait = async {
+        loop {
+            let oldest = OutboxFilter { limit: 1, ..OutboxFilter::default() };
+            let page = alice.handle().outbox(oldest).await.unwrap();
+            let waits_for = page.items[0].waits_for.clone().unwrap_or_default();
+            if waits_for.contains("asked to wait") {
+                return page.total;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let left = timeout(3 * LONG, asked_to_wait).await.unwrap();
+    let taken = bob.handle().inbox(InboxFilter::default()).await.unwrap().total;
+    assert!(left > 0 && usize::try_from(taken).unwrap() < COUNT, "{left} {taken}");
+    let bytes = usize::try_from(taken).unwrap() * LEN;
+    // Those that were on their way when the last fitted are taken as well.
+    assert!(bytes > SHARE - (1 << 20) && bytes < SHARE + (8 << 20), "{bytes} of {SHARE}");
+    for number in 0..COUNT {
+        let incoming = next(&mut watching).await;
+        assert_eq!(incoming.status, Some(number.to_string()));
+        acknowledge(&bob.handle(), &incoming).await;
+    }
     stop(alice).await;
     stop(bob).await;
 }

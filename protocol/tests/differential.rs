@@ -240,7 +240,7 @@ proptest! {
     fn key_agreement_is_the_same(seed in any::<u64>(), other in any::<[u8; 32]>()) {
         let ours = EphemeralKey::generate(&mut StdRng::seed_from_u64(seed));
         let mut private = [0; 32];
-        rand::Rng::fill_bytes(&mut StdRng::seed_from_u64(seed), &mut private);
+        StdRng::seed_from_u64(seed).fill_bytes(&mut private);
         let basepoint = x25519_dalek::X25519_BASEPOINT_BYTES;
         prop_assert_eq!(*ours.public(), x25519_dalek::x25519(private, basepoint));
         let shared = ours.agree(&other).ok().map(|shared| *shared.expose());

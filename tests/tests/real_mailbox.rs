@@ -44,6 +44,35 @@ fn ids(lines: &[Value]) -> Vec<&str> {
     lines.iter().filter_map(|line| line["message_id"].as_str()).collect()
 }
 
+/// Stops a node as its operator would.
+fn stop(node: &mut Node) {
+    let id = node.id().to_string();
+    std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    // It has ended, and only its parent does not know yet.
+    let stat = format!("/proc/{id}/stat");
+    let ended = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z "));
+    assert!(eventually(PATIENCE, ended), "{}", node.log());
+    node.kill();
+}
+
+fn peer_id(node: &Node) -> String {
+    node.status().unwrap()["peer_id"].as_str().unwrap().to_owned()
+}
+
+/// Whether all its mailbox nodes hand out its prekeys, and the registry says where they are.
+fn has_mailboxes(node: &Node, count: usize) -> bool {
+    let nodes = mailbox(node)["nodes"].as_array().cloned().unwrap_or_default();
+    let ready = |it: &Value| it["prekeys_left"].as_u64() > Some(64);
+    nodes.len() == count && nodes.iter().all(ready) && stored_records(node) > 0
+}
+
+/// Whether so many messages lie at so many mailbox nodes of their receiver.
+fn lie(node: &Node, messages: usize, nodes: usize) -> bool {
+    let lying = mailbox(node)["lying"].as_array().cloned().unwrap_or_default();
+    let all = |it: &Value| it["messages"].as_u64() == u64::try_from(messages).ok();
+    lying.len() == nodes && lying.iter().all(all)
+}
+
 #[test]
 fn messages_reach_a_peer_that_never_runs_with_their_sender() {
     let root = TempDir::new().unwrap();
@@ -56,14 +85,10 @@ fn messages_reach_a_peer_that_never_runs_with_their_sender() {
     // The receiver leaves prekeys, says where its mailboxes are, and goes.
     let own = format!("at = [{at}]\nafter = \"2s\"\nevery = \"2s\"");
     let mut receiver = Node::start(options(&root, "receiver", Some(&first), &own)).unwrap();
-    let registered = || {
-        let nodes = mailbox(&receiver)["nodes"].as_array().cloned().unwrap_or_default();
-        let ready = |node: &Value| node["prekeys_left"].as_u64() > Some(64);
-        nodes.len() == 3 && nodes.iter().all(ready) && stored_records(&receiver) > 0
-    };
-    assert!(eventually(PATIENCE, registered), "{}\n{}", mailbox(&receiver), receiver.log());
-    let peer_id = receiver.status().unwrap()["peer_id"].as_str().unwrap().to_owned();
-    receiver.kill();
+    let ready = || has_mailboxes(&receiver, 3);
+    assert!(eventually(PATIENCE, ready), "{}\n{}", mailbox(&receiver), receiver.log());
+    let peer_id = peer_id(&receiver);
+    stop(&mut receiver);
 
     // The sender puts what it has to say into them, and goes.
     let hasty = "after = \"2s\"\nevery = \"2s\"";
@@ -75,11 +100,7 @@ fn messages_reach_a_peer_that_never_runs_with_their_sender() {
         let said = sender.run(&["report", &peer_id, &status, "--wait", "queued"]).unwrap();
         sent.push(said["message_id"].as_str().unwrap().to_owned());
     }
-    let lies = || {
-        let lying = mailbox(&sender)["lying"].as_array().cloned().unwrap_or_default();
-        let all = |it: &Value| it["messages"].as_u64() == Some(MESSAGES as u64);
-        lying.len() == 3 && lying.iter().all(all)
-    };
+    let lies = || lie(&sender, MESSAGES, 3);
     let begun = Instant::now();
     assert!(eventually(PATIENCE, lies), "{}\n{}", mailbox(&sender), sender.log());
     eprintln!("put at three nodes after {:?}", begun.elapsed());
@@ -115,4 +136,33 @@ fn messages_reach_a_peer_that_never_runs_with_their_sender() {
         let message = sender.run(&["outbox", "show", id]).unwrap();
         assert_eq!(message["message"]["status"], "delivered", "{message}");
     }
+}
+
+/// Whom the receiver does not trust, it does not hear by mail either, and who sent it is told so.
+#[test]
+fn mail_of_a_revoked_key_is_refused() {
+    let root = TempDir::new().unwrap();
+    let hub = Node::start(options(&root, "box", None, "serve = \"known\"")).unwrap();
+    let at = format!("at = [{:?}]\nafter = \"1s\"\nevery = \"1s\"", hub.address());
+    let mut receiver = Node::start(options(&root, "receiver", Some(&hub), &at)).unwrap();
+    assert!(eventually(PATIENCE, || has_mailboxes(&receiver, 1)), "{}", receiver.log());
+    let hasty = "after = \"1s\"\nevery = \"1s\"";
+    let mut sender = Node::start(options(&root, "sender", Some(&hub), hasty)).unwrap();
+    assert!(eventually(PATIENCE, || stored_records(&sender) > 0), "{}", sender.log());
+    receiver.run(&["trust", "revoke", &peer_id(&sender)]).unwrap();
+    let to = peer_id(&receiver);
+    stop(&mut receiver);
+    let said = sender.run(&["report", &to, "hello", "--wait", "queued"]).unwrap();
+    let id = said["message_id"].as_str().unwrap();
+    assert!(eventually(PATIENCE, || lie(&sender, 1, 1)), "{}\n{}", mailbox(&sender), sender.log());
+    stop(&mut sender);
+    receiver.restart().unwrap();
+    let done = || mailbox(&hub)["items"] == 0;
+    assert!(eventually(PATIENCE, done), "{}\n{}", mailbox(&hub), receiver.log());
+    assert!(lines(&receiver, "inbox").is_empty());
+    receiver.kill();
+    sender.restart().unwrap();
+    let status = || sender.run(&["outbox", "show", id]).unwrap()["message"].clone();
+    assert!(eventually(PATIENCE, || status()["status"] == "failed"), "{}", status());
+    assert_eq!(status()["code"], "INVALID_SIGNATURE", "{}", status());
 }

@@ -6,6 +6,7 @@ mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
+mod ordered;
 mod sessions;
 mod stream;
 mod unsupported;

@@ -31,18 +31,16 @@ const SMALL_ORDER: [[u8; 32]; 5] = [
 /// The first byte, thirty in the middle, and the last.
 const fn encoding(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
-    if let [a, .., z] = &mut bytes {
-        (*a, *z) = (first, last);
-    }
+    let [a, .., z] = &mut bytes;
+    (*a, *z) = (first, last);
     bytes
 }
 
 /// The bytes of a coordinate, without the sign that shares the last one.
 const fn unsigned(point: &[u8; 32]) -> [u8; 32] {
     let mut bytes = *point;
-    if let [.., last] = &mut bytes {
-        *last &= 0x7f;
-    }
+    let [.., last] = &mut bytes;
+    *last &= 0x7f;
     bytes
 }
 

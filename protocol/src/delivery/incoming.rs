@@ -117,8 +117,9 @@ impl Incoming {
         {
             return Verdict::OutOfSequence;
         }
-        // A sender keeps its numbers when it goes on in another stream.
-        let follows = order.after.is_none_or(|after| after < position.next);
+        // Numbers go on from stream to stream: what comes after one that was taken, and before none.
+        let next = position.next;
+        let follows = order.after.is_none_or(|after| after < next && order.number >= next);
         if follows && self.has_room() { Verdict::Next } else { Verdict::Early }
     }
 
@@ -173,6 +174,11 @@ impl Incoming {
         let mut after = before.clone();
         after.next = order.number.checked_add(1)?;
         if !is_current {
+            // What is held of another stream was sent before this one began.
+            if self.held_stream != Some(order.stream) {
+                self.held.clear();
+                self.held_bytes = 0;
+            }
             after.dead.extend(after.stream.replace(order.stream));
             let surplus = after.dead.len().saturating_sub(MAX_DEAD_STREAMS);
             after.dead.drain(..surplus);

@@ -138,11 +138,12 @@ impl Asking {
         overdue.filter_map(|open| open.request.take()).collect()
     }
 
-    /// Whether nothing at all came for as long as the oldest request has been waiting, and that is
-    /// `patience` or longer: the stream is of no use.
+    /// Whether nothing at all came for as long as the oldest request that is still waited for has been
+    /// open, and that is `patience` or longer: the stream is of no use.
     #[must_use]
     pub fn is_dead(&self, patience: Duration, now: Instant) -> bool {
-        self.open.front().is_some_and(|oldest| {
+        let waiting = self.open.iter().find(|open| open.request.is_some());
+        waiting.is_some_and(|oldest| {
             oldest.since + patience <= now
                 && self.last_heard.is_none_or(|heard| heard < oldest.since)
         })

@@ -89,6 +89,21 @@ fn a_stream_on_which_nothing_comes_is_dead_and_one_that_skips_a_request_is_not()
     assert_eq!(asking.ask(RequestId(3), 10, at(3)), None, "it is closed");
 }
 
+/// What was given up says nothing about the requests after it.
+#[test]
+fn a_stream_that_stalls_after_a_request_was_skipped_is_dead_all_the_same() {
+    let mut asking = Asking::new();
+    asking.grant(Credit::GRANT).unwrap();
+    asking.ask(RequestId(1), 10, at(0));
+    let second = asking.ask(RequestId(2), 10, at(0)).unwrap().id;
+    asking.answered(second, at(5_000)).unwrap();
+    asking.ask(RequestId(3), 10, at(6_000));
+    assert!(!asking.is_dead(PATIENCE, at(10_000)));
+    assert_eq!(asking.give_up(PATIENCE, at(10_000)), [RequestId(1)]);
+    assert!(!asking.is_dead(PATIENCE, at(15_999)));
+    assert!(asking.is_dead(PATIENCE, at(16_000)));
+}
+
 #[test]
 fn whoever_goes_over_the_grant_is_found_out() {
     let mut answering = Answering::new(Credit { frames: 2, bytes: 100 });

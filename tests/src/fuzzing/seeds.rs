@@ -27,7 +27,7 @@ use crate::people::{Trust, identity};
 #[must_use]
 pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let valid: Vec<Vec<u8>> = match target {
-        "batch" => vec![batch(&bodies()[..1]), batch(&bodies())],
+        "batch" => vec![batch(&bodies()[..1]), batch(&bodies()), ordered_batch()],
         "body" => bodies().iter().map(with_kind).collect(),
         "cbor" => cbor(),
         "envelope" => handshake_steps(),
@@ -139,6 +139,21 @@ fn batch(bodies: &[Body<'_>]) -> Vec<u8> {
         out.extend_from_slice(b"\x64type");
         push_head(&mut out, 0x60, kind.len());
         out.extend_from_slice(kind.as_bytes());
+    }
+    out
+}
+
+/// Two ordered messages, one of which comes after another.
+fn ordered_batch() -> Vec<u8> {
+    let stream = *MessageId::random(&mut rng()).as_bytes();
+    let mut out = vec![0x82];
+    for order in [&b"\xa2\x66number\x00"[..], &b"\xa3\x65after\x00\x66number\x19\x01\x2c"[..]] {
+        out.extend_from_slice(b"\xa4\x62id\x50");
+        out.extend_from_slice(MessageId::random(&mut rng()).as_bytes());
+        out.extend_from_slice(b"\x64body\x41\xa0\x64type\x64task\x65order");
+        out.extend_from_slice(order);
+        out.extend_from_slice(b"\x66stream\x50");
+        out.extend_from_slice(&stream);
     }
     out
 }

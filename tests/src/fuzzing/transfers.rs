@@ -173,7 +173,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         bytes
     };
     let arriving: Vec<_> =
-        (0..40).flat_map(|n: u8| [[3, n * 4, 4], [if n % 5 == 0 { 1 } else { 0 }, 0, 0]]).collect();
+        (0..40).flat_map(|n: u8| [[3, n * 4, 4], [u8::from(n.is_multiple_of(5)), 0, 0]]).collect();
     let going: Vec<_> =
         (0..120).map(|n: u8| [if n % 6 == 1 { 1 } else { 5 }, 200, n / 2]).collect();
     vec![

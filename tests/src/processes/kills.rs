@@ -57,6 +57,7 @@ struct Made {
 ///
 /// # Errors
 /// What was lost, repeated, out of order or changed, or why it could not be run.
+#[expect(clippy::print_stdout, reason = "a failure can be repeated only by whoever has the seed")]
 pub fn run(root: &Path, plan: Plan) -> Result<Outcome, String> {
     println!("seed {}", plan.seed);
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;

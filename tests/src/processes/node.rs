@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// The network namespace it runs in, or none for the machine's own.
     pub namespace: Option<String>,
+    /// Its files become no larger than so many KiB, as on a disk that is full then.
+    pub full_at: Option<u64>,
 }
 
 impl Options {
@@ -35,6 +37,7 @@ impl Options {
             listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
             args: Vec::new(),
             namespace: None,
+            full_at: None,
         }
     }
 
@@ -217,7 +220,10 @@ fn spawn(options: &Options) -> Result<Child, String> {
         .open(options.dir.join("node.log"))
         .map_err(|error| error.to_string())?;
     let errors = log.try_clone().map_err(|error| error.to_string())?;
-    let mut command = peer(options.namespace.as_deref());
+    let mut command = match options.full_at {
+        Some(kib) => limited(kib),
+        None => peer(options.namespace.as_deref()),
+    };
     // Tests never multicast on the machine's interfaces; arguments may turn it on inside a namespace.
     command.env("PEER_MDNS", "off").env("PEER_UPNP", "off");
     command.args(["-v", "--data-dir"]).arg(&options.dir);
@@ -227,4 +233,13 @@ fn spawn(options: &Options) -> Result<Child, String> {
     }
     command.args(&options.args).stdin(Stdio::null()).stdout(log).stderr(errors);
     command.spawn().map_err(|error| error.to_string())
+}
+
+/// `peer` under a limit on the length of its files. The shell becomes `peer`.
+fn limited(kib: u64) -> Command {
+    let mut command = Command::new("bash");
+    // A write beyond the limit is an error, and no deadly signal.
+    let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script]).arg(super::program());
+    command
 }

@@ -94,7 +94,7 @@ impl Shared {
         std::thread::spawn(move || {
             copy(there, |len| {
                 counting.there.fetch_add(len as u64, Ordering::Relaxed);
-            })
+            });
         });
         std::thread::spawn(move || copy(back, |_| {}));
         Ok(())

@@ -166,6 +166,10 @@ impl Streams {
                 self.broken(place, &error);
             } else if stream.is_over() {
                 self.outgoing.remove(place);
+                // Whoever has something for a stream from now on asks for another.
+                if self.outgoing.is_empty() {
+                    self.news.push_back(News::Lost(true));
+                }
             }
         }
         self.incoming.retain_mut(|stream| match stream.poll_write(cx) {

@@ -2,11 +2,13 @@
 
 use libp2p_core::upgrade::Version;
 use libp2p_swarm::dial_opts::{DialOpts, PeerCondition};
+use peer_behaviours::secure::EventKind;
+use peer_protocol::link::Event;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::Pair;
-use crate::common::listen;
+use crate::common::{drive, listen, sessions};
 
 #[tokio::test]
 async fn thousands_of_messages_open_no_substreams() {
@@ -49,6 +51,26 @@ async fn a_peer_without_streams_is_spoken_to_all_the_same() {
         let opened = pair.wire.opened() - before;
         assert_eq!(opened, 41, "a substream each, and one in vain");
         assert_eq!(pair.wire.sessions(), 1, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_session_on_the_same_connection_gets_a_stream_again() {
+    let mut pair = Pair::new(Version::V1Lazy).await;
+    pair.move_to_stream().await;
+    let peer = *pair.b.local_peer_id();
+    for round in 2..5 {
+        pair.a.behaviour_mut().close(&peer, "a pause");
+        let mut ended = [false, false];
+        drive(&mut pair.a, &mut pair.b, |side, _, event| {
+            ended[side] |= matches!(event, EventKind::Link(Event::SessionEnded { .. }));
+            ended.iter().all(|ended| *ended).then_some(())
+        })
+        .await;
+        pair.a.behaviour_mut().open(peer).unwrap();
+        sessions(&mut pair.a, &mut pair.b).await;
+        pair.move_to_stream().await;
+        assert_eq!(pair.wire.sessions(), round, "another one");
     }
 }
 

@@ -113,6 +113,16 @@ fn a_held_message_believes_the_newest_word_on_what_it_follows() {
 }
 
 #[test]
+fn what_is_held_of_a_former_stream_does_not_come_after_a_later_one() {
+    let mut incoming = ready();
+    arrive(&mut incoming, message(1, 4, None, 1));
+    assert!(arrive(&mut incoming, message(2, 6, Some(5), 1)).is_empty());
+    assert_eq!(numbers(&arrive(&mut incoming, message(3, 18, None, 1))), [18]);
+    assert_eq!(incoming.held(), (0, 0));
+    assert!(arrive(&mut incoming, message(2, 6, Some(5), 1)).is_empty(), "nor when it comes again");
+}
+
+#[test]
 fn memory_for_held_messages_is_bounded_and_the_lowest_stay() {
     let mut incoming = ready();
     let far = MAX_HELD_MESSAGES as u64 + 10;

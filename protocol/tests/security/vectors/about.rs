@@ -26,7 +26,7 @@ pub(crate) const THREE_WAY: &[&str] = &[
 pub(crate) const SEALED: &[&str] = &[
     "Sealed envelopes of protocol version 1.1 (docs/PROTOCOL.md sections 2.4 and 5), in the sessions that the handshakes of six_step.json open. Any language will do.",
     "Bytes are lower-case hex; times are milliseconds since the Unix epoch. Records stand in the order in which they are sent; each direction counts its own `sequence_num`. The responder's record 0 was in message 6 of the handshake.",
-    "1. `plaintext` is a CBOR array of one map for each of `messages`: `id`, `type`, `body` (a byte string) and, where present, `in_reply_to`, all in the deterministic encoding of RFC 8949 section 4.2.1.",
+    "1. `plaintext` is a CBOR array of one map for each of `messages`: `id`, `type`, `body` (a byte string) and, where present, `order` (a map, section 8.2) and `in_reply_to`, all in the deterministic encoding of RFC 8949 section 4.2.1.",
     "2. `aead_nonce` is the sender's iv XOR `sequence_num` (as 12 bytes, big-endian). `aad` is the envelope without its entries `payload` and `signature`. `payload` is ciphertext || tag, under the sender's `traffic_key`.",
     "3. `signature_input` is \"peer-v1.1-envelope\" || SHA-256(the envelope without its entry `signature`), or in the suite AES-256-GCM-BLAKE3 \"peer-v1.1-envelope-blake3\" || BLAKE3(the same); `signature` is Ed25519 over that, by the sender's identity key.",
 ];

@@ -197,7 +197,19 @@ pub(crate) struct Inner {
     pub(crate) r#type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) in_reply_to: Option<Hex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) order: Option<Place>,
     pub(crate) body: Hex,
+}
+
+/// The place of a message in its stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<u64>,
+    pub(crate) number: u64,
+    pub(crate) stream: Hex,
 }
 
 /// An error outside any session.

@@ -1,12 +1,13 @@
 //! Sealed messages: records of the sessions that the six-step vectors open.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use peer_protocol::delivery::Order;
 use peer_protocol::envelope::Envelope;
 use peer_protocol::handshake::HandshakeKind;
-use peer_protocol::id::MessageId;
+use peer_protocol::id::{MessageId, StreamId};
 use peer_protocol::message::{Body, Message, MessageKind};
 
-use super::format::{self, Hex, Inner, Record, Sealed, Side};
+use super::format::{self, Hex, Inner, Place, Record, Sealed, Side};
 use super::handshake::six_steps;
 use super::inputs::{CLOCK, short, uuid_v4};
 use super::{about, checked, reproduce};
@@ -21,8 +22,15 @@ fn inner(name: &str, kind: &str, in_reply_to: Option<&str>, body: &Map) -> Inner
         id: id(name),
         r#type: kind.to_owned(),
         in_reply_to: in_reply_to.map(id),
+        order: None,
         body: Hex(body.encode()),
     }
+}
+
+/// The same in its place in the stream of its sender.
+fn ordered(inner: Inner, stream: &str, number: u64, after: Option<u64>) -> Inner {
+    let stream = Hex::of(uuid_v4(&short(&format!("stream id: {stream}"))));
+    Inner { order: Some(Place { after, number, stream }), ..inner }
 }
 
 fn task(content: &[u8], content_type: &str) -> Map {
@@ -59,6 +67,16 @@ fn conversation() -> Vec<(usize, Vec<Inner>)> {
     ]);
     let refusal = inner("refusal", "error", Some("report"), &limited);
     let heartbeat = inner("heartbeat", "heartbeat", None, &Map::default());
+    let mut first = task(b"", "text/plain");
+    first.set("status", Item::text("kept"));
+    let first = inner("kept", "status_report", None, &first);
+    let first = ordered(first, "of the initiator", 0, None);
+    let second = inner("kept question", "task", None, &task(b"and this?", "text/plain"));
+    let second = ordered(second, "of the initiator", 300, Some(0));
+    let mut answer = task(b"that too", "text/plain");
+    answer.set("outcome", Item::text("done"));
+    let answer = inner("kept answer", "task_result", Some("kept question"), &answer);
+    let answer = ordered(answer, "of the responder", 70_000, Some(65_536));
     let good_night = Map::from([("reason", Item::text("good night"))]);
     let close = inner("close", "session_close", None, &good_night);
     vec![
@@ -66,6 +84,8 @@ fn conversation() -> Vec<(usize, Vec<Inner>)> {
         (1, vec![result]),
         (0, vec![file, wake, report, heartbeat]),
         (1, vec![receipt, refusal]),
+        (0, vec![first, second]),
+        (1, vec![answer]),
         (0, vec![close]),
     ]
 }
@@ -93,6 +113,16 @@ fn record(
                     ("body", Item::bytes(&message.body.0)),
                     ("type", Item::text(message.r#type.as_str())),
                 ]);
+                if let Some(place) = &message.order {
+                    let mut order = Map::from([
+                        ("number", Item::Uint(place.number)),
+                        ("stream", Item::bytes(&place.stream.0)),
+                    ]);
+                    if let Some(after) = place.after {
+                        order.set("after", Item::Uint(after));
+                    }
+                    map.set("order", Item::Map(order));
+                }
                 if let Some(id) = &message.in_reply_to {
                     map.set("in_reply_to", Item::bytes(&id.0));
                 }
@@ -180,7 +210,12 @@ fn message(inner: &Inner) -> Message {
     let body = Body::decode(kind, &inner.body.0).unwrap().encode().unwrap();
     assert_eq!(Hex::of(&body), inner.body);
     let in_reply_to = inner.in_reply_to.as_ref().map(id);
-    Message { id: id(&inner.id), kind, in_reply_to, order: None, body: body.into() }
+    let order = inner.order.as_ref().map(|place| Order {
+        after: place.after,
+        number: place.number,
+        stream: StreamId::from_bytes(place.stream.array()).unwrap(),
+    });
+    Message { id: id(&inner.id), kind, in_reply_to, order, body: body.into() }
 }
 
 #[test]

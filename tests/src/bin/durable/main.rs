@@ -1,4 +1,4 @@
-//! `scripts/bench durable` and `scripts/bench delivery`: what the disk does, what the store and two nodes
+//! `scripts/bench durable` and `scripts/bench kills`: what the disk does, what the store and two nodes
 //! make of it, and what is left after many kills.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
