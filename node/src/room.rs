@@ -10,7 +10,7 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::Fingerprint;
 use peer_protocol::link::Admission;
-use peer_protocol::message::{ErrorReport, Message, MessageKind};
+use peer_protocol::message::{Body, ErrorReport, Message, MessageKind};
 
 use crate::transfer::Intake;
 use crate::trust::SharedTrust;
@@ -220,11 +220,26 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
+        if names_transfer(message) {
+            let detail = "no transfer brought this content here; send it in the message";
+            return Err(ErrorReport::new(ErrorCode::ChunkError, detail));
+        }
         match (message.order, message.kind) {
             (Some(_), _) => self.check_ordered(Share::of(from), message),
             (None, MessageKind::Chunk) => self.intake.admit(from, message),
             (None, _) => self.take(Share::of(from), message),
         }
+    }
+}
+
+/// Whether the content went ahead of the message, as a transfer (§9.4): without it the message would seem
+/// to say nothing.
+fn names_transfer(message: &Message) -> bool {
+    match message.decode() {
+        Ok(Body::Task(task)) => task.transfer.is_some(),
+        Ok(Body::TaskResult(result)) => result.transfer.is_some(),
+        Ok(Body::StatusReport(report)) => report.transfer.is_some(),
+        _ => false,
     }
 }
 
@@ -318,6 +333,16 @@ pub(crate) mod tests {
         }
         assert_eq!(room.kept().0, most - 1 + 7);
         assert!(room.admit(&key(50), &message).is_err(), "the last share is for pinned peers");
+    }
+
+    #[test]
+    fn a_message_whose_content_is_not_here_is_refused() {
+        let mut rng = rand::rng();
+        let transfer = Some(peer_protocol::id::TransferId::random(&mut rng));
+        let report = StatusReport { transfer, ..StatusReport::default() };
+        let message = Message::new(&mut rng, &Body::from(report), None).unwrap();
+        let refused = room().admit(&key(1), &message).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::ChunkError);
     }
 
     #[test]

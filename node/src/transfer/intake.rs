@@ -207,13 +207,13 @@ impl Intake {
             Purpose::Content => MAX_CONTENT,
         };
         let fingerprint = Fingerprint::of(from);
-        let accepted = offer.purpose == Purpose::Content
-            || match self.config.accept {
-                AcceptFiles::None => false,
-                AcceptFiles::Pinned => self.trust.is_pinned(fingerprint),
-                AcceptFiles::Known => self.trust.knows(fingerprint),
-                AcceptFiles::All => true,
-            };
+        let accepted = match (offer.purpose, self.config.accept) {
+            (Purpose::Content, _) => self.config.contents,
+            (Purpose::File, AcceptFiles::None) => false,
+            (Purpose::File, AcceptFiles::Pinned) => self.trust.is_pinned(fingerprint),
+            (Purpose::File, AcceptFiles::Known) => self.trust.knows(fingerprint),
+            (Purpose::File, AcceptFiles::All) => true,
+        };
         if !accepted || self.config.root.is_none() {
             return Err(TransferError::NotAccepted);
         }

@@ -81,3 +81,16 @@ async fn what_nobody_needs_is_cleared_up_at_the_start() {
     assert_eq!((bob.parts(), bob.names("transfers/contents")), (vec![], vec![]));
     assert_eq!(bob.names("transfers/spool"), ["fresh"], "somebody may just be writing it");
 }
+
+#[tokio::test]
+async fn where_nobody_asks_for_contents_none_are_taken() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair_with(root.path(), |config| config.contents = false);
+    let id = send(&wire, &noise(100_000)).await;
+    wire.until(|wire| !wire.contents.is_empty()).await;
+    let (told, Stage::Failed { detail, .. }) = &wire.contents[0] else {
+        panic!("{:?}", wire.contents)
+    };
+    assert_eq!((*told, wire.bytes()), (id, 0));
+    assert!(detail.contains("nothing of the kind is taken"), "{detail}");
+}

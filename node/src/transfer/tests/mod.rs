@@ -56,6 +56,7 @@ impl Side {
             root: Some(dir.join("transfers")),
             received: Some(dir.join("received")),
             accept: AcceptFiles::All,
+            contents: true,
             reserve: 0,
             ..TransferConfig::default()
         };
