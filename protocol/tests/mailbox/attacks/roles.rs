@@ -76,19 +76,22 @@ fn fetching(now: Now, rng: &mut StdRng) -> (Receiver, Prekey) {
 }
 
 #[test]
-fn a_node_that_gives_the_same_page_for_ever_is_left_after_one() {
+fn a_node_whose_pages_never_end_is_left_after_the_first_that_brings_nothing_new() {
     let (mut rng, now, node) = (rng(1), at(0), key_of(&identity("node", 10)));
     let (mut receiver, prekey) = fetching(now, &mut rng);
     let item = ByteBuf::from(sealed(&prekey, None, &mut rng).as_bytes().to_vec());
-    let page = Page { more: true, items: vec![PageItem { item, number: 5 }] };
+    let page = |number| {
+        let items = vec![PageItem { item: item.clone(), number }];
+        MailboxResult::Page(Page { more: true, items })
+    };
     let mut fetched = 0;
     for _ in 0..50 {
         if let Some(Mailbox::Fetch(_)) = request(receiver.poll(now, &mut rng, |_| true)) {
             fetched += 1;
-            receiver.on_answer(&node, &MailboxResult::Page(page.clone()), now);
+            receiver.on_answer(&node, &page(6 - fetched % 2), now);
         }
     }
-    assert_eq!(fetched, 2, "the first page, and the one that brings nothing new");
+    assert_eq!(fetched, 3, "5, then 6, and 5 again is nothing new");
 }
 
 #[test]
