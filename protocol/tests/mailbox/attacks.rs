@@ -5,3 +5,4 @@ mod items;
 mod nodes;
 mod prekeys;
 mod receipts;
+mod roles;
