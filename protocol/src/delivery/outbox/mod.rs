@@ -10,6 +10,7 @@
 
 mod effect;
 mod queue;
+mod recall;
 mod settle;
 mod stream;
 mod window;
@@ -25,6 +26,7 @@ use rand_core::CryptoRng;
 pub use effect::{Effect, Head, NotAccepted, Saved, Ticket};
 
 use self::queue::{Entry, Place, Queue, StreamState};
+use self::recall::Asked;
 use self::settle::Late;
 use self::writing::Change;
 use super::status::Status;
@@ -54,6 +56,8 @@ pub struct Outbox {
     ids: HashMap<MessageId, (Slot, u64)>,
     /// Settled messages of which more may be heard, the oldest first.
     late: LinkedHashMap<MessageId, Late>,
+    /// Peers about whose receipts the disk is being asked.
+    recalls: HashMap<Slot, Asked>,
     deadlines: BTreeSet<(Timestamp, Slot, u64)>,
     messages: usize,
     bytes: u64,
@@ -82,6 +86,7 @@ impl Outbox {
             queues: BTreeMap::new(),
             ids: HashMap::new(),
             late: LinkedHashMap::new(),
+            recalls: HashMap::new(),
             deadlines: BTreeSet::new(),
             messages: 0,
             bytes: 0,

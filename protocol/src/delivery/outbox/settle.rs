@@ -1,7 +1,7 @@
 //! How messages are settled: by what their receivers say, by the clock, or by whoever sent them.
 
 use super::queue::{Place, Wanted};
-use super::{Effect, Outbox, Slot};
+use super::{Outbox, Slot};
 use crate::crypto::PublicKey;
 use crate::delivery::status::Status;
 use crate::error::ErrorCode;
@@ -33,12 +33,7 @@ impl Outbox {
         status: ReceiptStatus,
         now: Now,
     ) {
-        let next = match status {
-            // A promise for volatile messages only.
-            ReceiptStatus::Received => return,
-            ReceiptStatus::Delivered => Status::Delivered,
-            ReceiptStatus::Processed => Status::Processed,
-        };
+        let Some(next) = reached(status) else { return };
         let Some(slot) = self.slots.get(peer).copied() else { return };
         let mut unknown = Vec::new();
         for id in ids {
@@ -54,35 +49,10 @@ impl Outbox {
             }
         }
         if !unknown.is_empty() {
-            let peer = *peer;
-            self.effects.push_back(Effect::Recall { peer, ids: unknown, status });
+            self.recall(slot, &unknown, status);
         }
         self.hand_over(slot);
         self.fill(slot);
-    }
-
-    /// Of the messages of an [`Effect::Recall`], those that were sent to that peer: the number, the id
-    /// and the status that the disk has of each.
-    pub fn recalled(
-        &mut self,
-        peer: &PublicKey,
-        found: Vec<(u64, MessageId, Status)>,
-        status: ReceiptStatus,
-        now: Now,
-    ) {
-        let Some(slot) = self.slots.get(peer).copied() else { return };
-        let mut ids = Vec::new();
-        for (number, id, status) in found {
-            if !self.ids.contains_key(&id) && status.is_settled() {
-                if !self.late.contains_key(&id) {
-                    self.remember_late(id, Late { slot, number, status, writing: false });
-                }
-                ids.push(id);
-            }
-        }
-        if !ids.is_empty() {
-            self.acknowledged(peer, &ids, status, now);
-        }
     }
 
     /// `peer` refused a message for good.
@@ -190,7 +160,7 @@ impl Outbox {
     }
 
     /// More is heard of a message that is settled on disk.
-    fn late(&mut self, slot: Slot, id: MessageId, next: Status, now: Timestamp) {
+    pub(super) fn late(&mut self, slot: Slot, id: MessageId, next: Status, now: Timestamp) {
         let Some(late) = self.late.get_mut(&id) else { return };
         if late.slot != slot || !late.status.may_become(&next) {
             return;
@@ -224,5 +194,14 @@ impl Outbox {
                 self.late.pop_front();
             }
         }
+    }
+}
+
+/// How far a receipt says that a message has come; `None` for a promise about volatile messages only.
+pub(super) const fn reached(status: ReceiptStatus) -> Option<Status> {
+    match status {
+        ReceiptStatus::Received => None,
+        ReceiptStatus::Delivered => Some(Status::Delivered),
+        ReceiptStatus::Processed => Some(Status::Processed),
     }
 }

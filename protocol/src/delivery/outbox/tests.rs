@@ -122,7 +122,11 @@ impl Rig {
             may_be_sent: outgoing.may_be_sent,
         };
         let heads: Vec<_> = self.disk.values().map(head).collect();
-        let next = heads.last().map_or(0, |head| head.number + 1);
+        let number = |write: &Write| match write {
+            Write::Accept(outgoing) => Some(outgoing.number + 1),
+            _ => None,
+        };
+        let next = self.written.iter().filter_map(number).max().unwrap_or(0);
         let saved = Saved { peer: peer(1), stream: *self.streams.last().unwrap(), next, heads };
         let rng = Box::new(StdRng::seed_from_u64(3));
         self.outbox = Outbox::new(vec![saved], rng, self.now.timestamp);
@@ -321,6 +325,57 @@ fn a_receipt_for_what_only_the_disk_remembers_is_looked_up() {
     rig.outbox.recalled(&peer(1), found, status, rig.now);
     rig.settle();
     assert_eq!(rig.last(id), Some(Status::Processed));
+}
+
+#[test]
+fn a_receipt_that_is_repeated_for_what_is_final_asks_the_disk_once() {
+    let final_ones = [
+        Status::Processed,
+        Status::Expired,
+        Status::Cancelled,
+        Status::Failed { code: ErrorCode::InvalidState, detail: String::new() },
+    ];
+    for known in final_ones {
+        let mut rig = Rig::new();
+        rig.outbox.attach(peer(1));
+        let id = rig.accept(10, WEEK);
+        rig.settle();
+        rig.acknowledge(&[id], ReceiptStatus::Delivered);
+        rig.restart();
+        rig.outbox.acknowledged(&peer(1), &[id], ReceiptStatus::Processed, rig.now);
+        let Some(Effect::Recall { status, .. }) = rig.outbox.poll_effect() else {
+            panic!("nobody is asked")
+        };
+        rig.outbox.recalled(&peer(1), vec![(0, id, known.clone())], status, rig.now);
+        assert_eq!(rig.outbox.poll_effect(), None, "{known:?}");
+    }
+}
+
+#[test]
+fn receipts_of_unknown_messages_ask_the_disk_one_bounded_question_at_a_time() {
+    let mut rig = Rig::new();
+    rig.outbox.attach(peer(1));
+    rig.settle();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut flood = |rig: &mut Rig| {
+        for _ in 0..100 {
+            let ids: Vec<_> = (0..512).map(|_| MessageId::random(&mut rng)).collect();
+            rig.outbox.acknowledged(&peer(1), &ids, ReceiptStatus::Delivered, rig.now);
+        }
+    };
+    flood(&mut rig);
+    assert_eq!(rig.outbox.poll_effect(), None, "nothing was ever accepted for this peer");
+    rig.accept(10, WEEK);
+    rig.settle();
+    flood(&mut rig);
+    let mut asked = 0;
+    while let Some(Effect::Recall { ids, status, .. }) = rig.outbox.poll_effect() {
+        assert!(ids.len() <= 512);
+        asked += ids.len();
+        assert_eq!(rig.outbox.poll_effect(), None, "one question at a time");
+        rig.outbox.recalled(&peer(1), Vec::new(), status, rig.now);
+    }
+    assert_eq!(asked, 512 + 4_096);
 }
 
 #[test]
