@@ -214,6 +214,12 @@ impl Incoming {
         }
     }
 
+    /// Lets go of what is held: its sender is away, and sends it again when it is back.
+    pub fn let_go(&mut self) {
+        self.held.clear();
+        self.held_bytes = 0;
+    }
+
     /// A message is on disk; returns its tag, if it was being written.
     pub fn stored(&mut self, id: MessageId) -> Option<u64> {
         let tag = self.written(id)?;

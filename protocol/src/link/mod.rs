@@ -152,6 +152,7 @@ impl Link {
     pub fn disconnected(&mut self, now: Now) {
         self.connected = false;
         self.held.clear();
+        self.incoming.let_go();
         self.abandon_handshake("the connection was lost", now);
         self.flush(now);
     }

@@ -298,7 +298,7 @@ fn only_ordered_messages_of_one_stream_by_rising_number_stand_in_an_item() {
     assert!(rig.seal(&[first.clone(), second.clone()]).is_ok());
     for wrong in [
         vec![],
-        vec![second.clone(), first.clone()],
+        vec![second, first.clone()],
         vec![first.clone(), first.clone()],
         vec![first, strange],
         vec![ahead],

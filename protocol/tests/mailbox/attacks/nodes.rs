@@ -316,7 +316,7 @@ fn only_its_owner_fetches_and_deletes_and_to_say_it_twice_does_no_harm() {
     let after = Mailbox::Fetch(Fetch { after: Some(numbers[2]) });
     assert!(matches!(rig.ask(&owner, &after), MailboxResult::Page(page) if page.items.is_empty()));
     // A number is never used for another item, not even after a restart with an empty box.
-    let all = Mailbox::Settle(Settle { items: numbers.clone(), receipts: vec![] });
+    let all = Mailbox::Settle(Settle { items: numbers, receipts: vec![] });
     rig.ask(&owner, &all);
     rig.now += 1_000;
     rig.restart();
