@@ -48,12 +48,12 @@ fn decoders() -> Vec<Decoder> {
             besides: 4 << 10,
             run: Box::new(|bytes| drop(Envelope::decode(bytes))),
         },
-        // The decoder makes room for as many messages as there are entries: 4096 at most, 72 bytes
+        // The decoder makes room for as many messages as there are entries: 256 at most, 112 bytes
         // each, before the first of them turns out to be none.
         Decoder {
             name: "batch",
             per_byte: 8,
-            besides: 300 << 10,
+            besides: 32 << 10,
             run: Box::new(|bytes| drop(decode_batch(&Bytes::from(bytes)))),
         },
         // A list entry of one byte is a `String` of 24.

@@ -109,6 +109,10 @@ pub(crate) fn encode(out: &mut Vec<u8>, messages: &[Message]) {
 /// # Errors
 /// [`BatchError`] if the plaintext is no batch. A message of unknown kind spoils only itself.
 pub fn decode(plaintext: &Bytes) -> Result<Vec<Result<Message, UnknownKind>>, BatchError> {
+    // Before room is made for that many.
+    if let Some(len) = announced(plaintext).filter(|len| *len > MAX_BATCH) {
+        return Err(BatchError::Length { len });
+    }
     let wire: Vec<Wire<'_>> = cbor::decode(plaintext)?;
     if wire.is_empty() || wire.len() > MAX_BATCH {
         return Err(BatchError::Length { len: wire.len() });
@@ -129,4 +133,13 @@ pub fn decode(plaintext: &Bytes) -> Result<Vec<Result<Message, UnknownKind>>, Ba
             }),
         })
         .collect())
+}
+
+/// How many messages a batch says that it has, if it says so in one or two bytes.
+fn announced(plaintext: &[u8]) -> Option<usize> {
+    match *plaintext {
+        [0x98, len, ..] => Some(usize::from(len)),
+        [0x99, high, low, ..] => Some(usize::from(u16::from_be_bytes([high, low]))),
+        _ => None,
+    }
 }
