@@ -205,10 +205,10 @@ impl EventLoop {
     /// Mail came in: its sender is judged as in a handshake, and its messages go to the link with it.
     fn on_mail(&mut self, opened: Opened) {
         let letter = opened.letter;
-        let now = self.clock.now().timestamp;
         let sender = letter.sender;
         let ids: Vec<_> = letter.messages.iter().map(|message| message.id).collect();
-        if let Err(error) = self.trust.admit(&letter.sender_id, &sender, now) {
+        // A stranger's name is recorded once its key has made a handshake, not for mail, which is free.
+        if let Err(error) = self.trust.judge(&letter.sender_id, &sender) {
             tracing::warn!(from = %letter.sender_id, %error, "mail is refused");
             let code = ErrorCode::InvalidSignature;
             self.mail.mailbox.tell(Input::Refused { sender, ids, code });

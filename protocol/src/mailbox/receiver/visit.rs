@@ -269,8 +269,8 @@ impl Receiver {
                 }
                 One::Opened(Box::new(Opened { node: *node, number, letter }))
             }
-            // Its sender's clock may be right and this one wrong.
-            (_, Err(ItemError::Future { .. })) => One::Known,
+            // Its sender's clock may be right and this one wrong. Nodes delete what has expired.
+            (_, Err(ItemError::Future { .. } | ItemError::Expired { .. })) => One::Known,
             // It will never open: the node need not keep it. That is found so again after a restart.
             (_, _) => {
                 let _ = self.done.add(node, number, now.timestamp);
