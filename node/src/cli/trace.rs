@@ -11,7 +11,7 @@ use super::text::{ago, apart, away, elapsed, moment, now, pairs, printable, size
 use crate::api::Client;
 use crate::model::{Direction, IdPrefix, InboxId, Trace, TraceStep};
 
-/// Show where a message is, and each step of its way
+/// Show where a message is, and the steps of its way
 ///
 /// Works for messages that this node sent and for those that it got, as far as this node knows: what
 /// happened at the peer shows once the peer said so.

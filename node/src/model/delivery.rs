@@ -134,7 +134,7 @@ pub struct OutboxLine {
     pub created: Timestamp,
     /// When its time runs out.
     pub expires: Timestamp,
-    /// How often it was handed to the carrier since the node started.
+    /// 1 once it may have been sent, else 0: what a link sends again is not counted.
     pub attempts: u32,
     /// Its place among all messages to this receiver; they arrive in this order.
     pub number: u64,
