@@ -113,6 +113,21 @@ pub struct Status {
     pub agents: usize,
     /// Messages that wait for an agent.
     pub waiting: usize,
+    /// Messages of the outbox that are not settled.
+    pub outbox: QueueDepth,
+    /// Messages of the inbox on disk that no agent took yet.
+    pub inbox: QueueDepth,
+    /// Transfers that are under way or wait for their turn, both ways.
+    pub transfers: usize,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    /// Messages in it.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
 }
 
 /// How a peer's session was opened.

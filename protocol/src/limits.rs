@@ -102,6 +102,8 @@ pub const MAX_OWED_PROCESSED: usize = 4_096;
 pub const MAX_HELD_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies (§8.2).
 pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// Most bytes that those of all peers take together (§8.2).
+pub const MAX_ALL_HELD_BYTES: usize = 64 << 20;
 /// Default time to live of an ordered message (§8.1).
 pub const MESSAGE_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Longest time to live of an ordered message (§8.1).

@@ -89,6 +89,11 @@ impl EventLoop {
         }
     }
 
+    /// How many transfers are not over.
+    pub(super) fn open_transfers(&self) -> usize {
+        self.transfers.service.open_count()
+    }
+
     /// Notes which files the agent was told of; what whoever listened did not get is told again.
     pub(super) fn tick_transfers(&mut self) {
         while let Ok((key, handed)) = self.transfers.notices.try_recv() {

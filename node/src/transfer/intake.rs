@@ -215,7 +215,10 @@ impl Intake {
             (Purpose::File, AcceptFiles::All) => true,
         };
         if !accepted || self.config.root.is_none() {
-            return Err(TransferError::NotAccepted);
+            let helps = matches!(self.config.accept, AcceptFiles::Pinned | AcceptFiles::Known)
+                && offer.purpose == Purpose::File
+                && self.config.root.is_some();
+            return Err(if helps { TransferError::NotPinned } else { TransferError::NotAccepted });
         }
         if total > most { Err(TransferError::TooLarge { total, most }) } else { Ok(()) }
     }

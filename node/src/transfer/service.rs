@@ -252,6 +252,11 @@ impl Transfers {
         self.shared.book.all(self.shared.clock.now().instant)
     }
 
+    /// How many transfers are not over.
+    pub(crate) fn open_count(&self) -> usize {
+        self.shared.book.open_count()
+    }
+
     /// One transfer, by its id or the beginning of it.
     ///
     /// # Errors

@@ -70,7 +70,14 @@ impl EventLoop {
             self.detach(&id);
             return;
         }
+        self.delivery.attempts.handed(&ids);
         self.note(ids, &Step::GivenToLink);
+    }
+
+    /// Messages left for their peer.
+    pub(in crate::event_loop) fn on_transmitted(&mut self, ids: &[MessageId]) {
+        let now = self.clock.now().timestamp;
+        self.delivery.attempts.transmitted(ids, now);
     }
 
     /// Takes down steps of messages, which nobody waits for.
@@ -106,10 +113,11 @@ impl EventLoop {
         tracing::warn!(
             peer = %self.directory.name(&from),
             %stream,
-            "the peer has seen later messages: a new stream is begun. Was this node's store restored \
-             from an old copy?"
+            "the peer has seen later messages: a new stream is begun, after a pause if it took nothing \
+             in this one. Was this node's store restored from an old copy?"
         );
-        self.delivery.outbox.out_of_sequence(&key, id, stream);
+        let now = self.clock.now().instant;
+        self.delivery.outbox.out_of_sequence(&key, id, stream, now);
         self.pump();
     }
 

@@ -1,6 +1,8 @@
 //! Records of the disk as people see them.
 
+use super::attempts::Attempt;
 use super::naming::peer_id_of;
+use peer_protocol::delivery::Step;
 use peer_protocol::message::MessageKind;
 
 use crate::event_loop::EventLoop;
@@ -21,7 +23,10 @@ impl EventLoop {
             status,
             created: record.created,
             expires: record.expires,
-            attempts: record.may_be_sent.into(),
+            attempts: match self.delivery.attempts.of(&record.id) {
+                Some(attempt) => attempt.count,
+                None => record.may_be_sent.into(),
+            },
             number: record.number,
         }
     }
@@ -41,9 +46,15 @@ impl EventLoop {
     }
 
     pub(super) fn trace_of(&self, trace: store::Trace) -> Trace {
-        let steps = trace.steps.into_iter().map(|(at, step)| TraceStep { at, step }).collect();
+        let step = |(at, step)| TraceStep { at, step };
+        let mut steps: Vec<_> = trace.steps.into_iter().map(step).collect();
         match trace.message {
             Found::Outgoing(record) => {
+                let attempt = self.delivery.attempts.of(&record.id).filter(|it| it.count > 0);
+                if let Some(Attempt { count, last }) = attempt {
+                    steps.push(TraceStep { at: last, step: Step::Transmitted { attempt: count } });
+                    steps.sort_by_key(|step| step.at);
+                }
                 let line = self.outbox_line(&record);
                 Trace {
                     message_id: line.message_id,

@@ -31,7 +31,6 @@ impl EventLoop {
 
     /// The mailbox takes nothing more for `peer`.
     pub(in crate::event_loop) fn detach_mail(&mut self, peer: &PublicKey) {
-        self.delivery.outbox.again(peer);
         self.delivery.outbox.detach(peer);
     }
 

@@ -7,6 +7,7 @@
 mod accepting;
 mod answering;
 mod arriving;
+mod attempts;
 mod contacts;
 mod effects;
 mod inbox;
@@ -34,6 +35,7 @@ pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;
 use self::arriving::Arriving;
+use self::attempts::Attempts;
 use self::naming::{Names, peer_id_of};
 use self::reaching::Reaching;
 use self::taking::Taking;
@@ -86,6 +88,7 @@ pub(crate) struct Delivery {
     falling_back: HashSet<PeerId>,
     /// Until when peers asked to wait.
     paced: LruCache<PeerId, Instant>,
+    attempts: Attempts,
     /// Whom to answer.
     tasks: LruCache<MessageId, PublicKey>,
     /// Taken messages of which the disk did not take that down yet.
@@ -137,6 +140,7 @@ impl Delivery {
             next_walk: Instant::default(),
             falling_back: HashSet::new(),
             paced: LruCache::new(MAX_OPEN_TASKS),
+            attempts: Attempts::default(),
             tasks: LruCache::new(MAX_OPEN_TASKS),
             untaken: VecDeque::new(),
             taking: HashSet::new(),
@@ -249,6 +253,7 @@ impl EventLoop {
         self.delivery.outbox.handle_timeout(both);
         self.take_again(now);
         self.inbox.sweep();
+        self.inbox.confirm(now);
         self.tick_reaching(now);
         self.pump();
     }

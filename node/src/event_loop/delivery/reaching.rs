@@ -98,9 +98,6 @@ impl EventLoop {
         if self.delivery.attached.remove(id)
             && let Some(key) = key_of(id)
         {
-            // What the link has is taken back: it may never be asked for again, and must not be sent
-            // after it has expired.
-            self.delivery.outbox.again(&key);
             self.delivery.outbox.detach(&key);
         }
     }

@@ -73,6 +73,8 @@ pub struct Outbox {
     /// What the disk refused, to be tried again at `retry_at`.
     refused: Vec<Change>,
     retry_at: Option<Instant>,
+    /// When queues whose stream is over begin another one.
+    restarts: BTreeSet<(Instant, Slot)>,
     effects: VecDeque<Effect>,
 }
 
@@ -100,6 +102,7 @@ impl Outbox {
             loads: BTreeMap::new(),
             refused: Vec::new(),
             retry_at: None,
+            restarts: BTreeSet::new(),
             effects: VecDeque::new(),
         };
         for saved in saved {
@@ -128,7 +131,7 @@ impl Outbox {
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
-            && queue.stream_state != StreamState::Changing
+            && matches!(queue.stream_state, StreamState::New | StreamState::Saved)
             && queue.is_all_in_window()
             && queue.has_room(len)
             && (fits || queue.window_len == 0);
@@ -181,6 +184,7 @@ impl Outbox {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.retry(now.instant);
+        self.restart(now.instant);
         self.shorten(now.timestamp);
         self.expire(now.timestamp);
     }
@@ -192,7 +196,8 @@ impl Outbox {
             let left = expires.as_millis().saturating_sub(now.timestamp.as_millis());
             now.instant + Duration::from_millis(left).min(LOOK_AT_CLOCK)
         });
-        [self.retry_at, deadline].into_iter().flatten().min()
+        let restart = self.restarts.first().map(|(at, _)| *at);
+        [self.retry_at, deadline, restart].into_iter().flatten().min()
     }
 
     /// Something for the owner to do.

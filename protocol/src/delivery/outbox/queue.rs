@@ -56,6 +56,8 @@ pub(super) enum StreamState {
     New,
     /// It takes the place of another one; nothing is handed over before it is written.
     Changing,
+    /// The receiver refuses it, and it is not time for another one yet: nothing is handed over.
+    Over,
 }
 
 /// The messages to one peer. Those below `edge` are in the window, if the queue is attached.
@@ -64,6 +66,8 @@ pub(super) struct Queue {
     pub(super) peer: PublicKey,
     pub(super) stream: StreamId,
     pub(super) stream_state: StreamState,
+    /// Streams in a row in which the receiver refused what it was sent.
+    pub(super) refused_streams: u32,
     /// The transaction that last wrote it.
     pub(super) stream_in: Option<u64>,
     pub(super) next: u64,
@@ -87,6 +91,7 @@ impl Queue {
             peer,
             stream,
             stream_state: state,
+            refused_streams: 0,
             stream_in: None,
             next: 0,
             entries: BTreeMap::new(),

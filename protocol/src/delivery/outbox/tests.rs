@@ -138,6 +138,11 @@ impl Rig {
         self.settle();
     }
 
+    /// The receiver answers with `SEQUENCE_ERROR`.
+    fn refuse(&mut self, id: MessageId, stream: StreamId) {
+        self.outbox.out_of_sequence(&peer(1), id, stream, self.now.instant);
+    }
+
     fn numbers(&self) -> Vec<u64> {
         self.handed.iter().map(|message| message.order.unwrap().number).collect()
     }
@@ -469,17 +474,58 @@ fn a_new_stream_carries_everything_unsettled_with_the_same_numbers() {
     rig.acknowledge(&ids[..1], ReceiptStatus::Delivered);
     let stream = rig.streams[0];
     rig.handed.clear();
-    rig.outbox.out_of_sequence(&peer(1), ids[1], stream);
+    rig.refuse(ids[1], stream);
     rig.settle();
     assert_eq!(rig.streams.len(), 2);
     assert_eq!(rig.withdrawn, ids[1..]);
     assert_eq!(rig.numbers(), [1, 2]);
     assert!(rig.handed.iter().all(|message| message.order.unwrap().stream == rig.streams[1]));
     // What is said of the former stream, or of what is settled, changes nothing.
-    rig.outbox.out_of_sequence(&peer(1), ids[1], stream);
-    rig.outbox.out_of_sequence(&peer(1), ids[0], rig.streams[1]);
+    rig.refuse(ids[1], stream);
+    rig.refuse(ids[0], rig.streams[1]);
     rig.settle();
     assert_eq!(rig.streams.len(), 2);
+}
+
+/// What it costs is bounded: an hour of refusals is some ten streams, and nothing is handed over in between.
+#[test]
+fn a_receiver_that_refuses_every_stream_is_sent_little() {
+    let mut rig = Rig::new();
+    rig.outbox.attach(peer(1));
+    let id = rig.accept(10, WEEK);
+    rig.settle();
+    let end = rig.now.instant + Duration::from_secs(3_600);
+    while rig.now.instant < end {
+        if !rig.handed.is_empty() {
+            rig.handed.clear();
+            rig.refuse(id, *rig.streams.last().unwrap());
+            rig.settle();
+        }
+        let due = rig.outbox.poll_timeout(rig.now).unwrap();
+        rig.pass(due.since(rig.now.instant).max(Duration::from_millis(1)));
+    }
+    assert!((10..40).contains(&rig.streams.len()), "{}", rig.streams.len());
+    // Neither what is accepted meanwhile nor another link gets it to go on, but whoever asks for it does.
+    rig.pass(Duration::from_secs(300));
+    rig.refuse(id, *rig.streams.last().unwrap());
+    rig.settle();
+    rig.handed.clear();
+    rig.accept(10, WEEK);
+    rig.outbox.detach(&peer(1));
+    rig.outbox.attach(peer(1));
+    rig.settle();
+    assert!(rig.handed.is_empty());
+    rig.outbox.again(&peer(1));
+    rig.settle();
+    assert_eq!(rig.numbers(), [0, 1]);
+    // Once something was taken, the next refusal is answered at once.
+    rig.acknowledge(&[id], ReceiptStatus::Delivered);
+    rig.handed.clear();
+    let streams = rig.streams.len();
+    let second = *rig.outbox.ids.keys().next().unwrap();
+    rig.refuse(second, *rig.streams.last().unwrap());
+    rig.settle();
+    assert_eq!((rig.streams.len(), rig.numbers()), (streams + 1, vec![1]));
 }
 
 #[test]
@@ -490,7 +536,7 @@ fn nothing_is_sent_in_a_stream_that_is_not_on_disk() {
     rig.settle();
     rig.handed.clear();
     rig.works = false;
-    rig.outbox.out_of_sequence(&peer(1), id, rig.streams[0]);
+    rig.refuse(id, rig.streams[0]);
     rig.settle();
     assert!(rig.handed.is_empty());
     rig.works = true;
@@ -505,7 +551,11 @@ fn what_a_lost_link_had_goes_to_the_next_one() {
     rig.outbox.attach(peer(1));
     let ids: Vec<_> = (0..3).map(|_| rig.accept(10, WEEK)).collect();
     rig.settle();
+    rig.loads.clear();
     rig.outbox.detach(&peer(1));
+    rig.settle();
+    assert_eq!(rig.withdrawn, ids, "it is not sent any more");
+    assert!(rig.loads.is_empty(), "nobody is there to read for");
     rig.acknowledge(&ids[..1], ReceiptStatus::Delivered);
     rig.handed.clear();
     rig.outbox.attach(peer(1));

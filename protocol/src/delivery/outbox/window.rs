@@ -28,11 +28,11 @@ impl Outbox {
         self.fill(slot);
     }
 
-    /// The link with `peer` is gone, or did not take what it was given. What it had is given to the
-    /// next one.
+    /// The link with `peer` is gone, or did not take what it was given. What it had is taken back: it may never
+    /// be asked for again, and must not be sent after it has expired. The next one is given it anew.
     pub fn detach(&mut self, peer: &PublicKey) {
         let Some(slot) = self.slots.get(peer).copied() else { return };
-        self.rewind(slot);
+        self.take_back(slot);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
         queue.attached = false;
         if queue.next == 0 && queue.entries.is_empty() {
@@ -42,9 +42,11 @@ impl Outbox {
         self.feed_starved();
     }
 
-    /// Takes everything back from the link with `peer` and gives it again, from the disk.
+    /// Takes everything back from the link with `peer` and gives it again, from the disk; without a pause if
+    /// one was made.
     pub fn again(&mut self, peer: &PublicKey) {
         let Some(slot) = self.slots.get(peer).copied() else { return };
+        self.hurry_stream(slot);
         self.take_back(slot);
         self.fill(slot);
     }

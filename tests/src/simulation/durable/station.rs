@@ -328,7 +328,9 @@ impl Station {
                 }
                 self.outbox.acknowledged(&key, ids, *status, now);
             }
-            Event::OutOfSequence { id, stream } => self.outbox.out_of_sequence(&key, *id, *stream),
+            Event::OutOfSequence { id, stream } => {
+                self.outbox.out_of_sequence(&key, *id, *stream, now.instant);
+            }
             Event::Told(ids) => self.submit(Job::Told(key, ids.clone()), now.instant),
             Event::Failed { id, why } if book.get(*id).is_some() => {
                 if let peer_protocol::link::SendFailure::Refused { code, detail } = why {
