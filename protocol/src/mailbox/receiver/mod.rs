@@ -95,7 +95,7 @@ impl Receiver {
         let (per_sender, items, bytes) = (config.open_per_sender, config.open, config.open_bytes);
         let open = OpenItems::new(Bounds { per_sender, items, bytes });
         let (mut keyring, mut done) = (Keyring::default(), Done::default());
-        let mut owed = Owed::new(config.nodes.clone());
+        let mut owed = Owed::new(&config.nodes);
         for row in rows {
             keyring.restore(row);
             owed.restore(row);

@@ -51,15 +51,16 @@ pub(super) struct Merged {
 
 #[derive(Debug)]
 pub(super) struct Owed {
-    nodes: Vec<PublicKey>,
-    /// By number: the receipt, and a bit for each node that is to be told.
-    all: BTreeMap<u64, (OwedReceipt, u8)>,
+    all: BTreeMap<u64, OwedReceipt>,
+    /// Which of them each node is to be told.
+    nodes: BTreeMap<PublicKey, BTreeSet<u64>>,
     next: u64,
 }
 
 impl Owed {
-    pub(super) const fn new(nodes: Vec<PublicKey>) -> Self {
-        Self { nodes, all: BTreeMap::new(), next: 0 }
+    pub(super) fn new(nodes: &[PublicKey]) -> Self {
+        let nodes = nodes.iter().map(|node| (*node, BTreeSet::new())).collect();
+        Self { all: BTreeMap::new(), nodes, next: 0 }
     }
 
     pub(super) fn restore(&mut self, row: Row<'_>) {
@@ -67,8 +68,22 @@ impl Owed {
         let Ok(number) = key.try_into().map(u64::from_be_bytes) else { return };
         self.next = self.next.max(number.saturating_add(1));
         // Whom it was told to already is not on disk: to be told twice does no harm.
-        let everyone = self.everyone();
-        self.all.insert(number, (receipt, everyone));
+        self.add(number, receipt);
+    }
+
+    fn add(&mut self, number: u64, receipt: OwedReceipt) {
+        for numbers in self.nodes.values_mut() {
+            numbers.insert(number);
+        }
+        self.all.insert(number, receipt);
+    }
+
+    fn remove(&mut self, number: u64) -> Change {
+        for numbers in self.nodes.values_mut() {
+            numbers.remove(&number);
+        }
+        self.all.remove(&number);
+        Change::delete(Tag::Owed, &[&number.to_be_bytes()])
     }
 
     /// Receipts with numbers of their own, which are not owed yet.
@@ -89,32 +104,29 @@ impl Owed {
 
     /// They are on disk, and owed to all nodes from now on. Returns what gives way to them.
     pub(super) fn insert(&mut self, made: Vec<(u64, OwedReceipt)>) -> Vec<Change> {
-        let everyone = self.everyone();
-        self.all.extend(made.into_iter().map(|(number, one)| (number, (one, everyone))));
+        for (number, one) in made {
+            self.add(number, one);
+        }
         if self.all.len() <= MAX_OWED {
             return Vec::new();
         }
         let gone = self.least_missed(GIVING_WAY);
-        for number in &gone {
-            self.all.remove(number);
-        }
-        gone.into_iter().map(delete).collect()
+        gone.into_iter().map(|number| self.remove(number)).collect()
     }
 
     /// What gives way: the oldest that some node was told, then the oldest of the sender that has most.
     fn least_missed(&self, count: usize) -> Vec<u64> {
-        let everyone = self.everyone();
-        let told = self.all.iter().filter(|(_, (_, nodes))| *nodes != everyone);
-        let mut gone: Vec<u64> = told.map(|(number, _)| *number).take(count).collect();
-        if gone.is_empty() {
-            let mut senders: HashMap<&[u8; 32], Vec<u64>> = HashMap::new();
-            for (number, (receipt, _)) in &self.all {
-                senders.entry(&receipt.sender).or_default().push(*number);
-            }
-            let most = senders.into_values().max_by_key(Vec::len).unwrap_or_default();
-            gone.extend(most.into_iter().take(count));
+        let told = |number: &&u64| self.nodes.values().any(|numbers| !numbers.contains(*number));
+        let gone: Vec<u64> = self.all.keys().filter(told).copied().take(count).collect();
+        if !gone.is_empty() {
+            return gone;
         }
-        gone
+        let mut senders: HashMap<&[u8; 32], Vec<u64>> = HashMap::new();
+        for (number, receipt) in &self.all {
+            senders.entry(&receipt.sender).or_default().push(*number);
+        }
+        let most = senders.into_values().max_by_key(Vec::len).unwrap_or_default();
+        most.into_iter().take(count).collect()
     }
 
     /// Whether `node` is to be told anything about others than those `left_out`.
@@ -127,11 +139,9 @@ impl Owed {
         node: &PublicKey,
         left_out: &'a BTreeSet<[u8; 32]>,
     ) -> impl Iterator<Item = (u64, &'a OwedReceipt)> + use<'a> {
-        let bit = self.bit(node);
-        let theirs = self.all.iter().filter(move |(_, (receipt, nodes))| {
-            nodes & bit != 0 && !left_out.contains(&receipt.sender)
-        });
-        theirs.map(|(number, (receipt, _))| (*number, receipt))
+        let theirs = self.nodes.get(node).into_iter().flatten();
+        let theirs = theirs.filter_map(|number| Some((*number, self.all.get(number)?)));
+        theirs.filter(|(_, receipt)| !left_out.contains(&receipt.sender))
     }
 
     /// What `node` is to be told, the oldest first, about others than those `left_out`: at most `most`
@@ -162,39 +172,21 @@ impl Owed {
         merged
     }
 
-    pub(super) fn told(&mut self, node: &PublicKey, numbers: &[u64], changes: &mut Vec<Change>) {
-        let bit = self.bit(node);
-        for number in numbers {
-            let Some((_, nodes)) = self.all.get_mut(number) else { continue };
-            *nodes &= !bit;
-            if *nodes == 0 {
-                self.all.remove(number);
-                changes.push(delete(*number));
+    pub(super) fn told(&mut self, node: &PublicKey, told: &[u64], changes: &mut Vec<Change>) {
+        for number in told {
+            if let Some(numbers) = self.nodes.get_mut(node) {
+                numbers.remove(number);
+            }
+            let is_done = !self.nodes.values().any(|numbers| numbers.contains(number));
+            if is_done && self.all.contains_key(number) {
+                changes.push(self.remove(*number));
             }
         }
     }
 
     pub(super) fn expire(&mut self, now: Timestamp, changes: &mut Vec<Change>) {
-        self.all.retain(|number, (receipt, nodes)| {
-            let stays = receipt.at + MAX_ITEM_TTL > now && *nodes != 0;
-            if !stays {
-                changes.push(delete(*number));
-            }
-            stays
-        });
+        let over = self.all.iter().filter(|(_, receipt)| receipt.at + MAX_ITEM_TTL <= now);
+        let over: Vec<_> = over.map(|(number, _)| *number).collect();
+        changes.extend(over.into_iter().map(|number| self.remove(number)));
     }
-
-    /// The bit of a node; none if it is not one of them.
-    fn bit(&self, node: &PublicKey) -> u8 {
-        let at = self.nodes.iter().position(|other| other == node);
-        at.and_then(|at| 1_u8.checked_shl(u32::try_from(at).ok()?)).unwrap_or(0)
-    }
-
-    fn everyone(&self) -> u8 {
-        self.nodes.iter().fold(0, |all, node| all | self.bit(node))
-    }
-}
-
-fn delete(number: u64) -> Change {
-    Change::delete(Tag::Owed, &[&number.to_be_bytes()])
 }

@@ -87,7 +87,7 @@ fn what_is_cancelled_holds_nothing_up() {
 fn a_receiver_with_little_room_stops_at_nothing() {
     for seed in seeds() {
         let rules = Rules {
-            messages: 120,
+            messages: 60,
             cancelled: 0.3,
             apart: true,
             open: Some(4),
