@@ -189,6 +189,13 @@ impl Incoming {
         self.held.insert(message);
     }
 
+    /// Whether this message is held.
+    #[must_use]
+    pub fn holds(&self, message: &Message) -> bool {
+        let held = message.order.and_then(|order| self.held.get(&order.number));
+        held.is_some_and(|held| held.id == message.id)
+    }
+
     /// Lets go of what is held: its sender is away, and sends it again when it is back.
     pub fn let_go(&mut self) {
         self.held.clear();
