@@ -8,6 +8,7 @@ mod accepting;
 mod answering;
 mod arriving;
 mod contacts;
+mod contents;
 mod effects;
 mod inbox;
 mod lines;
@@ -30,6 +31,8 @@ use peer_protocol::time::{Instant, Timestamp};
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
+pub(super) use self::accepting::Ahead;
+pub(super) use self::contents::Draft;
 pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;
