@@ -348,7 +348,7 @@ pub(crate) mod tests {
     #[test]
     fn a_message_whose_content_is_not_here_is_refused() {
         let mut rng = rand::rng();
-        let transfer = Some(peer_protocol::id::TransferId::random(&mut rng));
+        let transfer = Some(TransferId::random(&mut rng));
         let report = StatusReport { transfer, ..StatusReport::default() };
         let message = Message::new(&mut rng, &Body::from(report), None).unwrap();
         let refused = room().admit(&key(1), &message).unwrap_err();

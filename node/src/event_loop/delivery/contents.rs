@@ -167,7 +167,7 @@ impl EventLoop {
     fn send_ahead_later(&self, peer: PublicKey, id: MessageId, pause: Duration) {
         let reader = self.delivery.reader.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause + Duration::from_millis(10)).await;
             // The node may have stopped meanwhile.
             let _ = reader.send(Box::new(move |this: &mut Self| this.send_ahead(&peer, id)));
         });
