@@ -170,6 +170,12 @@ impl Inbox {
         }
     }
 
+    /// An answer did not get to whoever asked: it is for any agent.
+    pub(crate) fn unclaimed(&mut self, number: u64) {
+        self.claimed.remove(&number);
+        self.reload(number + 1);
+    }
+
     /// It is on disk that an agent took a message.
     pub(crate) fn taken(&mut self, number: u64) {
         self.claimed.remove(&number);

@@ -192,8 +192,7 @@ impl Incoming {
     /// Whether this message is held.
     #[must_use]
     pub fn holds(&self, message: &Message) -> bool {
-        let held = message.order.and_then(|order| self.held.get(&order.number));
-        held.is_some_and(|held| held.id == message.id)
+        message.order.is_some_and(|order| self.held.has(order.number, message.id))
     }
 
     /// Lets go of what is held: its sender is away, and sends it again when it is back.

@@ -9,6 +9,7 @@
 //! their way to the disk, or from it to a link.
 
 mod effect;
+mod hold;
 mod queue;
 mod recall;
 mod settle;
@@ -122,6 +123,17 @@ impl Outbox {
         ttl: Duration,
         now: Now,
     ) -> Result<(), NotAccepted> {
+        self.take_in(peer, message, ttl, false, now)
+    }
+
+    fn take_in(
+        &mut self,
+        peer: PublicKey,
+        message: Message,
+        ttl: Duration,
+        held: bool,
+        now: Now,
+    ) -> Result<(), NotAccepted> {
         let len = message.body.len();
         self.check_room(&peer, &message)?;
         let slot = self.slot(peer);
@@ -131,6 +143,7 @@ impl Outbox {
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
+            && !held
             && matches!(queue.stream_state, StreamState::New | StreamState::Saved)
             && queue.is_all_in_window()
             && queue.has_room(len)
@@ -150,6 +163,7 @@ impl Outbox {
             expires,
             may_be_sent: false,
             marking: false,
+            held,
             place: Place::Accepting(body),
             wanted: None,
             settled: None,
@@ -296,6 +310,7 @@ impl Outbox {
                 expires,
                 may_be_sent,
                 marking: false,
+                held: false,
                 place: Place::OnDisk,
                 wanted: None,
                 settled: None,

@@ -387,6 +387,7 @@ impl Station {
                 Effect::Withdraw { peer, ids } => {
                     self.calls.push_back((number_of(&peer, 8), Call::Withdraw(ids)));
                 }
+                Effect::Ahead { peer, id } => self.outbox.release(&peer, id),
                 Effect::NotAccepted { id, .. } => book.rejected(id),
                 Effect::Tell { id, status, .. } => book.told(id, &status),
                 Effect::Recall { peer, ids, status } => {
