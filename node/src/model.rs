@@ -22,6 +22,7 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use crate::large::Weight;
 pub use api::ApiStatus;
 pub use content::StoredContent;
 pub use delivery::{
@@ -58,6 +59,9 @@ pub struct Content {
     /// Where a long content lies that is not in memory; never part of JSON.
     #[serde(skip)]
     pub stored: Option<StoredContent>,
+    /// What it takes of the room for long contents, while a request brings it.
+    #[serde(skip)]
+    pub weight: Weight,
 }
 
 /// The content is neither text nor valid base64, or it is both.

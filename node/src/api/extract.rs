@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
 use super::body::{Broken, TooSlow};
+use super::request::Brings;
 use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
+use crate::model::Weight;
 
 /// The body of a request, at most [`MAX_SMALL_BODY_LEN`] bytes of JSON.
 pub(super) struct Json<T>(pub(super) T);
@@ -25,7 +26,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 /// The body of a request that brings a content, at most [`MAX_BODY_LEN`] bytes of JSON.
 pub(super) struct Large<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Large<T> {
+impl<T: DeserializeOwned + Brings, S: Sync> FromRequest<S> for Large<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -34,14 +35,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Large<T> {
         if small {
             return read(body, MAX_SMALL_BODY_LEN).await.map(Self);
         }
-        // Few of these are in memory at once; the others wait on their sockets.
-        let _permit = READING.acquire().await;
-        read(body, MAX_BODY_LEN).await.map(Self)
+        let weight = Weight::take().await;
+        let mut value: T = read(body, MAX_BODY_LEN).await?;
+        if let Some(content) = value.content() {
+            content.weight = weight;
+        }
+        Ok(Self(value))
     }
 }
-
-/// Large bodies that are read at once.
-static READING: Semaphore = Semaphore::const_new(2);
 
 async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem> {
     let announced = body.size_hint().lower();

@@ -166,6 +166,30 @@ pub struct Revoke {
     pub who: String,
 }
 
+/// A request that brings a content.
+pub(super) trait Brings {
+    /// Its content, if it has one.
+    fn content(&mut self) -> Option<&mut Content>;
+}
+
+impl Brings for Talk {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
+}
+
+impl Brings for Report {
+    fn content(&mut self) -> Option<&mut Content> {
+        self.content.as_mut()
+    }
+}
+
+impl Brings for Reply {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
+}
+
 impl Restart {
     /// Attempts if the request does not say.
     pub const DEFAULT_ATTEMPTS: u32 = 3;
