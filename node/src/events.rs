@@ -4,6 +4,7 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use utoipa::ToSchema;
 
 use crate::model::{Delivery, IncomingKind, SessionStatus, TransferStatus};
 
@@ -11,7 +12,7 @@ use crate::model::{Delivery, IncomingKind, SessionStatus, TransferStatus};
 const CAPACITY: usize = 1024;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum NodeEvent {
     /// A connection to a peer was opened.
@@ -50,6 +51,7 @@ pub enum NodeEvent {
         /// The state it ended in.
         state: String,
         /// The protocol's code.
+        #[schema(value_type = String)]
         code: ErrorCode,
         /// More, for people.
         detail: String,
@@ -59,6 +61,7 @@ pub enum NodeEvent {
         /// The peer.
         peer_id: String,
         /// The entity that the handshake proved.
+        #[schema(value_type = String)]
         entity: EntityId,
         /// The session.
         session: SessionStatus,
@@ -80,6 +83,7 @@ pub enum NodeEvent {
         /// What it is.
         kind: IncomingKind,
         /// Who sent it.
+        #[schema(value_type = String)]
         from: EntityId,
         /// The sender's peer id.
         from_peer_id: String,
@@ -91,6 +95,7 @@ pub enum NodeEvent {
         /// Its id.
         message_id: String,
         /// Its receiver.
+        #[schema(value_type = String)]
         peer: EntityId,
         /// The receiver's peer id.
         peer_id: String,
@@ -104,10 +109,13 @@ pub enum NodeEvent {
     Trust {
         /// The entity; none if its key is revoked, whatever it is called.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
         entity: Option<EntityId>,
         /// Its key's fingerprint.
+        #[schema(value_type = String)]
         fingerprint: Fingerprint,
         /// How it is trusted now.
+        #[schema(value_type = String)]
         level: TrustLevel,
     },
     /// An agent has come to listen for messages, or left.

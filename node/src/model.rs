@@ -22,8 +22,9 @@ use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
-pub use api::ApiStatus;
+pub use api::{ApiStatus, Done};
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
@@ -42,7 +43,7 @@ pub use session::{SessionLine, Traffic};
 pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// The content, if it is UTF-8.
@@ -95,11 +96,13 @@ impl Content {
 }
 
 /// The node itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its entity id.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// Its libp2p peer id.
     pub peer_id: String,
@@ -120,7 +123,7 @@ pub struct Status {
 }
 
 /// How a peer's session was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HandshakeKind {
     /// The default.
@@ -132,7 +135,7 @@ pub enum HandshakeKind {
 }
 
 /// A session with a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionStatus {
     /// Its id, a UUID v4.
     pub id: String,
@@ -147,23 +150,28 @@ pub struct SessionStatus {
     /// How long the handshake took, in microseconds.
     pub handshake_us: u64,
     /// When it was opened.
+    #[schema(value_type = u64)]
     pub since: Timestamp,
     /// When it expires.
+    #[schema(value_type = u64)]
     pub expires: Timestamp,
 }
 
 /// A peer that is connected, or that has a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerStatus {
     /// Its entity id, once a handshake proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Its libp2p peer id.
     pub peer_id: String,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted, if it is on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trust: Option<TrustLevel>,
     /// Whether there is a connection now.
     pub connected: bool,
@@ -189,11 +197,12 @@ pub struct PeerStatus {
 }
 
 /// The answer to a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Answer {
     /// The task's id.
     pub message_id: String,
     /// Who answered.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Whether the agent did it; if not, the content says why.
     pub done: bool,
@@ -204,12 +213,13 @@ pub struct Answer {
 }
 
 /// Whether a peer lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Life {
     /// Whether its node answered.
     pub alive: bool,
     /// Who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Whether an agent is attached to its node.
     pub agent: bool,
@@ -231,7 +241,7 @@ pub struct Life {
 }
 
 /// What came of a wake-up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Woken {
     /// Whether an agent was told.
     pub woken: bool,
@@ -242,7 +252,7 @@ pub struct Woken {
 }
 
 /// One attempt of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestartAttempt {
     /// Counts from 1.
     pub attempt: u32,
@@ -253,7 +263,7 @@ pub struct RestartAttempt {
 }
 
 /// What came of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Restarted {
     /// Whether an agent is attached or was told.
     pub ok: bool,
@@ -264,27 +274,33 @@ pub struct Restarted {
 }
 
 /// A line of the trust list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustLine {
     /// The entity.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted.
+    #[schema(value_type = String)]
     pub level: TrustLevel,
     /// When it was first recorded.
+    #[schema(value_type = u64)]
     pub first_seen: Timestamp,
     /// When it last completed a handshake.
+    #[schema(value_type = u64)]
     pub last_seen: Timestamp,
 }
 
 /// A failure, as the local API and the command line tell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// A stable word for programs, such as `unknown_peer`.
     pub kind: String,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// The message that it is about, if the node keeps it and it can be followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::events::Log;
 use super::guard::{self, Access, Guard};
 use super::once::Table;
-use super::{Problem, routes};
+use super::{Problem, openapi, routes};
 use crate::handle::Handle;
 
 /// How much of a node's memory and time its clients may take; each place that it listens at has that
@@ -101,7 +101,10 @@ impl App {
     /// All of it, for requests over `access`.
     pub(super) fn router(&self, access: Access) -> Router {
         let guard = Guard { access: access.clone(), body_time: self.limits.body };
-        let guarded = routes::router(self.shared.clone())
+        let (requests, document) = routes::router(&self.shared).split_for_parts();
+        let guarded = requests
+            .layer(Extension(Arc::new(openapi::complete(document))))
+            .with_state(self.shared.clone())
             .merge(self.mounted.clone())
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)

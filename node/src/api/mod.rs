@@ -35,7 +35,15 @@
 //! | `GET /v1/transfers/{id}` | | [`TransferStatus`](crate::model::TransferStatus) |
 //! | `POST /v1/transfers/{id}/cancel` | | [`TransferStatus`](crate::model::TransferStatus) |
 //! | `POST /v1/transfers/{id}/retry` | | [`TransferStatus`](crate::model::TransferStatus) of the new one |
+//! | `GET /v1/netcheck` | | [`Netcheck`](crate::model::Netcheck) |
+//! | `GET /v1/mailbox` | | [`MailboxStatus`](crate::model::MailboxStatus) |
+//! | `POST /v1/mailbox/fetch` | | [`MailboxStatus`](crate::model::MailboxStatus) |
+//! | `POST /v1/register` | [`Register`] | [`Registered`](crate::model::Registered) |
+//! | `POST /v1/lookup` | [`Lookup`] | [`Found`](crate::model::Found) |
+//! | `POST /v1/discover` | [`Discover`] | [`Discovered`](crate::model::Discovered) |
+//! | `GET /v1/dht` | | [`DhtStatus`](crate::model::DhtStatus) |
 //! | `POST /v1/shutdown` | | `{}`, once the node has stopped |
+//! | `GET /openapi.json` | | all of this, for programs |
 //!
 //! `{id}` is a message id or its first four or more hexadecimal digits; in the inbox also a number, as `n17`.
 //! What `GET /v1/messages` hands over stays in the inbox until it is acknowledged, and whoever asks next is
@@ -62,6 +70,7 @@ mod extract;
 pub(crate) mod fake;
 mod guard;
 mod once;
+mod openapi;
 mod problem;
 mod request;
 mod routes;

@@ -3,6 +3,7 @@
 mod delivery;
 mod events;
 mod once;
+mod openapi;
 mod security;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -2,12 +2,13 @@
 
 use peer_protocol::identity::EntityId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::SessionStatus;
 
 /// What went over the sessions with a peer since this node has known it, renewals included, version
 /// 1.0 not. Sent is what was given to them; what is sent again counts once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Traffic {
     /// Messages to it.
     pub messages_sent: u64,
@@ -34,10 +35,11 @@ impl Traffic {
 }
 
 /// A session, or a handshake that would open one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionLine {
     /// The other side, once a handshake proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Its peer id.
     pub peer_id: String,

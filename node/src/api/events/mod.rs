@@ -30,6 +30,14 @@ use crate::model::{Reset, ResetReason};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The events from now on, or from where the client was.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "events",
+    tag = "node",
+    params(Events, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came")),
+    responses((status = 200, description = "Events, until the node stops", body = String, content_type = "text/event-stream"))
+)]
 pub(super) async fn events(
     State(shared): State<Shared>,
     Query(ask): Query<Events>,

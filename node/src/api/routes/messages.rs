@@ -23,6 +23,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What waits for the agent, the oldest first, and what comes. Events of messages that stay in the inbox
 /// until they are acknowledged have their numbers as ids; others have none, so that what a client comes
 /// back with is how far it got in the inbox.
+#[utoipa::path(
+    get,
+    path = "/v1/messages",
+    operation_id = "messages",
+    tag = "messages",
+    params(Subscription, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came")),
+    responses((status = 200, description = "Events, until the node stops", body = String, content_type = "text/event-stream"))
+)]
 pub(super) async fn messages(
     State(shared): State<Shared>,
     State(node): State<Handle>,
