@@ -1,9 +1,10 @@
 //! How the mailbox stands, for people and programs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How the mailbox stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailboxStatus {
     /// Whose mailbox this node is: `none`, `pinned`, `known` or `all`.
     pub serve: String,
@@ -20,7 +21,7 @@ pub struct MailboxStatus {
 }
 
 /// One of a node's own mailbox nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailboxNodeStatus {
     /// The node.
     pub peer_id: String,
@@ -34,7 +35,7 @@ pub struct MailboxNodeStatus {
 }
 
 /// Messages that lie at one of their receiver's mailbox nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LyingStatus {
     /// The receiver.
     pub peer_id: String,
