@@ -54,6 +54,7 @@ mod handle;
 mod inbox;
 pub mod keystore;
 mod mailbox;
+pub mod mcp;
 pub mod model;
 mod node;
 pub mod paths;

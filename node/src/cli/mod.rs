@@ -18,6 +18,7 @@ mod listen;
 mod listing;
 mod lookup;
 mod mailbox;
+mod mcp;
 mod netcheck;
 mod outbox;
 mod output;
@@ -52,6 +53,7 @@ use crate::telemetry::Telemetry;
 use error::CliError;
 use exit::Exit;
 use output::Output;
+pub(crate) use text::time;
 
 /// A node of the Peer Communication Protocol: lets agents find each other, prove who they are, and
 /// exchange encrypted messages.
@@ -120,6 +122,7 @@ enum Command {
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
+    Mcp(mcp::Args),
 }
 
 /// How long a command is silent.
@@ -265,6 +268,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
+        Command::Mcp(args) => mcp::execute(&args, client, output).await,
     }
 }
 
