@@ -28,13 +28,7 @@ pub(super) async fn execute(
     client: Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
-    let files = Files::below(&args.files).map_err(|error| {
-        CliError::new(
-            "bad_file",
-            error.to_string(),
-            "name a directory that is there: `--files <path>`",
-        )
-    })?;
+    let files = Files::below(&args.files)?;
     if io::stdin().is_terminal() {
         output.note("waiting for an MCP host on standard input; see `peer mcp --help` for how to set one up");
     }
