@@ -461,7 +461,7 @@ class Node:
             raise PeerError("no_token", detail, next_step) from error
 
     def _post(
-        self, path: str, timeout: float, patience: Optional[float] = None, timed: bool = True, **body: Any
+        self, path: str, timeout: float, /, patience: Optional[float] = None, timed: bool = True, **body: Any
     ) -> Any:
         if timed:
             body["timeout_ms"] = _millis(timeout)
