@@ -197,16 +197,13 @@ class Message(Dict[str, Any]):
 
 def _content(content: Content) -> Dict[str, Any]:
     if isinstance(content, Path):
-        name = {"name": content.name}
-        content = content.read_bytes()
-    else:
-        name = {}
-    if isinstance(content, bytes):
-        try:
-            content = content.decode()
-        except UnicodeDecodeError:
-            return {"base64": base64.b64encode(content).decode(), **name}
-    return {"text": content, **name}
+        return {**_content(content.read_bytes()), "name": content.name}
+    if isinstance(content, str):
+        return {"text": content}
+    try:
+        return {"text": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
 
 
 def _bytes(content: Optional[Dict[str, Any]]) -> bytes:
@@ -380,7 +377,10 @@ class Node:
     # Receiving.
 
     def inbox(self, sender: Optional[str] = None, limit: int = 100) -> List[Message]:
-        """What waits for the agent, the oldest first; nothing is taken off."""
+        """What waits for the agent, the oldest first; nothing is taken off.
+
+        Files and wake-ups are told to whoever listens, and do not wait here.
+        """
         query = {"limit": str(limit), **({"from": sender} if sender else {})}
         page = self._ask("GET", f"/v1/inbox?{urlencode(query)}")
         return [self.read(f"n{line['number']}") for line in page["items"]]

@@ -91,7 +91,10 @@ impl ServerHandler for Server {
             result = calling => result.map(call::presentable),
             never = patience.tell() => match never {},
             // Nobody is told any more. What the node has accepted goes on there.
-            () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+            () = cancelled.cancelled() => {
+                let next = "message_status and read_inbox tell what became of it";
+                Failed::new("cancelled", "the call was cancelled", next).into_call_tool_result()
+            }
         }
     }
 }

@@ -26,15 +26,15 @@ def eventually(condition, timeout=20.0):
 class RunningNode:
     """A node called `entity`. It may be stopped and started again on the same directory."""
 
-    def __init__(self, entity, *arguments, dir=None):
-        self.entity, self.arguments = entity, arguments
+    def __init__(self, entity, *arguments, environment=None):
+        self.entity, self.arguments, self.environment = entity, arguments, environment or {}
         self.dir = Path(tempfile.mkdtemp(prefix="peer-interop-"))
         self.processes = []
         self.start()
 
     def start(self):
         # Tests never multicast on the machine's interfaces.
-        environment = {**os.environ, "PEER_MDNS": "off", "PEER_UPNP": "off"}
+        environment = {**os.environ, "PEER_MDNS": "off", "PEER_UPNP": "off", **self.environment}
         for name in ("PEER_API", "PEER_DATA_DIR", "PEER_API_TOKEN", "PEER_PEER"):
             environment.pop(name, None)
         self.log = open(self.dir / "log", "ab")

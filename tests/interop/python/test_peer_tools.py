@@ -155,7 +155,7 @@ class PeerToolsTest(unittest.TestCase):
             sent = self.node.send_file("bob", path)
             done = lambda: self.node.transfer(sent["id"])["state"] == "complete"
             eventually(done)
-        [message] = eventually(self.other.inbox)
+        [message] = self.other.listen(limit=1)
         self.assertEqual(message.kind, "file")
         self.assertEqual(message.path.read_bytes(), bytes(range(256)) * 1000)
 

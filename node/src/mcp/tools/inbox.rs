@@ -1,5 +1,6 @@
 //! What came in: reading, answering, taking it off the inbox.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use rmcp::handler::server::wrapper::{Json, Parameters};
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::MAX_WAIT;
-use super::reading::{InboxRead, MessageRead};
+use super::reading::{FileRead, InboxRead, MessageRead, file};
 use crate::api::{Acknowledge, Inbox, Reply};
 use crate::mcp::Server;
 use crate::mcp::failure::Failed;
@@ -18,6 +19,8 @@ use crate::model::{Content, IdPrefix, InboxId, IncomingKind};
 const MAX_MESSAGES: usize = 50;
 /// Messages of one answer if the call does not say.
 const MESSAGES: usize = 10;
+/// Most received files that are listed.
+const MAX_FILES: usize = 10;
 /// Most characters of content in one answer: a message has at most 1 MiB, in base64 a third more.
 const MAX_CHARS: usize = 2 << 20;
 /// Characters of content in one answer if the call does not say.
@@ -121,13 +124,18 @@ impl Server {
         if let Some(message) = ask.message {
             let incoming = self.client.inbox_message(&message.parse::<InboxId>()?).await?;
             let messages = vec![MessageRead::new(incoming, false, ask.offset.unwrap_or(0), most)];
-            return Ok(Json(InboxRead { messages, next_after: None }));
+            return Ok(Json(InboxRead { messages, ..InboxRead::default() }));
         }
         if ask.offset.is_some() {
             return Err(Failed::invalid("offset goes with message"));
         }
-        let read =
-            self.page(Inbox { from: ask.from, after: ask.after, limit: Some(limit) }, most).await?;
+        let files = match (&ask.from, ask.after) {
+            (None, None) => self.received_files().await?,
+            _ => Vec::new(),
+        };
+        let inbox = Inbox { from: ask.from, after: ask.after, limit: Some(limit) };
+        let mut read = self.page(inbox, most).await?;
+        read.received_files = files;
         match wait {
             Some(wait) if read.messages.is_empty() => Ok(Json(self.wait(wait, most).await?)),
             _ => Ok(Json(read)),
@@ -183,6 +191,7 @@ impl Server {
         let mut read = InboxRead {
             messages: Vec::new(),
             next_after: page.next.and_then(|next| next.parse().ok()),
+            received_files: Vec::new(),
         };
         let mut left = most;
         for line in page.items {
@@ -203,13 +212,20 @@ impl Server {
         Ok(read)
     }
 
+    /// Files that came in lately, the newest first.
+    async fn received_files(&self) -> Result<Vec<FileRead>, Failed> {
+        let mut transfers = self.client.transfers().await?;
+        transfers.sort_by_key(|transfer| Reverse(transfer.updated));
+        Ok(transfers.into_iter().filter_map(file).take(MAX_FILES).collect())
+    }
+
     /// Listens for one message.
     async fn wait(&self, wait: Duration, most: usize) -> Result<InboxRead, Failed> {
         let mut messages = self.client.messages(Some(1)).await?;
         match tokio::time::timeout(wait, messages.next()).await {
             Ok(message) => {
                 let messages = vec![MessageRead::new(message?, false, 0, most)];
-                Ok(InboxRead { messages, next_after: None })
+                Ok(InboxRead { messages, ..InboxRead::default() })
             }
             Err(_) => Ok(InboxRead::default()),
         }

@@ -1,11 +1,14 @@
 //! Messages of the inbox as a model reads them.
 
+use peer_protocol::message::Purpose;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::time;
 use crate::mcp::content::{PeerWrote, trust};
-use crate::model::{InboxId, Incoming, IncomingKind};
+use crate::model::{
+    InboxId, Incoming, IncomingKind, TransferDirection, TransferState, TransferStatus,
+};
 
 /// What is in the inbox.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -15,6 +18,37 @@ pub(in crate::mcp) struct InboxRead {
     /// There is more: read again with this as `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_after: Option<u64>,
+    /// Files that came in lately, the newest first. They stay listed for a while, and want no acknowledgement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) received_files: Vec<FileRead>,
+}
+
+/// A file that came in whole.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::mcp) struct FileRead {
+    /// Who sent it.
+    from: String,
+    /// Where it lies on this machine.
+    path: String,
+    /// Bytes in it.
+    size: u64,
+    /// When it was complete.
+    received_at: String,
+    peer_wrote: PeerWrote,
+}
+
+/// A transfer, if it is a file that came in whole.
+pub(super) fn file(transfer: TransferStatus) -> Option<FileRead> {
+    let came = transfer.direction == TransferDirection::Incoming
+        && transfer.state == TransferState::Complete;
+    let path = transfer.path.filter(|_| came && transfer.purpose == Purpose::File)?;
+    Some(FileRead {
+        from: transfer.peer.to_string(),
+        path,
+        size: transfer.size,
+        received_at: time(transfer.updated),
+        peer_wrote: PeerWrote { file_name: transfer.name, ..PeerWrote::default() },
+    })
 }
 
 /// A message that came in.
