@@ -53,6 +53,7 @@ mod events;
 mod handle;
 mod inbox;
 pub mod keystore;
+mod large;
 mod mailbox;
 pub mod mcp;
 pub mod model;

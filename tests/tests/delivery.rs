@@ -7,13 +7,30 @@ use std::time::Duration;
 
 use peer_protocol::message::StatusReport;
 use peer_tests::simulation::durable::{Fate, Faults, Gale, Model, Outcome, Station};
-use peer_tests::simulation::{Chance, Rules, World, for_each_seed, mixed_terms};
+use peer_tests::simulation::{Chance, Rules, World, for_each_seed, for_each_seed_of, mixed_terms};
 
-#[test]
-fn everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so() {
-    for_each_seed(400, |seed| {
-        let _ = Gale::default().run(Chance::seeded(seed), 2);
-    });
+/// Seeds of the main storm, in all parts together.
+const SEEDS: u64 = 4_000;
+/// Tests among which they are shared out, so that they run beside each other.
+const PARTS: u64 = 8;
+
+macro_rules! everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so {
+    ($($name:ident: $part:literal),+ $(,)?) => {
+        mod everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                for_each_seed_of($part, PARTS, SEEDS, |seed| {
+                    let _ = Gale::default().run(Chance::seeded(seed), 2);
+                });
+            })+
+        }
+    };
+}
+
+everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so! {
+    part_1: 0, part_2: 1, part_3: 2, part_4: 3, part_5: 4, part_6: 5, part_7: 6, part_8: 7,
 }
 
 #[test]

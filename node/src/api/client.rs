@@ -29,7 +29,7 @@ use crate::model::{
 use crate::paths::DataDir;
 
 /// Longest answer that is read, in bytes.
-const MAX_ANSWER_LEN: usize = 64 << 20;
+const MAX_ANSWER_LEN: usize = 96 << 20;
 /// How much longer than the node a client waits.
 const PATIENCE: Duration = Duration::from_secs(15);
 

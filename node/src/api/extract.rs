@@ -1,36 +1,60 @@
 //! What requests carry, refused as [`Problem`]s if it makes no sense.
 
-use axum::body::to_bytes;
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::body::{Broken, TooSlow};
-use super::{MAX_BODY_LEN, Problem};
+use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
 
-/// The body of a request, at most [`MAX_BODY_LEN`] bytes of JSON.
+/// The body of a request, at most [`MAX_SMALL_BODY_LEN`] bytes of JSON.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        // The guard has bounded it already.
-        let bytes =
-            to_bytes(request.into_body(), MAX_BODY_LEN).await.map_err(|error| match Broken::of(
-                &error,
-            ) {
-                Broken::TooLarge => too_large(&format!("more than {MAX_BODY_LEN} bytes")),
-                Broken::TooSlow(slow) => too_slow(slow),
-                Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
-            })?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            invalid(format!("the body is not what this request takes: {error}"))
-        })?;
-        Ok(Self(value))
+        read(request.into_body(), MAX_SMALL_BODY_LEN).await.map(Self)
     }
+}
+
+/// The body of a request that brings a content, at most [`MAX_BODY_LEN`] bytes of JSON.
+pub(super) struct Large<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Large<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = request.into_body();
+        let small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
+        if small {
+            return read(body, MAX_SMALL_BODY_LEN).await.map(Self);
+        }
+        // Few of these are in memory at once; the others wait on their sockets.
+        let _permit = READING.acquire().await;
+        read(body, MAX_BODY_LEN).await.map(Self)
+    }
+}
+
+/// Large bodies that are read at once.
+static READING: Semaphore = Semaphore::const_new(2);
+
+async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem> {
+    let announced = body.size_hint().lower();
+    if announced > most as u64 {
+        return Err(too_large(&format!("{announced} bytes"), most));
+    }
+    let bytes = to_bytes(body, most).await.map_err(|error| match Broken::of(&error) {
+        Broken::TooLarge => too_large(&format!("more than {most} bytes"), most),
+        Broken::TooSlow(slow) => too_slow(slow),
+        Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("the body is not what this request takes: {error}")))
 }
 
 /// The query of a request.
@@ -59,10 +83,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-pub(super) fn too_large(size: &str) -> Problem {
+pub(super) fn too_large(size: &str, most: usize) -> Problem {
     let detail = format!(
-        "the body of the request has {size}, and the limit is {MAX_BODY_LEN}; \
-         one message carries at most {MAX_CONTENT_LEN} bytes of content (1 MiB)"
+        "the body of the request has {size}, and the limit is {most}; \
+         one message carries at most {MAX_LONG_CONTENT_LEN} bytes of content (64 MiB)"
     );
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,

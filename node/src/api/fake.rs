@@ -19,7 +19,7 @@ use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
     Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
+    OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionStatus, Status, TrustLine, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -236,6 +236,9 @@ pub(crate) fn status() -> Status {
         sessions: 1,
         agents: 0,
         waiting: 2,
+        outbox: QueueDepth { messages: 3, bytes: 1_536 },
+        inbox: QueueDepth { messages: 2, bytes: 20 },
+        transfers: 1,
     }
 }
 

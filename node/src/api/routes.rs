@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
 use super::app::Shared;
-use super::extract::{Json, Query};
+use super::extract::{Json, Large, Query};
 use super::request::{
     self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
 };
@@ -110,14 +110,14 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
     Ok(axum::Json(connected?))
 }
 
-async fn talk(State(node): State<Handle>, Json(ask): Json<Talk>) -> Result<Answer> {
+async fn talk(State(node): State<Handle>, Large(ask): Large<Talk>) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
     let options = TalkOptions { ttl: request::ttl(ask.ttl_ms), volatile: ask.volatile, timeout };
     Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, options).await?))
 }
 
-async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<Reported> {
+async fn report(State(node): State<Handle>, Large(ask): Large<Report>) -> Result<Reported> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = match ask.content {
         Some(content) => request::content(content)?,
@@ -154,14 +154,19 @@ async fn messages(
     let place = shared.stream()?;
     let incoming = ReceiverStream::new(node.subscribe(ask.limit).await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
+    // A long content is read when its message is handed over; one that cannot be read stays in the inbox.
     let events = incoming.filter_map(move |message| {
         let _as_long_as_this = &place;
-        async move { Event::default().event("message").json_data(message).ok().map(Ok) }
+        async move {
+            let content = crate::large::load(message.content).await?;
+            let message = crate::model::Incoming { content, ..message };
+            Event::default().event("message").json_data(message).ok().map(Ok)
+        }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }
 
-async fn answer(State(node): State<Handle>, Json(ask): Json<Reply>) -> Result<Value> {
+async fn answer(State(node): State<Handle>, Large(ask): Large<Reply>) -> Result<Value> {
     let content = request::content(ask.content)?;
     node.answer(&ask.message_id, content, ask.done).await?;
     Ok(axum::Json(json!({})))

@@ -28,7 +28,7 @@ impl EventLoop {
             Command::Alive(heartbeat, reply) => self.alive(&heartbeat, reply),
             Command::Wake(wake, reply) => self.wake(wake, reply),
             Command::Answer { message_id, content, done, reply } => {
-                self.answer(&message_id, &content, done, reply);
+                self.answer(&message_id, content, done, reply);
             }
             Command::Subscribe(agent, reply) => {
                 self.agent_seen = Some(self.clock.now().instant);

@@ -78,7 +78,7 @@ impl EventLoop {
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(_) => {
-                if !self.give_answer(from, message) {
+                if !self.give_answer(from, message, None) {
                     tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
                 }
             }
@@ -153,9 +153,23 @@ impl EventLoop {
         self.asks.remove(id)
     }
 
+    /// Whether somebody waits for this answer.
+    pub(super) fn is_awaited_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        let ask = message.in_reply_to.and_then(|id| self.asks.get_mut(id));
+        ask.is_some_and(|ask| match &ask.waiting {
+            Waiting::Talk(reply) => ask.peer == from && !reply.is_closed(),
+            Waiting::Report { .. } | Waiting::Alive(_) | Waiting::Wake(_) => false,
+        })
+    }
+
     /// Gives an answer to whoever asked, and still waits; returns whether somebody did. A caller that has
-    /// left does not count.
-    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+    /// left does not count. A `long` content came ahead of its message.
+    pub(super) fn give_answer(
+        &mut self,
+        from: PeerId,
+        message: &Message,
+        long: Option<Content>,
+    ) -> bool {
         if message.kind != MessageKind::TaskResult {
             return false;
         }
@@ -168,7 +182,7 @@ impl EventLoop {
         let Ok(Body::TaskResult(result)) = message.decode() else { return false };
         let content = Content {
             content_type: Some(result.content_type),
-            ..Content::from_bytes(&result.content)
+            ..long.unwrap_or_else(|| Content::from_bytes(&result.content))
         };
         let answer = Answer {
             message_id: ask.message_id.to_string(),

@@ -188,6 +188,7 @@ impl EventLoop {
 
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
+        self.resume_contents();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
         self.begin_registering();

@@ -7,7 +7,7 @@ use peer_protocol::time::Timestamp;
 
 use super::EventLoop;
 use crate::directory::Peer;
-use crate::model::{HandshakeKind, PeerStatus, SessionStatus, Status};
+use crate::model::{HandshakeKind, PeerStatus, QueueDepth, SessionStatus, Status};
 
 impl EventLoop {
     pub(super) fn status(&self) -> Status {
@@ -24,6 +24,12 @@ impl EventLoop {
             sessions: peers().filter(|peer| !peer.sessions.is_empty()).count(),
             agents: self.inbox.agents(),
             waiting: self.inbox.waiting() + self.inbox.room().kept().0,
+            outbox: depth(self.delivery.queued()),
+            inbox: {
+                let (messages, bytes) = self.inbox.room().kept();
+                depth((messages, u64::try_from(bytes).unwrap_or(u64::MAX)))
+            },
+            transfers: self.open_transfers(),
         }
     }
 
@@ -82,6 +88,10 @@ impl EventLoop {
             last_error: peer.last_error.clone(),
         }
     }
+}
+
+fn depth((messages, bytes): (usize, u64)) -> QueueDepth {
+    QueueDepth { messages: u64::try_from(messages).unwrap_or(u64::MAX), bytes }
 }
 
 /// A session that is being opened, or that failed to open.

@@ -105,6 +105,11 @@ impl Book {
         all
     }
 
+    /// How many are not over.
+    pub(super) fn open_count(&self) -> usize {
+        self.lock().values().filter(|line| !line.status.state.is_over()).count()
+    }
+
     /// The one whose id is `name`, or begins with it.
     pub(super) fn find(&self, name: &str) -> Result<Key, TransferFailure> {
         let lines = self.lock();

@@ -9,6 +9,7 @@
 //! their way to the disk, or from it to a link.
 
 mod effect;
+mod hold;
 mod queue;
 mod recall;
 mod settle;
@@ -73,6 +74,8 @@ pub struct Outbox {
     /// What the disk refused, to be tried again at `retry_at`.
     refused: Vec<Change>,
     retry_at: Option<Instant>,
+    /// When queues whose stream is over begin another one.
+    restarts: BTreeSet<(Instant, Slot)>,
     effects: VecDeque<Effect>,
 }
 
@@ -100,6 +103,7 @@ impl Outbox {
             loads: BTreeMap::new(),
             refused: Vec::new(),
             retry_at: None,
+            restarts: BTreeSet::new(),
             effects: VecDeque::new(),
         };
         for saved in saved {
@@ -119,6 +123,17 @@ impl Outbox {
         ttl: Duration,
         now: Now,
     ) -> Result<(), NotAccepted> {
+        self.take_in(peer, message, ttl, false, now)
+    }
+
+    fn take_in(
+        &mut self,
+        peer: PublicKey,
+        message: Message,
+        ttl: Duration,
+        held: bool,
+        now: Now,
+    ) -> Result<(), NotAccepted> {
         let len = message.body.len();
         self.check_room(&peer, &message)?;
         let slot = self.slot(peer);
@@ -128,7 +143,8 @@ impl Outbox {
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
-            && queue.stream_state != StreamState::Changing
+            && !held
+            && matches!(queue.stream_state, StreamState::New | StreamState::Saved)
             && queue.is_all_in_window()
             && queue.has_room(len)
             && (fits || queue.window_len == 0);
@@ -147,6 +163,7 @@ impl Outbox {
             expires,
             may_be_sent: false,
             marking: false,
+            held,
             place: Place::Accepting(body),
             wanted: None,
             settled: None,
@@ -181,6 +198,7 @@ impl Outbox {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.retry(now.instant);
+        self.restart(now.instant);
         self.shorten(now.timestamp);
         self.expire(now.timestamp);
     }
@@ -192,7 +210,8 @@ impl Outbox {
             let left = expires.as_millis().saturating_sub(now.timestamp.as_millis());
             now.instant + Duration::from_millis(left).min(LOOK_AT_CLOCK)
         });
-        [self.retry_at, deadline].into_iter().flatten().min()
+        let restart = self.restarts.first().map(|(at, _)| *at);
+        [self.retry_at, deadline, restart].into_iter().flatten().min()
     }
 
     /// Something for the owner to do.
@@ -291,6 +310,7 @@ impl Outbox {
                 expires,
                 may_be_sent,
                 marking: false,
+                held: false,
                 place: Place::OnDisk,
                 wanted: None,
                 settled: None,

@@ -328,7 +328,9 @@ impl Station {
                 }
                 self.outbox.acknowledged(&key, ids, *status, now);
             }
-            Event::OutOfSequence { id, stream } => self.outbox.out_of_sequence(&key, *id, *stream),
+            Event::OutOfSequence { id, stream } => {
+                self.outbox.out_of_sequence(&key, *id, *stream, now.instant);
+            }
             Event::Told(ids) => self.submit(Job::Told(key, ids.clone()), now.instant),
             Event::Failed { id, why } if book.get(*id).is_some() => {
                 if let peer_protocol::link::SendFailure::Refused { code, detail } = why {
@@ -385,6 +387,7 @@ impl Station {
                 Effect::Withdraw { peer, ids } => {
                     self.calls.push_back((number_of(&peer, 8), Call::Withdraw(ids)));
                 }
+                Effect::Ahead { peer, id } => self.outbox.release(&peer, id),
                 Effect::NotAccepted { id, .. } => book.rejected(id),
                 Effect::Tell { id, status, .. } => book.told(id, &status),
                 Effect::Recall { peer, ids, status } => {
