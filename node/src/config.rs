@@ -11,6 +11,7 @@ mod duration;
 mod error;
 mod layer;
 mod mailbox;
+mod mcp;
 mod private_network;
 mod reachability;
 mod registry;
@@ -38,6 +39,7 @@ pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
 pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
+pub use mcp::McpSettings;
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -82,6 +84,7 @@ pub struct NodeConfig {
     transfers: TransferConfig,
     mailbox: MailboxConfig,
     api: ApiConfig,
+    mcp_files: Vec<PathBuf>,
 }
 
 impl Default for NodeConfig {
@@ -114,6 +117,7 @@ impl Default for NodeConfig {
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
             api: ApiConfig::default(),
+            mcp_files: Vec::new(),
         }
     }
 }

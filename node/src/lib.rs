@@ -55,6 +55,7 @@ mod inbox;
 pub mod keystore;
 mod large;
 mod mailbox;
+pub mod mcp;
 pub mod model;
 mod node;
 pub mod paths;

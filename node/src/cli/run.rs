@@ -13,12 +13,13 @@ use super::exit::Exit;
 use super::id::identity;
 use super::output::Output;
 use super::status::addresses;
-use crate::api::{App, Server, Token};
+use crate::api::{App, Client, Server, Token};
 use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
+use crate::mcp::Files;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -154,6 +155,7 @@ impl From<Args> for Settings {
             trusted_rate: None,
             mailbox: None,
             api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
+            mcp: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,
@@ -184,6 +186,7 @@ pub(super) async fn execute(
     let config = super::configuration(dir, args.into())?;
     let grace = config.shutdown_grace();
     let api = *config.api();
+    let files = Files::below(config.mcp_files())?;
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
@@ -201,7 +204,8 @@ pub(super) async fn execute(
     let store = Store::open(&dir.store()).map_err(StartError::from)?;
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
-    let (server, api) = match serve(App::new(handle.clone()), dir, api).await {
+    let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
+    let (server, api) = match serve(App::new(handle.clone()).mount(mcp), dir, api).await {
         Ok(served) => served,
         Err(error) => {
             handle.shutdown().await;

@@ -10,6 +10,7 @@ use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
+use super::mcp::McpSettings;
 use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
@@ -70,6 +71,8 @@ pub struct Settings {
     pub mailbox: Option<MailboxSettings>,
     /// Where the local API listens besides its socket.
     pub api: Option<ApiSettings>,
+    /// What language models may do through the node.
+    pub mcp: Option<McpSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -172,6 +175,7 @@ impl Settings {
             ..MailboxSettings::default()
         };
         let api = ApiSettings { listen: text("api") };
+        let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -200,6 +204,7 @@ impl Settings {
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
             api: (!api.is_empty()).then_some(api),
+            mcp: files.map(|files| McpSettings { files: Some(files) }),
         })
     }
 }

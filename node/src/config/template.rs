@@ -101,7 +101,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {trusted_rate}
 {transfers}
 {mailbox}
-{api}",
+{api}
+{MCP}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -166,6 +167,13 @@ fn transfers(config: &TransferConfig) -> String {
         open = config.open,
     )
 }
+
+/// The table `[mcp]`.
+const MCP: &str = "\
+# [mcp]
+# Directories whose files a language model that uses /mcp may send to peers; none by default.
+# files = []
+";
 
 fn api(config: &ApiConfig) -> String {
     let listen = config.listen.map_or_else(|| "off".to_owned(), |address| address.to_string());
