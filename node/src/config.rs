@@ -6,6 +6,7 @@
 //! in `registry` and `reachability`.
 
 mod address;
+mod api;
 mod duration;
 mod error;
 mod layer;
@@ -32,6 +33,7 @@ use peer_protocol::rate_limit::RateProfile;
 use peer_protocol::registry::Capability;
 
 pub use address::{BadAddress, dial_address, external_address, listen_address};
+pub use api::{ApiConfig, ApiSettings};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
@@ -79,6 +81,7 @@ pub struct NodeConfig {
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
     mailbox: MailboxConfig,
+    api: ApiConfig,
 }
 
 impl Default for NodeConfig {
@@ -110,6 +113,7 @@ impl Default for NodeConfig {
             private_network: None,
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
+            api: ApiConfig::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+mod api;
 mod delivery;
 mod id;
 mod incoming;
@@ -20,6 +21,7 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use api::ApiStatus;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,

@@ -23,8 +23,8 @@ use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, Failure, Incoming, Life, MailboxStatus, Netcheck, PeerStatus, Reported, Restarted,
-    Status, TrustLine, Woken,
+    Answer, ApiStatus, Failure, Incoming, Life, MailboxStatus, Netcheck, PeerStatus, Reported,
+    Restarted, Status, TrustLine, Woken,
 };
 use crate::paths::DataDir;
 
@@ -218,6 +218,11 @@ impl Client {
     /// The node itself.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.get("/v1/status").await
+    }
+
+    /// Where its API can be reached besides the socket.
+    pub async fn api(&self) -> Result<ApiStatus, ClientError> {
+        self.get("/v1/api").await
     }
 
     /// How it stands in the network.

@@ -1,15 +1,13 @@
 //! What requests carry, refused as [`Problem`]s if it makes no sense.
 
-use std::error::Error as _;
-
-use axum::body::{HttpBody as _, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use http_body_util::LengthLimitError;
 use peer_protocol::limits::MAX_CONTENT_LEN;
 use serde::de::DeserializeOwned;
 
+use super::body::{Broken, TooSlow};
 use super::{MAX_BODY_LEN, Problem};
 
 /// The body of a request, at most [`MAX_BODY_LEN`] bytes of JSON.
@@ -19,18 +17,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = request.into_body();
-        let announced = body.size_hint().lower();
-        if announced > MAX_BODY_LEN as u64 {
-            return Err(too_large(&format!("{announced} bytes")));
-        }
-        let bytes = to_bytes(body, MAX_BODY_LEN).await.map_err(|error| {
-            if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
-                too_large(&format!("more than {MAX_BODY_LEN} bytes"))
-            } else {
-                invalid(format!("the body of the request broke off: {error}"))
-            }
-        })?;
+        // The guard has bounded it already.
+        let bytes =
+            to_bytes(request.into_body(), MAX_BODY_LEN).await.map_err(|error| match Broken::of(
+                &error,
+            ) {
+                Broken::TooLarge => too_large(&format!("more than {MAX_BODY_LEN} bytes")),
+                Broken::TooSlow(slow) => too_slow(slow),
+                Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
+            })?;
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             invalid(format!("the body is not what this request takes: {error}"))
         })?;
@@ -64,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-fn too_large(size: &str) -> Problem {
+pub(super) fn too_large(size: &str) -> Problem {
     let detail = format!(
         "the body of the request has {size}, and the limit is {MAX_BODY_LEN}; \
          one message carries at most {MAX_CONTENT_LEN} bytes of content (1 MiB)"
@@ -74,6 +69,15 @@ fn too_large(size: &str) -> Problem {
         "too_large",
         detail,
         "send less, or split it; text with many escapes is shorter in base64",
+    )
+}
+
+fn too_slow(slow: TooSlow) -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "too_slow",
+        format!("the body of the request: {slow}"),
+        "send it without pauses",
     )
 }
 

@@ -1,10 +1,12 @@
 //! The local API: HTTP and JSON over a Unix socket in the data directory, which only the node's
-//! operator may open. The command line is one client of it; a shell script with `curl
-//! --unix-socket` is another.
+//! operator may open, and over a loopback port for those who have the [`Token`]. The command line is one
+//! client of it; a shell script with `curl --unix-socket` is another. Other faces of the node are mounted
+//! beside it: see [`App`].
 //!
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`](crate::model::Status) |
+//! | `GET /v1/api` | | [`ApiStatus`](crate::model::ApiStatus) |
 //! | `GET /v1/peers` | | [`PeerStatus`](crate::model::PeerStatus)es |
 //! | `POST /v1/connect` | [`Connect`] | [`PeerStatus`](crate::model::PeerStatus) |
 //! | `POST /v1/talk` | [`Talk`] | [`Answer`](crate::model::Answer) |
@@ -38,10 +40,13 @@
 //!
 //! Failures are problem details (RFC 9457): see [`Problem`].
 
+mod app;
+mod body;
 mod client;
 mod extract;
 #[cfg(test)]
 pub(crate) mod fake;
+mod guard;
 mod problem;
 mod request;
 mod routes;
@@ -49,15 +54,17 @@ mod server;
 mod sse;
 #[cfg(test)]
 mod tests;
+mod token;
 
+pub use app::{App, Limits};
 pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
     Acknowledge, Alive, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT, Outbox,
     Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk, Wake,
 };
-pub use routes::router;
 pub use server::{Server, ServerError};
+pub use token::{Token, TokenError};
 
 /// Longest request body, in bytes: the largest content in base64, and what goes around it.
 pub const MAX_BODY_LEN: usize = 3 << 19;

@@ -87,6 +87,12 @@ impl From<NodeError> for Problem {
     }
 }
 
+impl From<Box<Self>> for Problem {
+    fn from(problem: Box<Self>) -> Self {
+        *problem
+    }
+}
+
 const fn of_transfer(failure: &TransferFailure) -> StatusCode {
     match failure {
         TransferFailure::Unknown { .. } => StatusCode::NOT_FOUND,

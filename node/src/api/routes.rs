@@ -1,6 +1,7 @@
 //! The requests, one handler each.
 
 mod delivery;
+mod node;
 mod registry;
 mod transfers;
 
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
+use super::app::Shared;
 use super::extract::{Json, Query};
 use super::request::{
     self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
@@ -34,10 +36,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type Result<T> = std::result::Result<axum::Json<T>, Problem>;
 
-/// The local API of the node behind `handle`.
-pub fn router(handle: Handle) -> Router {
+/// The requests of the local API.
+pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/api", get(node::api))
         .route("/v1/peers", get(peers))
         .route("/v1/connect", post(connect))
         .route("/v1/talk", post(talk))
@@ -71,9 +74,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/discover", post(registry::discover))
         .route("/v1/dht", get(registry::dht))
         .route("/v1/shutdown", post(shutdown))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(handle)
+        .with_state(shared)
 }
 
 async fn status(State(node): State<Handle>) -> Result<Status> {
@@ -146,13 +147,16 @@ async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result
 }
 
 async fn messages(
+    State(shared): State<Shared>,
     State(node): State<Handle>,
     Query(ask): Query<Subscription>,
 ) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
+    let place = shared.stream()?;
     let incoming = ReceiverStream::new(node.subscribe(ask.limit).await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
-    let events = incoming.filter_map(|message| async move {
-        Event::default().event("message").json_data(message).ok().map(Ok)
+    let events = incoming.filter_map(move |message| {
+        let _as_long_as_this = &place;
+        async move { Event::default().event("message").json_data(message).ok().map(Ok) }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }
@@ -180,7 +184,7 @@ async fn shutdown(State(node): State<Handle>) -> Result<Value> {
     Ok(axum::Json(json!({})))
 }
 
-async fn not_found(method: Method, uri: Uri) -> Problem {
+pub(super) async fn not_found(method: Method, uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "not_found",
@@ -189,7 +193,7 @@ async fn not_found(method: Method, uri: Uri) -> Problem {
     )
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::api::{ClientError, ServerError};
+use crate::api::{ClientError, ServerError, TokenError};
 use crate::config::ConfigError;
 use crate::error::NodeError;
 use crate::keystore::KeyError;
@@ -78,8 +78,15 @@ impl From<ServerError> for CliError {
         let kind = match error {
             ServerError::InUse { .. } => "in_use",
             ServerError::InTheWay { .. } | ServerError::Unusable { .. } => "socket",
+            ServerError::Port { .. } => "listen",
         };
         Self::new(kind, error.to_string(), error.next_step())
+    }
+}
+
+impl From<TokenError> for CliError {
+    fn from(error: TokenError) -> Self {
+        Self::new("token", error.to_string(), error.next_step())
     }
 }
 

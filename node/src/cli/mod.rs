@@ -2,6 +2,7 @@
 
 mod acks;
 mod alive;
+mod api;
 mod connect;
 mod content;
 mod delivery;
@@ -117,6 +118,7 @@ enum Command {
     Discover(discover::Args),
     Dht(dht::Args),
     Mailbox(mailbox::Args),
+    Api(api::Args),
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
@@ -262,6 +264,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
         Command::Mailbox(args) => mailbox::execute(&args, &client, output).await,
+        Command::Api(args) => api::execute(&args, &dir, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,

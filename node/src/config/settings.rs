@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
+use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub transfers: Option<TransferSettings>,
     /// Whose mailbox the node is, and where its own messages wait.
     pub mailbox: Option<MailboxSettings>,
+    /// Where the local API listens besides its socket.
+    pub api: Option<ApiSettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -168,6 +171,7 @@ impl Settings {
             every: text("mailbox_every"),
             ..MailboxSettings::default()
         };
+        let api = ApiSettings { listen: text("api") };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -195,6 +199,7 @@ impl Settings {
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
+            api: (!api.is_empty()).then_some(api),
         })
     }
 }
