@@ -15,6 +15,7 @@ use super::output::Output;
 use super::status::addresses;
 use crate::api::{App, Server, Token};
 use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
+use crate::dashboard;
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
@@ -201,7 +202,8 @@ pub(super) async fn execute(
     let store = Store::open(&dir.store()).map_err(StartError::from)?;
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
-    let (server, api) = match serve(App::new(handle.clone()), dir, api).await {
+    let app = App::new(handle.clone()).mount_public(dashboard::router());
+    let (server, api) = match serve(app, dir, api).await {
         Ok(served) => served,
         Err(error) => {
             handle.shutdown().await;

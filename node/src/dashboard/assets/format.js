@@ -5,14 +5,14 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-/** A length of time: two units at most. */
-export function duration (ms) {
+/** A length of time: two units at most, one if it is to be `brief`. */
+export function duration (ms, { brief = false } = {}) {
   if (!Number.isFinite(ms)) return '–'
   if (ms < SECOND) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`
   const pair = (big, bigName, small, smallName) => {
     const [whole, rest] = [Math.floor(ms / big), Math.floor((ms % big) / small)]
-    return rest > 0 ? `${whole} ${bigName} ${rest} ${smallName}` : `${whole} ${bigName}`
+    return rest > 0 && !brief ? `${whole} ${bigName} ${rest} ${smallName}` : `${whole} ${bigName}`
   }
   if (ms < HOUR) return pair(MINUTE, 'min', SECOND, 's')
   if (ms < DAY) return pair(HOUR, 'h', MINUTE, 'min')

@@ -34,9 +34,9 @@ export const header = (locked) => [
 function link (locked) {
   if (locked) return badge('idle', 'locked')
   if (state.link === 'live') return badge('good', 'live')
-  if (state.link === 'polling') return badge('idle', 'asking now and then', 'this node offers no events')
+  if (state.link === 'polling') return badge('idle', 'polling', 'this node offers no events; it is asked now and then')
   if (state.link === 'connecting') return badge('busy', 'connecting')
-  return badge('bad', `no answer, again in ${format.duration(Math.max(0, state.retryAt - Date.now()))}`)
+  return badge('bad', 'no answer', `again in ${format.duration(Math.max(0, state.retryAt - Date.now()))}`)
 }
 
 export const navigation = (views) => h('ul', {}, Object.entries(views).map(([name, { title }]) => h('li', { 'data-key': name },

@@ -17,7 +17,7 @@ export function tiles () {
     tile('waiting to be sent', status?.outbox?.messages ?? queued?.length, '#/messages/outbox'),
     tile('waiting for the agent', status?.waiting, '#/messages/inbox'),
     tile('transfers running', running?.length, '#/transfers'),
-    tile('up', status && format.duration(status.uptime_ms), '#/node'))
+    tile('up', status && format.duration(status.uptime_ms, { brief: true }), '#/node'))
 }
 
 const tile = (name, value, href) => h('li', { 'data-key': name },
