@@ -4,24 +4,25 @@
 import { get } from './api.js'
 import { changed, state } from './store.js'
 
-/** Events that come together cause one reading; in milliseconds. */
-const GATHER = 120
+/** Events that come together cause one reading, and a storm of them two a second; in milliseconds. */
+const GATHER = 100
+const APART = 500
 
 const outbox = () => `/v1/outbox?limit=100${state.ui.outboxAll === false ? '' : '&all=true'}`
 
 /** Where each is read, how often at least (milliseconds), and after which events. */
 const RESOURCES = {
   status: { path: '/v1/status', every: 10_000, after: /./ },
-  peers: { path: '/v1/peers', every: 10_000, after: /connect|route|path|handshake|session|trust|peer/ },
+  peers: { path: '/v1/peers', every: 10_000, after: /connect|route|handshake|session|trust/ },
   sessions: { path: '/v1/sessions', every: 10_000, after: /handshake|session|connect/, optional: true },
-  outbox: { path: outbox, every: 10_000, after: /outbox|receipt|message|delivery|connect|session_ready/ },
-  inbox: { path: '/v1/inbox?limit=100', every: 10_000, after: /inbox|message/ },
+  outbox: { path: outbox, every: 10_000, after: /outbox|connect|session_ready/ },
+  inbox: { path: '/v1/inbox?limit=100', every: 10_000, after: /message|agents/ },
   transfers: { path: '/v1/transfers', every: 3_000, after: /transfer/ },
   trust: { path: '/v1/trust', every: 30_000, after: /trust|session_ready/ },
   netcheck: { path: '/v1/netcheck', every: 15_000, after: /announced|connect/ },
-  mailbox: { path: '/v1/mailbox', every: 30_000, after: /mailbox/ },
-  dht: { path: '/v1/dht', every: 15_000, after: /^connected|registered/ },
-  limits: { path: '/v1/limits', every: 5_000, after: /limit|paced/, optional: true },
+  mailbox: { path: '/v1/mailbox', every: 30_000, after: /session_ready/ },
+  dht: { path: '/v1/dht', every: 15_000, after: /^connected|announced/ },
+  limits: { path: '/v1/limits', every: 5_000, after: /outbox/, optional: true },
   log: { path: '/v1/log?lines=500', every: 3_000, after: /$^/, optional: true }
 }
 
@@ -59,7 +60,7 @@ async function load (name) {
     return
   }
   about.running = true
-  await new Promise((resolve) => setTimeout(resolve, GATHER))
+  await new Promise((resolve) => setTimeout(resolve, Math.max(GATHER, APART - age(name))))
   about.again = false
   const { path, optional } = RESOURCES[name]
   try {

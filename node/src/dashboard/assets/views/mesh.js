@@ -90,16 +90,17 @@ function node (peer, { x, y }, middle, narrow) {
   const kind = ready ? 'good' : peer.last_error ? 'bad' : peer.connected ? 'busy' : 'idle'
   const name = peer.entity ?? `…${peer.peer_id.slice(-8)}`
   const under = y >= middle.y - 1
+  const label = fit(name, narrow ? 13 : 22)
+  const whole = label === name ? [] : [plain(name)]
   return s('a', {
     'data-key': `peer ${peer.peer_id}`,
     href: `#/peers/${encodeURIComponent(peer.peer_id)}`,
     class: `node ${kind}`,
-    'aria-label': `${plain(name)}: ${stateText(peer)}, ${pathText(peer)}`
+    'aria-label': [label, ...whole, stateText(peer), pathText(peer)].join(', ')
   },
   s('circle', { cx: x, cy: y, r: 17 }),
   s('path', { d: glyph(kind, x, y), class: 'glyph' }),
-  s('text', { x, y: under ? y + 34 : y - 24, class: 'label' }, fit(name, narrow ? 13 : 22)),
-  s('title', {}, `${plain(name)} · ${pathText(peer)}`))
+  s('text', { x, y: under ? y + 34 : y - 24, class: 'label' }, label))
 }
 
 /** A shape beside the colour. */

@@ -24,40 +24,33 @@ export function render () {
     : h('ul', { class: 'sessions' }, sessions.map(one)))
 }
 
-/** What the node tells of sessions, those that are being opened, and those that failed while watched. */
+/** What the node tells of sessions, and handshakes that failed while somebody watched. */
 function all () {
-  const byPeer = new Map()
-  for (const peer of state.data.peers ?? []) {
-    if (peer.session) byPeer.set(peer.peer_id, [{ peer_id: peer.peer_id, entity: peer.entity, session: peer.session, encrypted: peer.encrypted }])
-  }
-  const told = state.data.sessions
-  for (const line of Array.isArray(told) ? told : told?.items ?? []) {
-    const { peer_id: peer, entity, steps, session, ...rest } = line
-    const known = byPeer.get(peer) ?? []
-    const about = { ...(session ?? rest), ...rest }
-    const same = known.find((other) => other.session.id === about.id || !other.session.id)
-    if (same) Object.assign(same, { steps, session: { ...same.session, ...about } })
-    else byPeer.set(peer, [...known, { peer_id: peer, entity, steps, session: about, encrypted: about.suite !== 'none' }])
-  }
-  for (const [peer, about] of state.handshakes) {
-    if (byPeer.has(peer)) continue
-    const last = [...about.seen.keys()].at(-1)
-    byPeer.set(peer, [{ peer_id: peer, session: { state: last, id: about.session ?? '' }, why: about.why }])
-  }
-  return [...byPeer.values()].flat()
+  const told = state.data.sessions ?? (state.data.peers ?? []).filter(({ session }) => session)
+    .map(({ peer_id: peer, entity, session }) => ({ peer_id: peer, entity, session, current: true }))
+  const known = new Set(told.map(({ peer_id: peer }) => peer))
+  const gone = [...state.handshakes].filter(([peer]) => !known.has(peer)).map(([peer, about]) => ({
+    peer_id: peer,
+    entity: state.data.peers?.find(({ peer_id: id }) => id === peer)?.entity,
+    session: { state: [...about.seen.keys()].at(-1), id: '' },
+    current: true
+  }))
+  return [...told, ...gone]
 }
 
 function one (about) {
-  const { peer_id: peer, entity, session } = about
+  const { peer_id: peer, entity, session, traffic } = about
   const watched = state.handshakes.get(peer)
   const kind = isDone(session.state) ? 'good' : isEnd(session.state) ? 'bad' : 'busy'
-  const why = about.why ?? (isEnd(session.state) ? watched?.why : null)
+  const why = isEnd(session.state) ? watched?.why : null
   return h('li', { class: 'session', 'data-key': `${peer} ${session.id || 'opening'}`, 'data-peer': plain(peer) },
     h('div', { class: 'session-head' },
       h('h3', {}, peerLink(peer, entity)),
       badge(kind, session.state),
-      session.suite && badge(session.suite === 'none' ? 'warn' : 'good', session.suite === 'none' ? 'not encrypted' : session.suite)),
-    session.handshake === 'legacy' ? null : strip(about),
+      session.suite && badge(session.suite === 'none' ? 'warn' : 'good', session.suite === 'none' ? 'not encrypted' : session.suite),
+      about.current === false && badge('idle', 'being replaced', 'it was renewed, and is only listened to until it expires'),
+      about.connected === false && badge('idle', 'no connection', 'the session lives on without one')),
+    session.handshake !== 'legacy' && about.current !== false && strip(about),
     why && h('p', { class: 'why' }, isolated(why, { limit: 500 })),
     facts([
       ['Session', session.id && h('code', { title: plain(session.id) }, format.short(session.id))],
@@ -65,12 +58,10 @@ function one (about) {
       ['Opened by', session.id && (session.initiator ? 'this node' : 'the peer')],
       ['Since', session.since > 0 && time(session.since)],
       ['Renewed before', session.expires > 0 && time(session.expires)],
-      ['Sealed', counter(session, 'sealed', 'sent')],
-      ['Opened', counter(session, 'opened', 'received')]
+      ['Sent', traffic && volume(traffic.messages_sent, traffic.bytes_sent)],
+      ['Received', traffic && volume(traffic.messages_received, traffic.bytes_received)],
+      ['On the way to it', about.unsettled != null && format.count(about.unsettled, 'message')]
     ]))
 }
 
-const counter = (session, ...names) => {
-  const found = names.map((name) => session[name]).find((value) => value != null)
-  return found == null ? null : String(found)
-}
+const volume = (messages, bytes) => `${format.count(messages, 'message')}, ${format.size(bytes)}`

@@ -21,20 +21,18 @@ const WORDS = {
   CLOSED: 'closed'
 }
 
-/** The strip of the session with `peer`: `{ peer_id, session, steps? }`. */
+/** The strip of the session with a peer: `{ peer_id, session }`. */
 export function strip (peer) {
   const now = peer.session?.state
   const watched = state.handshakes.get(peer.peer_id)
   const states = watched?.states ?? statesOf(now)
-  const told = new Map((peer.steps ?? []).map((step) => [step.state, step]))
   const at = states.indexOf(now)
-  const start = watched?.since ?? peer.steps?.[0]?.at
   return h('ol', { class: `strip of-${states.length}`, 'aria-label': `States of this session; now ${now ?? 'none'}` },
     states.map((name, index) => {
-      const seen = watched?.seen.get(name) ?? told.get(name)
+      const seen = watched?.seen.get(name)
       const passed = seen != null || (at >= 0 && index <= at && !isEnd(name) && !isEnd(now))
       const kind = !passed ? 'open' : isEnd(name) ? 'bad' : isDone(name) ? 'good' : 'passed'
-      const after = seen && start && index > 0 ? `+${format.duration(Math.max(0, seen.at - start))}` : ''
+      const after = seen && index > 0 ? `+${format.duration(Math.max(0, seen.at - watched.since))}` : ''
       return h('li', {
         class: `${kind}${name === now ? ' now' : ''}`,
         'data-key': name,
