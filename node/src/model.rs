@@ -3,6 +3,7 @@
 
 mod api;
 mod delivery;
+mod event;
 mod id;
 mod incoming;
 mod life;
@@ -11,6 +12,7 @@ mod netcheck;
 mod path;
 pub mod reachability;
 mod registry;
+mod session;
 mod transfer;
 
 use base64::Engine as _;
@@ -27,6 +29,7 @@ pub use delivery::{
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
     WaitsFor,
 };
+pub use event::{EventLine, Reset, ResetReason};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
@@ -35,6 +38,7 @@ pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
+pub use session::{SessionLine, Traffic};
 pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.

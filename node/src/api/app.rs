@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::events::Log;
 use super::guard::{self, Access, Guard};
 use super::{Problem, routes};
 use crate::handle::Handle;
@@ -55,6 +56,7 @@ pub struct App {
 pub(super) struct Shared {
     node: Handle,
     streams: Arc<Semaphore>,
+    events: Arc<Log>,
     /// Where the API listens besides its socket.
     pub(super) listen: Arc<OnceLock<SocketAddr>>,
 }
@@ -72,6 +74,7 @@ impl App {
         let shared = Shared {
             node: handle,
             streams: Arc::new(Semaphore::new(limits.streams)),
+            events: Arc::new(Log::new()),
             listen: Arc::default(),
         };
         Self { shared, limits, mounted: Router::new(), public: Router::new() }
@@ -120,6 +123,15 @@ impl From<Handle> for App {
 }
 
 impl Shared {
+    pub(super) const fn events(&self) -> &Arc<Log> {
+        &self.events
+    }
+
+    /// Takes down what happens in the node, until it has stopped.
+    pub(super) fn take_down_events(&self) -> impl Future<Output = ()> + Send + 'static {
+        Arc::clone(&self.events).take_down(self.node.clone())
+    }
+
     /// A place for one more stream of events, taken until it is dropped.
     pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Box<Problem>> {
         Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {

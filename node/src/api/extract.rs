@@ -2,13 +2,14 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use peer_protocol::limits::MAX_CONTENT_LEN;
 use serde::de::DeserializeOwned;
 
 use super::body::{Broken, TooSlow};
-use super::{MAX_BODY_LEN, Problem};
+use super::{MAX_BODY_LEN, Problem, request};
+use crate::error::NodeError;
 
 /// The body of a request, at most [`MAX_BODY_LEN`] bytes of JSON.
 pub(super) struct Json<T>(pub(super) T);
@@ -44,6 +45,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
             invalid(format!("the query is not what this request takes: {}", error.body_text()))
         })
     }
+}
+
+/// Where a client that comes back was: the header `Last-Event-ID`. An empty one is none.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, NodeError> {
+    let Some(id) = headers.get("last-event-id") else { return Ok(None) };
+    let text = id.to_str().map_err(|_| request::invalid(&"`Last-Event-ID` is no plain text"))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 /// The message that a path names.

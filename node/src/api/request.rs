@@ -45,6 +45,18 @@ pub struct Subscription {
     /// End after this many; all others stay for the next listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Hand over all that waits, whatever `Last-Event-ID` says.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// Follow what happens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Only these kinds, separated by commas, as [`NodeEvent::kind`](crate::NodeEvent::kind) names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<String>,
 }
 
 /// Ask a peer, and wait for the answer.
@@ -190,6 +202,11 @@ pub(super) fn timeout(millis: Option<u64>) -> Result<Duration, NodeError> {
         });
     }
     Ok(timeout)
+}
+
+/// A request that makes no sense.
+pub(super) fn invalid(error: &impl ToString) -> NodeError {
+    NodeError::Invalid { detail: error.to_string() }
 }
 
 /// Content that one message can carry.

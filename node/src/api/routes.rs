@@ -1,28 +1,22 @@
 //! The requests, one handler each.
 
 mod delivery;
+mod messages;
 mod node;
 mod registry;
 mod transfers;
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::{get, post};
-use futures::{Stream, StreamExt as _};
 use serde_json::{Value, json};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
 use super::app::Shared;
-use super::extract::{Json, Query};
-use super::request::{
-    self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
-};
+use super::events;
+use super::extract::Json;
+use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
 use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
@@ -30,9 +24,6 @@ use crate::model::{
     Answer, Content, Life, MailboxStatus, Netcheck, PeerStatus, ReportOptions, Reported, Restarted,
     Status, TalkOptions, TrustLine, Woken,
 };
-
-/// How often a silent event stream says that it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type Result<T> = std::result::Result<axum::Json<T>, Problem>;
 
@@ -42,13 +33,15 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/api", get(node::api))
         .route("/v1/peers", get(peers))
+        .route("/v1/sessions", get(node::sessions))
         .route("/v1/connect", post(connect))
         .route("/v1/talk", post(talk))
         .route("/v1/report", post(report))
         .route("/v1/alive", post(alive))
         .route("/v1/wake", post(wake))
         .route("/v1/restart", post(restart))
-        .route("/v1/messages", get(messages))
+        .route("/v1/messages", get(messages::messages))
+        .route("/v1/events", get(events::events))
         .route("/v1/messages/{id}/trace", get(delivery::trace))
         .route("/v1/outbox", get(delivery::outbox))
         .route("/v1/outbox/retry", post(delivery::retry_peer))
@@ -144,21 +137,6 @@ async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result
     let attempts = ask.attempts()?;
     let reason = ask.reason.unwrap_or_default();
     Ok(axum::Json(node.restart(&ask.peer, reason, attempts, timeout).await?))
-}
-
-async fn messages(
-    State(shared): State<Shared>,
-    State(node): State<Handle>,
-    Query(ask): Query<Subscription>,
-) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
-    let place = shared.stream()?;
-    let incoming = ReceiverStream::new(node.subscribe(ask.limit).await?);
-    // Plain data always becomes JSON; should it not, the message is left out of the stream.
-    let events = incoming.filter_map(move |message| {
-        let _as_long_as_this = &place;
-        async move { Event::default().event("message").json_data(message).ok().map(Ok) }
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }
 
 async fn answer(State(node): State<Handle>, Json(ask): Json<Reply>) -> Result<Value> {

@@ -1,6 +1,7 @@
 //! The API over a real Unix socket, with a fake node behind it.
 
 mod delivery;
+mod events;
 mod security;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

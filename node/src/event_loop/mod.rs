@@ -105,6 +105,8 @@ pub(crate) struct EventLoop {
     inbox: Inbox,
     delivery: Delivery,
     events: EventSource,
+    /// How many agents listeners were last told of.
+    agents_told: usize,
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
@@ -148,6 +150,8 @@ impl EventLoop {
             commands,
         } = parts;
         let started = clock.now().instant;
+        let events = EventSource::new();
+        trust.tell_to(events.clone());
         Self {
             reach: Reachability::new(&config),
             config,
@@ -161,7 +165,8 @@ impl EventLoop {
             directory: Directory::default(),
             inbox,
             delivery,
-            events: EventSource::new(),
+            events,
+            agents_told: 0,
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
@@ -245,6 +250,7 @@ impl EventLoop {
         self.tick_registry(now);
         self.tick_mailbox(now);
         self.tick_transfers();
+        self.tell_agents();
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

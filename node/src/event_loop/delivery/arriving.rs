@@ -116,6 +116,7 @@ impl EventLoop {
         if kept.incoming.kind == IncomingKind::Task {
             self.delivery.tasks.insert(message.id, *peer);
         }
+        self.announce(&kept.incoming, kept.len as u64);
         self.inbox.stored(&kept);
         None
     }
