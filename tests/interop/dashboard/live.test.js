@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import { assertClean, Browser, screenshot, visit } from './browser.js'
 import { eventually, Node } from './node.js'
 
-const FILE = 24 << 20
+const FILE = 12 << 20
 
 let alice, bob, carol, browser, page
 
@@ -48,12 +48,12 @@ test('a session is watched through its states to READY', async () => {
   assert.deepEqual(cells.map(([, seen]) => seen), [true, true, true, true, true, true, true, false, false])
   await screenshot(page, 'live-session')
   const status = (await alice.run('peers')).find(({ peer_id: id }) => id === bob.peerId)
-  assert.match(await page.locator(`[data-peer="${bob.peerId}"]`).innerText(), new RegExp(status.session.suite))
+  await page.locator(`[data-peer="${bob.peerId}"] .badge`, { hasText: status.session.suite }).waitFor()
 })
 
 test('a report sent from the page arrives, and its receipt appears', async () => {
   await visit(page, 'messages/send')
-  await page.getByLabel('To').fill('bob')
+  await page.getByLabel('To', { exact: true }).fill('bob')
   await page.getByLabel('Report').check()
   await page.getByLabel('Status').fill('tests pass')
   await page.getByLabel('Next action').fill('release')
@@ -73,7 +73,7 @@ test('a report sent from the page arrives, and its receipt appears', async () =>
 test('a question sent from the page is answered', async () => {
   await visit(page, 'messages/send')
   await page.getByLabel('Talk').check()
-  await page.getByLabel('To').fill('bob')
+  await page.getByLabel('To', { exact: true }).fill('bob')
   await page.getByLabel('Text', { exact: true }).fill('hello from the page')
   await page.getByRole('button', { name: 'Send', exact: true }).click()
   await page.locator('.sent pre', { hasText: 'HELLO FROM THE PAGE' }).waitFor()
@@ -84,7 +84,7 @@ test('a message that is stuck says why; it can be retried and cancelled', async 
   await carol.kill()
   await visit(page, 'messages/send')
   await page.getByLabel('Report').check()
-  await page.getByLabel('To').fill('carol')
+  await page.getByLabel('To', { exact: true }).fill('carol')
   await page.getByLabel('Status').fill('are you there')
   await page.getByRole('button', { name: 'Send', exact: true }).click()
   await page.locator('.sent .card', { hasText: 'are you there' }).getByRole('link', { name: 'Trace' }).waitFor()
@@ -120,7 +120,7 @@ test('a file goes out with its progress', async () => {
   const between = seen.filter(([done]) => done > 0 && done < FILE)
   assert.ok(between.length > 0, `no progress between nothing and all: ${JSON.stringify(seen)}`)
   assert.ok(seen.some(([, text]) => /\/s/.test(text)), 'a rate was shown')
-  const [{ digest }] = await bob.run('transfers')
+  const [{ digest }] = await bob.run('transfers', '--all')
   assert.match(await page.locator('.transfer').innerText(), new RegExp(digest))
 })
 

@@ -39,7 +39,7 @@ const VIEWS = {
   'messages/outbox': async () => (await alice.run('outbox', '--all')).items.map(({ message_id: id }) => id.slice(0, 8)),
   'messages/inbox': async () => (await alice.run('inbox')).items.map(({ number }) => `n${number}`),
   'messages/send': async () => ['Sent from this page'],
-  transfers: async () => (await alice.run('transfers')).flatMap(({ name, digest }) => [name, digest]),
+  transfers: async () => (await alice.run('transfers', '--all')).flatMap(({ name, digest }) => [name, digest]),
   registry: async () => [(await alice.run('dht')).mode, (await alice.run('dht')).reason],
   limits: async () => ['Limits that were hit'],
   log: async () => ['Events'],

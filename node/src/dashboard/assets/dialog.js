@@ -30,12 +30,14 @@ function finish (answer) {
   const tell = settle
   settle = null
   tell?.(answer)
+  if (!document.getElementById('dialog').open) patch(document.getElementById('dialog'), [])
 }
 
 export const actions = {
   dialog (form) {
-    finish(new FormData(form))
+    const answer = new FormData(form)
     document.getElementById('dialog').close()
+    finish(answer)
   },
   'dialog-cancel' () {
     document.getElementById('dialog').close()

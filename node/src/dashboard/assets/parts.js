@@ -58,7 +58,7 @@ export const command = (text) => h('code', { class: 'command' }, text)
 
 /** Pairs of a name and what is known. Those without anything known are left out. */
 export const facts = (pairs) => h('dl', { class: 'facts' }, pairs
-  .filter(([, value]) => value != null && value !== false)
+  .filter(([, value]) => value != null && value !== false && value !== '')
   .map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
 
 /** Text that can be copied. */
