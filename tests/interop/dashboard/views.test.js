@@ -41,8 +41,8 @@ const VIEWS = {
   'messages/send': async () => ['Sent from this page'],
   transfers: async () => (await alice.run('transfers', '--all')).flatMap(({ name, digest }) => [name, digest]),
   registry: async () => [(await alice.run('dht')).mode, (await alice.run('dht')).reason],
-  limits: async () => ['Limits that were hit'],
-  log: async () => ['Events'],
+  limits: async () => ['Waiting for others', 'Limits that were hit', 'Refused by the registry'],
+  log: async () => ['Events', 'peer run -v'],
   node: async () => {
     const { entity, fingerprint, peer_id: peer, listen } = await alice.run('status')
     return [entity, fingerprint, peer, ...listen]

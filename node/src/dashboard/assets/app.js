@@ -34,7 +34,6 @@ const actions = {
   ...messages.actions,
   ...transfers.actions,
   ...registry.actions,
-  ...log.actions,
   skip: () => document.getElementById('main').focus(),
   unlock (form) {
     setToken(String(new FormData(form).get('token')))
@@ -69,10 +68,7 @@ function connect () {
       hint(event.event)
       if (event.event === 'missed') reload()
     },
-    refused (status) {
-      if (status === 404) set({ link: 'polling' })
-      else refuse()
-    }
+    refused: () => refuse()
   })
   need(VIEWS[state.route.name].needs)
 }

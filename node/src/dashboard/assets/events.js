@@ -12,7 +12,7 @@ const LONGEST_EVENT = 1 << 20
 /**
  * Follows `path` until `stop()` is called, across lost connections, each time from the last event that
  * came. Calls `on.event(name, data)`, `on.state('connecting' | 'live' | 'waiting', ms)`, and
- * `on.refused(status)`, after which it ends.
+ * `on.refused()`, after which it ends.
  */
 export function follow (path, on) {
   let stopped = false
@@ -30,9 +30,9 @@ export function follow (path, on) {
         const response = await fetch(path, {
           headers, cache: 'no-store', credentials: 'omit', redirect: 'error', signal: current.signal
         })
-        if ([401, 403, 404].includes(response.status)) {
+        if (response.status === 401) {
           stopped = true
-          on.refused(response.status)
+          on.refused()
           return
         }
         if (response.ok) {

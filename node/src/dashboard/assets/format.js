@@ -22,11 +22,13 @@ export function duration (ms, { brief = false } = {}) {
 /** How long ago `at` (milliseconds since 1970) was, or how far ahead it is; one unit. */
 export function relative (at, now = Date.now()) {
   const ms = Math.abs(now - at)
+  // Seven days from now are still seven days a moment later.
+  const whole = at <= now ? Math.floor : Math.round
   const unit = ms < MINUTE
-    ? `${Math.floor(ms / SECOND)} s`
+    ? `${whole(ms / SECOND)} s`
     : ms < HOUR
-      ? `${Math.floor(ms / MINUTE)} min`
-      : ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`
+      ? `${whole(ms / MINUTE)} min`
+      : ms < DAY ? `${whole(ms / HOUR)} h` : `${whole(ms / DAY)} d`
   if (ms < 2 * SECOND) return 'just now'
   return at <= now ? `${unit} ago` : `in ${unit}`
 }

@@ -4,7 +4,7 @@ import { h, s } from './dom.js'
 import * as format from './format.js'
 import { badge, button, command, field } from './parts.js'
 import { set, state } from './store.js'
-import { isolated, plain } from './text.js'
+import { isolated, plain, said } from './text.js'
 
 const ICONS = {
   mesh: 'M10 3a2 2 0 1 0 0 4 2 2 0 0 0 0-4M4.500 13a2 2 0 1 0 0 4 2 2 0 0 0 0-4M15.500 13a2 2 0 1 0 0 4 2 2 0 0 0 0-4M9 6.700l-3.500 6.500M11 6.700l3.500 6.500M6.500 15h7',
@@ -34,7 +34,6 @@ export const header = (locked) => [
 function link (locked) {
   if (locked) return badge('idle', 'locked')
   if (state.link === 'live') return badge('good', 'live')
-  if (state.link === 'polling') return badge('idle', 'polling', 'this node offers no events; it is asked now and then')
   if (state.link === 'connecting') return badge('busy', 'connecting')
   return badge('bad', 'no answer', `again in ${format.duration(Math.max(0, state.retryAt - Date.now()))}`)
 }
@@ -53,7 +52,7 @@ export function notice () {
   const { problem } = state
   if (!problem) return []
   return h('div', { class: 'problem', role: 'alert' },
-    h('p', {}, h('b', {}, isolated(problem.detail, { limit: 800 })), h('br'), `Next: ${plain(problem.next)}.`,
+    h('p', {}, h('b', {}, said(problem.detail, { limit: 800 })), h('br'), `Next: ${plain(problem.next)}.`,
       problem.messageId && [' ', h('a', { href: `#/messages/trace/${plain(problem.messageId)}` }, 'Follow the message')]),
     button({ label: 'Dismiss', action: 'dismiss', kind: 'small' }))
 }

@@ -20,7 +20,7 @@ export const isEnd = (name) => ENDS.has(name)
 export const isDone = (name) => DONE.has(name)
 
 /** Takes an event of the node; `at` is when it happened. */
-export function watch ({ event, peer_id: peer, state: reached, step, session, code, detail }, at) {
+export function watch ({ event, peer_id: peer, entity, state: reached, step, session, code, detail }, at) {
   if (event === 'handshake_step') {
     begin(peer, reached, at).seen.set(reached, { at, step })
   } else if (event === 'handshake_failed') {
@@ -31,7 +31,7 @@ export function watch ({ event, peer_id: peer, state: reached, step, session, co
   } else if (event === 'session_ready') {
     const about = begin(peer, session?.state ?? 'READY', at)
     if (!about.seen.has(session?.state ?? 'READY')) about.seen.set(session?.state ?? 'READY', { at })
-    Object.assign(about, { over: true, session: session?.id })
+    Object.assign(about, { over: true, entity, session: session?.id })
   } else if (event === 'session_ended') {
     const about = state.handshakes.get(peer)
     if (about && about.session === session) {

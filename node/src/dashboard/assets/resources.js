@@ -14,16 +14,14 @@ const outbox = () => `/v1/outbox?limit=100${state.ui.outboxAll === false ? '' : 
 const RESOURCES = {
   status: { path: '/v1/status', every: 10_000, after: /./ },
   peers: { path: '/v1/peers', every: 10_000, after: /connect|route|handshake|session|trust/ },
-  sessions: { path: '/v1/sessions', every: 10_000, after: /handshake|session|connect/, optional: true },
+  sessions: { path: '/v1/sessions', every: 10_000, after: /handshake|session|connect/ },
   outbox: { path: outbox, every: 10_000, after: /outbox|connect|session_ready/ },
   inbox: { path: '/v1/inbox?limit=100', every: 10_000, after: /message|agents/ },
   transfers: { path: '/v1/transfers', every: 3_000, after: /transfer/ },
   trust: { path: '/v1/trust', every: 30_000, after: /trust|session_ready/ },
   netcheck: { path: '/v1/netcheck', every: 15_000, after: /announced|connect/ },
   mailbox: { path: '/v1/mailbox', every: 30_000, after: /session_ready/ },
-  dht: { path: '/v1/dht', every: 15_000, after: /^connected|announced/ },
-  limits: { path: '/v1/limits', every: 5_000, after: /outbox/, optional: true },
-  log: { path: '/v1/log?lines=500', every: 3_000, after: /$^/, optional: true }
+  dht: { path: '/v1/dht', every: 15_000, after: /^connected|announced/ }
 }
 
 const read = new Map()
@@ -47,9 +45,6 @@ export const reload = (...names) => {
   for (const name of names.length > 0 ? names : needed) load(name)
 }
 
-/** Whether this node offers it. */
-export const isOffered = (name) => state.failures[name]?.status !== 404
-
 const age = (name) => Date.now() - (read.get(name)?.at ?? 0)
 
 async function load (name) {
@@ -62,7 +57,7 @@ async function load (name) {
   about.running = true
   await new Promise((resolve) => setTimeout(resolve, Math.max(GATHER, APART - age(name))))
   about.again = false
-  const { path, optional } = RESOURCES[name]
+  const { path } = RESOURCES[name]
   try {
     if (state.link === 'locked') return
     state.data[name] = await get(typeof path === 'function' ? path() : path)
@@ -70,7 +65,6 @@ async function load (name) {
   } catch (error) {
     state.failures[name] = error
     if (error.status === 401) onRefused()
-    if (optional && error.status === 404) state.data[name] = null
   } finally {
     about.at = Date.now()
     about.running = false
@@ -87,10 +81,7 @@ export function start (refused) {
   setInterval(() => {
     if (document.hidden) return
     for (const name of needed) {
-      const { every, optional } = RESOURCES[name]
-      // What this node does not have it will not have in three seconds.
-      const missing = optional && !isOffered(name)
-      if (age(name) > (missing ? 60_000 : every)) load(name)
+      if (age(name) > RESOURCES[name].every) load(name)
     }
   }, 1000)
 }

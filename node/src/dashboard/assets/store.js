@@ -8,7 +8,7 @@ const MOST_PEERS = 500
 export const state = {
   /** `{ name, id }` of what is shown. */
   route: { name: 'mesh', id: null },
-  /** `connecting`, `live`, `waiting`, `polling` (the node has no events), `locked` (a token is needed). */
+  /** `connecting`, `live`, `waiting` (for the next attempt), `locked` (a token is needed). */
   link: 'connecting',
   /** When the next attempt follows, while waiting. */
   retryAt: 0,

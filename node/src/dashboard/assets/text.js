@@ -33,6 +33,9 @@ export function shown (text, { limit = 300, lines = false } = {}) {
 /** `text` in a box of its own, whose direction does not leak into what stands around it. */
 export const isolated = (text, options) => h('bdi', { class: 'name' }, ...shown(text, options))
 
+/** The same for what is said, and is nobody's name. */
+export const said = (text, options) => h('bdi', {}, ...shown(text, options))
+
 /** Several lines of text, as they were written. */
 export const block = (text, limit = 20_000) =>
   h('pre', { class: 'text', dir: 'auto', tabindex: 0 }, ...shown(text, { limit, lines: true }))

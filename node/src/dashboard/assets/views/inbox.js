@@ -7,7 +7,7 @@ import * as format from '../format.js'
 import { badge, button, command, copyable, empty, facts, field, panel, peerLink, pending, table, time } from '../parts.js'
 import { reload } from '../resources.js'
 import { set, state } from '../store.js'
-import { block, isolated, plain } from '../text.js'
+import { block, isolated, plain, said } from '../text.js'
 import { KINDS } from './outbox.js'
 import { encryption, trustBadge } from './shared.js'
 
@@ -58,14 +58,14 @@ export function inboxMessage (number) {
   h('p', { class: 'headline' }, peerLink(message.from_peer_id, message.from), badge('idle', KINDS[message.kind] ?? plain(message.kind)),
     encryption({ encrypted: message.encrypted, session: { state: 'READY' } }), trustBadge(message.trust)),
   message.status != null && facts([
-    ['Status', isolated(message.status, { limit: 4000 })],
-    ['Next action', message.next_action && isolated(message.next_action, { limit: 4000 })]
+    ['Status', said(message.status, { limit: 4000 })],
+    ['Next action', message.next_action && said(message.next_action, { limit: 4000 })]
   ]),
   words(message.content),
   facts([
     ['Came', time(message.received_at)],
     ['File', message.file && [isolated(message.file.name), `, ${format.size(message.file.size)}, at `, h('code', {}, plain(message.file.path, 1000))]],
-    ['Conversation', message.conversation && isolated(message.conversation)],
+    ['Conversation', message.conversation && said(message.conversation)],
     ['Done', message.done == null ? null : message.done ? 'yes' : 'no'],
     ['Answers', message.in_reply_to && h('code', {}, plain(message.in_reply_to))],
     ['Id', copyable(message.message_id, 'message id')]

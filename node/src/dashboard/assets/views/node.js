@@ -4,10 +4,10 @@ import { h } from '../dom.js'
 import * as format from '../format.js'
 import { badge, command, copyable, empty, facts, panel, pending, table, time } from '../parts.js'
 import { state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { isolated, plain, said } from '../text.js'
 
 export const title = 'Node'
-export const needs = ['netcheck', 'mailbox', 'outbox', 'inbox', 'transfers']
+export const needs = ['netcheck', 'mailbox', 'outbox', 'transfers']
 
 const REACHABLE = {
   public: ['good', 'public', 'others can connect to this node from everywhere'],
@@ -21,7 +21,7 @@ export function render () {
   return [
     panel('Identity', { id: 'identity' }, pending('status') ?? identity(status)),
     netcheck?.store && h('p', { class: 'why', 'data-key': 'trouble' }, h('b', {}, 'Nothing can be saved: '),
-      isolated(netcheck.store.reason), ' since ', time(netcheck.store.since), `. Next: ${plain(netcheck.store.next)}.`),
+      said(netcheck.store.reason), ' since ', time(netcheck.store.since), `. Next: ${plain(netcheck.store.next)}.`),
     panel('Queues and store', { id: 'queues' }, pending('status') ?? queues(status)),
     panel('Reachability', { id: 'reachability' }, pending('netcheck') ?? reachability(netcheck)),
     panel('Mailbox', { id: 'mailbox' }, pending('mailbox') ?? mailbox(state.data.mailbox))
@@ -44,14 +44,14 @@ function queues (status) {
   const depth = (told, items) => told
     ? `${format.count(told.messages, 'message')}${told.bytes != null ? `, ${format.size(told.bytes)}` : ''}`
     : items == null ? null : format.count(items, 'message')
-  const { outbox, inbox, transfers } = state.data
+  const { outbox, transfers } = state.data
   const open = outbox?.items.filter(({ status }) => status === 'queued' || status === 'sent').length
   const running = transfers?.filter(({ state }) => !['complete', 'cancelled', 'failed'].includes(state)).length
   return facts([
     ['Waiting to be sent', depth(status.outbox, open)],
-    ['Waiting for the agent', depth(status.inbox, status.waiting ?? inbox?.items.length)],
+    ['Waiting for the agent', depth(status.inbox, status.waiting)],
     ['Agents listening', status.agents === 0 ? ['none; attach one: ', command('peer listen')] : String(status.agents)],
-    ['Transfers running', running == null ? null : String(running)],
+    ['Transfers running', String(status.transfers ?? running ?? '–')],
     ['Connected peers', String(status.connected)],
     ['Sessions ready', String(status.sessions)],
     ['Store', status.store_bytes != null && format.size(status.store_bytes)]
@@ -94,7 +94,7 @@ function reachability (netcheck) {
       rows: netcheck.bootstrap.map((line) => ({
         key: line.address,
         cells: [h('code', {}, plain(line.address)), line.connected ? badge('good', 'connected') : badge('bad', 'not connected'),
-          line.last_error ? isolated(line.last_error) : '–']
+          line.last_error ? said(line.last_error) : '–']
       }))
     })
   ]

@@ -7,7 +7,7 @@ import * as format from '../format.js'
 import { badge, button, command, empty, panel, peerLink, pending, table, time } from '../parts.js'
 import { reload } from '../resources.js'
 import { set, state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { plain, said } from '../text.js'
 
 /** What each status says, honestly. */
 const STATUS = {
@@ -52,7 +52,7 @@ function content ({ items, next }, all) {
   return [
     table({
       caption: 'Messages that this node sends, or has sent lately',
-      columns: [{ title: 'Status' }, { title: 'To' }, { title: 'Kind' }, { title: 'Why it is no further' },
+      columns: [{ title: 'Status' }, { title: 'To' }, { title: 'Kind' }, { title: 'Why it is no further', class: 'wide' },
         { title: 'Size', class: 'number' }, { title: 'Sent' }, { title: 'Expires' }, { title: 'Id' }, { title: 'Actions', class: 'act' }],
       rows: [...items, ...more].map(row)
     }),
@@ -64,7 +64,7 @@ const row = (line) => ({
   key: line.message_id,
   cells: [
     statusBadge(line.status, line.detail), peerLink(line.peer_id, line.peer), KINDS[line.kind] ?? plain(line.kind),
-    line.waits_for ? isolated(line.waits_for) : line.detail ? isolated(line.detail) : h('span', { class: 'faint' }, '–'),
+    line.waits_for ? said(line.waits_for) : line.detail ? said(line.detail) : h('span', { class: 'faint' }, '–'),
     format.size(line.size), time(line.created), isOpen(line) ? time(line.expires) : h('span', { class: 'faint' }, '–'),
     h('a', { href: `#/messages/trace/${line.message_id}`, 'aria-label': `Trace ${format.short(line.message_id)}` },
       h('code', {}, format.short(line.message_id))),

@@ -8,7 +8,7 @@ import * as format from '../format.js'
 import { button, command, copyable, empty, facts, field, panel, peerLink, pending, table, time } from '../parts.js'
 import { reload } from '../resources.js'
 import { putBounded, set, state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { isolated, plain, said } from '../text.js'
 import { encryption, pathText, peerBadge, roundTripOf, trustBadge } from './shared.js'
 import { strip } from './strip.js'
 
@@ -80,7 +80,7 @@ function one (id, peer) {
   h('p', { class: 'headline' }, isolated(peer.entity ?? 'not proven yet'), peerBadge(peer), encryption(peer), trustBadge(peer.trust)),
   peer.session && strip(peer),
   facts([
-    ['Last error', peer.last_error && isolated(peer.last_error)],
+    ['Last error', peer.last_error && said(peer.last_error, { limit: 600 })],
     ['Way', pathText(peer)],
     ['Address', (peer.path?.address ?? peer.address) && h('code', {}, plain(peer.path?.address ?? peer.address))],
     ['Round trip', format.roundTrip(roundTripOf(peer))],

@@ -7,7 +7,7 @@ import * as format from '../format.js'
 import { command, empty, facts, field, panel, time } from '../parts.js'
 import { reload } from '../resources.js'
 import { set, state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { isolated, plain, said } from '../text.js'
 import { words } from './inbox.js'
 import { statusBadge } from './outbox.js'
 
@@ -53,10 +53,10 @@ function sentLine (sent) {
       : sent.failure ? statusBadge('failed', sent.failure.detail) : statusBadge(status ?? 'queued'),
     h('span', { class: 'note' }, sent.kind, ', ', time(sent.at)),
     sent.messageId && h('a', { href: `#/messages/trace/${sent.messageId}` }, 'Trace')),
-    h('p', { class: 'quote' }, isolated(sent.text, { limit: 200 })),
-    line?.waits_for && facts([['Waits', isolated(line.waits_for)]]),
+    h('p', { class: 'quote' }, said(sent.text, { limit: 200 })),
+    line?.waits_for && facts([['Waits', said(line.waits_for)]]),
     sent.answer && [h('p', { class: 'note' }, `Answer after ${format.roundTrip(sent.answer.round_trip_us)}:`), words(sent.answer.content)],
-    sent.failure && h('p', { class: 'why' }, isolated(sent.failure.detail, { limit: 600 }), ` Next: ${plain(sent.failure.next)}.`))
+    sent.failure && h('p', { class: 'why' }, said(sent.failure.detail, { limit: 600 }), ` Next: ${plain(sent.failure.next)}.`))
 }
 
 async function deliver (sent, ask) {

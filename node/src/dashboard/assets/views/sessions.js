@@ -5,7 +5,7 @@ import * as format from '../format.js'
 import { isDone, isEnd } from '../handshakes.js'
 import { badge, empty, facts, panel, peerLink, pending, time } from '../parts.js'
 import { state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { plain, said } from '../text.js'
 import { strip } from './strip.js'
 
 export const title = 'Sessions'
@@ -31,7 +31,7 @@ function all () {
   const known = new Set(told.map(({ peer_id: peer }) => peer))
   const gone = [...state.handshakes].filter(([peer]) => !known.has(peer)).map(([peer, about]) => ({
     peer_id: peer,
-    entity: state.data.peers?.find(({ peer_id: id }) => id === peer)?.entity,
+    entity: about.entity ?? state.data.peers?.find(({ peer_id: id }) => id === peer)?.entity,
     session: { state: [...about.seen.keys()].at(-1), id: '' },
     current: true
   }))
@@ -51,7 +51,7 @@ function one (about) {
       about.current === false && badge('idle', 'being replaced', 'it was renewed, and is only listened to until it expires'),
       about.connected === false && badge('idle', 'no connection', 'the session lives on without one')),
     session.handshake !== 'legacy' && about.current !== false && strip(about),
-    why && h('p', { class: 'why' }, isolated(why, { limit: 500 })),
+    why && h('p', { class: 'why' }, said(why, { limit: 500 })),
     facts([
       ['Session', session.id && h('code', { title: plain(session.id) }, format.short(session.id))],
       ['Handshake', session.handshake && `${session.handshake}${session.handshake_us ? `, ${format.roundTrip(session.handshake_us)}` : ''}`],

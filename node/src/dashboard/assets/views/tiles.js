@@ -16,7 +16,7 @@ export function tiles () {
     tile('sessions ready', status?.sessions, '#/sessions'),
     tile('waiting to be sent', status?.outbox?.messages ?? queued?.length, '#/messages/outbox'),
     tile('waiting for the agent', status?.waiting, '#/messages/inbox'),
-    tile('transfers running', running?.length, '#/transfers'),
+    tile('transfers running', status?.transfers ?? running?.length, '#/transfers'),
     tile('up', status && format.duration(status.uptime_ms, { brief: true }), '#/node'))
 }
 

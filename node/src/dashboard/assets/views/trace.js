@@ -5,7 +5,7 @@ import { h } from '../dom.js'
 import * as format from '../format.js'
 import { copyable, empty, facts, panel, peerLink, time } from '../parts.js'
 import { set, state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { plain, said } from '../text.js'
 import { words } from './inbox.js'
 import { isOpen, KINDS, messageButtons, statusBadge } from './outbox.js'
 
@@ -18,7 +18,7 @@ const STEPS = {
   transmitted: ({ attempt }) => `sealed and transmitted${attempt > 1 ? `, attempt ${attempt}` : ''}`,
   paced: ({ retry_after_ms: wait }) => `the receiver asked to wait ${format.duration(wait)}`,
   in_mailbox: ({ nodes }) => `left at ${format.count(nodes, 'mailbox node')}`,
-  became: ({ status, detail }) => [statusBadge(status), detail && [' ', isolated(detail)]],
+  became: ({ status, detail }) => [statusBadge(status), detail && [' ', said(detail)]],
   stored: () => 'on disk here',
   handed: () => 'handed to the agent',
   taken: () => 'the agent took it'
@@ -41,7 +41,7 @@ export function trace (id) {
   return [back, panel('Trace', { tools: sent && isOpen(found) && messageButtons(found) },
     h('p', { class: 'headline' }, `${KINDS[found.kind] ?? plain(found.kind)} ${sent ? 'to' : 'from'} `,
       peerLink(found.peer_id, found.peer), statusBadge(found.status, found.detail)),
-    found.waits_for && h('p', { class: 'why' }, h('b', {}, 'Why it is no further: '), isolated(found.waits_for, { limit: 600 })),
+    found.waits_for && h('p', { class: 'why' }, h('b', {}, 'Why it is no further: '), said(found.waits_for, { limit: 600 })),
     h('ol', { class: 'timeline', 'aria-label': 'What happened to it' }, found.steps.map((step, index) =>
       h('li', { 'data-step': step.step },
         h('time', { datetime: new Date(step.at).toISOString(), title: format.exact(step.at) }, format.clock(step.at)),
@@ -53,13 +53,13 @@ export function trace (id) {
       ['Place among all to this peer', found.number],
       ['Number in the inbox', found.inbox_number && `n${found.inbox_number}`],
       ['Accepted', time(found.created)],
-      ['Expires', found.expires && time(found.expires)],
+      ['Expires', found.expires && isOpen(found) && time(found.expires)],
       ['Id', copyable(found.message_id, 'message id')]
     ]))]
 }
 
 const content = (message) => [
-  facts([['Status line', message.status && isolated(message.status)], ['Next action', message.next_action && isolated(message.next_action)]]),
+  facts([['Status line', message.status && said(message.status)], ['Next action', message.next_action && said(message.next_action)]]),
   words(message.content)
 ]
 

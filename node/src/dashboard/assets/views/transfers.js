@@ -7,7 +7,7 @@ import * as format from '../format.js'
 import { badge, bar, button, command, empty, facts, field, panel, peerLink, pending, time } from '../parts.js'
 import { reload } from '../resources.js'
 import { state } from '../store.js'
-import { isolated, plain } from '../text.js'
+import { isolated, plain, said } from '../text.js'
 
 export const title = 'Transfers'
 export const needs = ['transfers', 'peers']
@@ -56,7 +56,7 @@ function one (transfer) {
       !over && rate > 0 && ` · ${format.size(rate)}/s`,
       left != null && ` · ${format.duration(left)} left`,
       ' · ', over ? 'ended ' : 'began ', time(over ? transfer.updated : transfer.created)),
-    transfer.detail && h('p', { class: 'why' }, transfer.code && h('code', {}, plain(transfer.code)), ' ', isolated(transfer.detail, { limit: 400 })),
+    transfer.detail && h('p', { class: 'why' }, transfer.code && h('code', {}, plain(transfer.code)), ' ', said(transfer.detail, { limit: 400 })),
     over && facts([
       ['At', transfer.path && h('code', {}, plain(transfer.path, 1000))],
       ['BLAKE3', transfer.digest && h('code', { class: 'digest' }, plain(transfer.digest))]
