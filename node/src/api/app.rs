@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::events::Log;
 use super::guard::{self, Access, Guard};
+use super::once::Table;
 use super::{Problem, routes};
 use crate::handle::Handle;
 
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     node: Handle,
     streams: Arc<Semaphore>,
     events: Arc<Log>,
+    once: Arc<Table>,
     /// Where the API listens besides its socket.
     pub(super) listen: Arc<OnceLock<SocketAddr>>,
 }
@@ -75,6 +77,7 @@ impl App {
             node: handle,
             streams: Arc::new(Semaphore::new(limits.streams)),
             events: Arc::new(Log::new()),
+            once: Arc::default(),
             listen: Arc::default(),
         };
         Self { shared, limits, mounted: Router::new(), public: Router::new() }
@@ -123,6 +126,10 @@ impl From<Handle> for App {
 }
 
 impl Shared {
+    pub(super) const fn once(&self) -> &Arc<Table> {
+        &self.once
+    }
+
     pub(super) const fn events(&self) -> &Arc<Log> {
         &self.events
     }

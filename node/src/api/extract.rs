@@ -19,14 +19,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         // The guard has bounded it already.
-        let bytes =
-            to_bytes(request.into_body(), MAX_BODY_LEN).await.map_err(|error| match Broken::of(
-                &error,
-            ) {
-                Broken::TooLarge => too_large(&format!("more than {MAX_BODY_LEN} bytes")),
-                Broken::TooSlow(slow) => too_slow(slow),
-                Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
-            })?;
+        let bytes = to_bytes(request.into_body(), MAX_BODY_LEN).await;
+        let bytes = bytes.map_err(|error| broken_body(&error))?;
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             invalid(format!("the body is not what this request takes: {error}"))
         })?;
@@ -67,6 +61,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// A body that could not be read.
+pub(super) fn broken_body(error: &axum::Error) -> Problem {
+    match Broken::of(error) {
+        Broken::TooLarge => too_large(&format!("more than {MAX_BODY_LEN} bytes")),
+        Broken::TooSlow(slow) => too_slow(slow),
+        Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
+    }
+}
+
 pub(super) fn too_large(size: &str) -> Problem {
     let detail = format!(
         "the body of the request has {size}, and the limit is {MAX_BODY_LEN}; \
@@ -89,6 +92,6 @@ fn too_slow(slow: TooSlow) -> Problem {
     )
 }
 
-fn invalid(detail: String) -> Problem {
+pub(super) fn invalid(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid", detail, "correct it and try again")
 }

@@ -9,6 +9,7 @@ mod transfers;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use super::Problem;
 use super::app::Shared;
 use super::events;
 use super::extract::Json;
+use super::once;
 use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
 use crate::config::dial_address;
 use crate::error::NodeError;
@@ -29,17 +31,22 @@ type Result<T> = std::result::Result<axum::Json<T>, Problem>;
 
 /// The requests of the local API.
 pub(super) fn router(shared: Shared) -> Router {
-    Router::new()
+    // Those that have an effect elsewhere may be repeated.
+    let once = from_fn_with_state(shared.clone(), once::carry_out);
+    let repeatable = Router::new()
+        .route("/v1/talk", post(talk))
+        .route("/v1/report", post(report))
+        .route("/v1/wake", post(wake))
+        .route("/v1/restart", post(restart))
+        .route("/v1/transfers", post(transfers::send))
+        .route_layer(once);
+    repeatable
         .route("/v1/status", get(status))
         .route("/v1/api", get(node::api))
         .route("/v1/peers", get(peers))
         .route("/v1/sessions", get(node::sessions))
         .route("/v1/connect", post(connect))
-        .route("/v1/talk", post(talk))
-        .route("/v1/report", post(report))
         .route("/v1/alive", post(alive))
-        .route("/v1/wake", post(wake))
-        .route("/v1/restart", post(restart))
         .route("/v1/messages", get(messages::messages))
         .route("/v1/events", get(events::events))
         .route("/v1/messages/{id}/trace", get(delivery::trace))
@@ -52,7 +59,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/inbox/ack", post(delivery::acknowledge))
         .route("/v1/inbox/{id}", get(delivery::inbox_message))
         .route("/v1/answer", post(answer))
-        .route("/v1/transfers", get(transfers::list).post(transfers::send))
+        .route("/v1/transfers", get(transfers::list))
         .route("/v1/transfers/{id}", get(transfers::show))
         .route("/v1/transfers/{id}/cancel", post(transfers::cancel))
         .route("/v1/transfers/{id}/retry", post(transfers::retry))

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod events;
+mod once;
 mod security;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
