@@ -54,18 +54,21 @@ function content ({ items, next }, all) {
       caption: 'Messages that this node sends, or has sent lately',
       columns: [{ title: 'Status' }, { title: 'To' }, { title: 'Kind' }, { title: 'Why it is no further', class: 'wide' },
         { title: 'Size', class: 'number' }, { title: 'Sent' }, { title: 'Expires' }, { title: 'Id' }, { title: 'Actions', class: 'act' }],
-      rows: [...items, ...more].map(row)
+      rows: [...[...items].sort(openFirst), ...more].map(row)
     }),
     cursor != null && button({ label: 'Show more', action: 'outbox-more', busy: 'outbox-more', after: cursor })
   ]
 }
 
+/** What still waits first, then the latest. */
+const openFirst = (a, b) => isOpen(b) - isOpen(a) || b.created - a.created
+
 const row = (line) => ({
   key: line.message_id,
   cells: [
     statusBadge(line.status, line.detail), peerLink(line.peer_id, line.peer), KINDS[line.kind] ?? plain(line.kind),
-    line.waits_for ? said(line.waits_for) : line.detail ? said(line.detail) : h('span', { class: 'faint' }, '–'),
-    format.size(line.size), time(line.created), isOpen(line) ? time(line.expires) : h('span', { class: 'faint' }, '–'),
+    (line.waits_for ?? line.detail) && said(line.waits_for ?? line.detail),
+    format.size(line.size), time(line.created), isOpen(line) && time(line.expires),
     h('a', { href: `#/messages/trace/${line.message_id}`, 'aria-label': `Trace ${format.short(line.message_id)}` },
       h('code', {}, format.short(line.message_id))),
     isOpen(line) && messageButtons(line)
