@@ -136,6 +136,27 @@ test('files are public, everything else wants the token, and nobody else\'s name
   assert.equal(headers['x-content-type-options'], 'nosniff')
 })
 
+test('a page that is locked again shows nothing of the node, and an odd address does no harm', async () => {
+  const page = await browser.open(alice.url)
+  await visit(page, 'node')
+  await page.getByText(alice.peerId).first().waitFor()
+  await page.getByRole('button', { name: 'Forget token' }).click()
+  await page.getByRole('heading', { name: 'This node wants its token' }).waitFor()
+  assert.ok(!(await page.content()).includes(alice.peerId))
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0)
+  for (const hash of ['#/constructor', '#/__proto__/x', '#/peers/%', '#token=%', '#', '#/messages/trace/../../etc']) {
+    const other = await browser.open(`${alice.url}`)
+    await other.locator('.link .badge.good').waitFor()
+    await other.evaluate((hash) => { location.hash = hash }, hash)
+    // A token that is none is asked for again; everything else is a view.
+    const wanted = hash.startsWith('#token') ? '.lock' : '#view .panel, #view .empty'
+    await other.locator(wanted).first().waitFor()
+    assert.deepEqual(other.complaints.filter((line) => !/status of 40[0-9]/.test(line)), [], hash)
+    await other.context().close()
+  }
+  await page.context().close()
+})
+
 test('a failure is told with what to do next, and can be dismissed', async () => {
   const page = await browser.open(alice.url)
   await visit(page, 'peers')

@@ -14,9 +14,18 @@ export class ApiError extends Error {
 export function takeToken () {
   const found = /^#token=([^&]+)/.exec(location.hash)
   if (!found) return false
-  setToken(decodeURIComponent(found[1]))
+  setToken(decoded(found[1]))
   history.replaceState(null, '', `${location.pathname}#/`)
   return true
+}
+
+/** A part of an address as it was before it was escaped, as far as it makes sense. */
+export function decoded (text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 export const hasToken = () => sessionStorage.getItem(KEY) != null

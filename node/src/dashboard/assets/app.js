@@ -1,7 +1,7 @@
 // The page: which view is shown, the frame around it, and who acts on what.
 
 import { announce } from './act.js'
-import { forgetToken, hasToken, setToken, takeToken } from './api.js'
+import { decoded, forgetToken, hasToken, setToken, takeToken } from './api.js'
 import { actions as dialogActions } from './dialog.js'
 import { h, patch } from './dom.js'
 import { follow } from './events.js'
@@ -9,11 +9,13 @@ import { actions as frameActions, header, lock, navigation, notice } from './fra
 import { watch } from './handshakes.js'
 import { hint, need, reload, start } from './resources.js'
 import { onChange, remember, set, state } from './store.js'
+import { plain } from './text.js'
 import * as limits from './views/limits.js'
 import * as log from './views/log.js'
 import * as mesh from './views/mesh.js'
 import * as messages from './views/messages.js'
 import * as node from './views/node.js'
+import { KINDS } from './views/outbox.js'
 import * as peers from './views/peers.js'
 import * as registry from './views/registry.js'
 import * as sessions from './views/sessions.js'
@@ -24,6 +26,8 @@ const VIEWS = { mesh, peers, sessions, messages, transfers, registry, limits, lo
 /** How often relative times are drawn anew, and how often peers in view are measured; milliseconds. */
 const TICK = 1000
 const MEASURE = 60_000
+/** How long what happens is quiet after something was said; milliseconds. */
+const TELL = 3000
 /** Most peers measured at once. */
 const MOST_MEASURED = 16
 
@@ -47,6 +51,7 @@ const actions = {
 }
 
 let stream = null
+let told = 0
 
 function connect () {
   stream?.stop()
@@ -66,6 +71,7 @@ function connect () {
       watch(event, event.at)
       remember(event)
       hint(event.event)
+      tell(event)
       if (event.event === 'missed') reload()
     },
     refused: () => refuse()
@@ -73,12 +79,27 @@ function connect () {
   need(VIEWS[state.route.name].needs)
 }
 
+/** Says what somebody who listens instead of looking wants to know at once; not more than once in a while. */
+function tell ({ event, entity, from, kind, peer_id: peer }) {
+  const who = plain(entity ?? from ?? state.data.peers?.find(({ peer_id: id }) => id === peer)?.entity ?? 'a peer', 60)
+  const text = {
+    message: `A ${KINDS[kind] ?? 'message'} from ${who} came in`,
+    session_ready: `The session with ${who} is ready`,
+    handshake_failed: `The handshake with ${who} failed`,
+    disconnected: `The connection to ${who} was lost`
+  }[event]
+  if (!text || Date.now() - told < TELL) return
+  told = Date.now()
+  announce(text)
+}
+
 /** The node does not accept the token: asks for another. */
 function refuse (why = 'The node does not accept this token.') {
   stream?.stop()
   forgetToken()
-  state.data = {}
-  set({ link: 'locked', locked: why })
+  state.handshakes.clear()
+  state.measured.clear()
+  set({ link: 'locked', locked: why, data: {}, failures: {}, events: [], ui: {}, problem: null })
 }
 
 function route () {
@@ -87,20 +108,12 @@ function route () {
     connect()
   }
   const [, name = '', id = null] = /^#\/([a-z]+)(?:\/(.+))?$/.exec(location.hash) ?? []
-  const next = { name: name in VIEWS ? name : 'mesh', id: id && decoded(id) }
+  const next = { name: Object.hasOwn(VIEWS, name) ? name : 'mesh', id: id && decoded(id) }
   const moved = next.name !== state.route.name || next.id !== state.route.id
   if (moved) patch(document.getElementById('view'), [])
   state.ui.menu = false
   set({ route: next, problem: moved ? null : state.problem })
   if (state.link !== 'locked') need(VIEWS[next.name].needs)
-}
-
-function decoded (text) {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 function render () {
@@ -121,8 +134,9 @@ function listen () {
   document.addEventListener('click', (event) => {
     const element = event.target.closest('[data-do]')
     if (!element || element.nodeName === 'FORM') return
-    if (element.getAttribute('href')?.startsWith('#m')) event.preventDefault()
-    actions[element.dataset.do]?.(element, event)
+    // The address names views, not places in one.
+    if (element.dataset.do === 'skip') event.preventDefault()
+    if (element.ariaDisabled !== 'true') actions[element.dataset.do]?.(element, event)
   })
   document.addEventListener('submit', (event) => {
     const form = event.target.closest('form[data-do]')

@@ -22,7 +22,7 @@ export function ask ({ title, body, confirm, danger = false, cancel = 'Cancel' }
   return new Promise((resolve) => {
     settle = resolve
     dialog.onclose = () => finish(null)
-    dialog.showModal()
+    if (!dialog.open) dialog.showModal()
   })
 }
 
@@ -36,7 +36,9 @@ function finish (answer) {
 export const actions = {
   dialog (form) {
     const answer = new FormData(form)
-    document.getElementById('dialog').close()
+    const dialog = document.getElementById('dialog')
+    dialog.onclose = null
+    dialog.close()
     finish(answer)
   },
   'dialog-cancel' () {

@@ -25,15 +25,18 @@ export const time = (at) => at == null || at === 0
   ? h('span', { class: 'faint' }, '–')
   : h('time', { datetime: new Date(at).toISOString(), title: format.exact(at) }, format.relative(at))
 
+/** For `aria-disabled`: whether an action is under way. */
+export const waits = (name) => state.busy.has(name) ? 'true' : null
+
 /** A button that does `action`; more attributes say to what. */
-export const button = ({ label, action, kind = '', busy, disabled, name, ...data }) =>
+export const button = ({ label, action, kind = '', busy, name, ...data }) =>
   h('button', {
     type: 'button',
     class: kind,
     'data-do': action,
     'aria-label': name,
-    'aria-busy': busy && state.busy.has(busy) ? 'true' : null,
-    disabled: disabled || (busy && state.busy.has(busy)),
+    // Not `disabled`, which would take the focus away from whoever has just pressed it.
+    'aria-disabled': busy && waits(busy),
     ...Object.fromEntries(Object.entries(data).map(([key, value]) => [`data-${key}`, value]))
   }, label)
 

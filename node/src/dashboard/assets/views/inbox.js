@@ -4,7 +4,7 @@ import { act } from '../act.js'
 import { get, post } from '../api.js'
 import { h } from '../dom.js'
 import * as format from '../format.js'
-import { badge, button, command, copyable, empty, facts, field, panel, peerLink, pending, table, time } from '../parts.js'
+import { badge, button, command, copyable, empty, facts, field, panel, peerLink, pending, table, time, waits } from '../parts.js'
 import { reload } from '../resources.js'
 import { set, state } from '../store.js'
 import { block, isolated, plain, said } from '../text.js'
@@ -89,8 +89,8 @@ const answerForm = (message) => h('form', { class: 'form', 'data-do': 'inbox-ans
   field('Text', h('textarea', { id: 'answer-text', name: 'text', rows: 4, required: true }),
     'The answer goes to the sender, and takes the task off the inbox.'),
   h('div', { class: 'actions' },
-    h('button', { type: 'submit', name: 'done', value: 'true', class: 'primary', disabled: state.busy.has('answer') }, 'Answer: done'),
-    h('button', { type: 'submit', name: 'done', value: 'false', disabled: state.busy.has('answer') }, 'Answer: not done')))
+    h('button', { type: 'submit', name: 'done', value: 'true', class: 'primary', 'aria-disabled': waits('answer') }, 'Answer: done'),
+    h('button', { type: 'submit', name: 'done', value: 'false', 'aria-disabled': waits('answer') }, 'Answer: not done')))
 
 async function open (number) {
   state.ui.opened = { number }

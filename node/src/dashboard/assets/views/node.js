@@ -2,7 +2,7 @@
 
 import { h } from '../dom.js'
 import * as format from '../format.js'
-import { badge, command, copyable, empty, facts, panel, pending, table, time } from '../parts.js'
+import { badge, button, command, copyable, empty, facts, panel, pending, table, time } from '../parts.js'
 import { state } from '../store.js'
 import { isolated, plain, said } from '../text.js'
 
@@ -19,10 +19,10 @@ const REACHABLE = {
 export function render () {
   const { status, netcheck } = state.data
   return [
-    panel('Identity', { id: 'identity' }, pending('status') ?? identity(status)),
+    panel('Identity', { id: 'identity', tools: button({ label: 'Forget token', action: 'forget', kind: 'small' }) }, pending('status') ?? identity(status)),
     netcheck?.store && h('p', { class: 'why', 'data-key': 'trouble' }, h('b', {}, 'Nothing can be saved: '),
       said(netcheck.store.reason), ' since ', time(netcheck.store.since), `. Next: ${plain(netcheck.store.next)}.`),
-    panel('Queues and store', { id: 'queues' }, pending('status') ?? queues(status)),
+    panel('Queues', { id: 'queues' }, pending('status') ?? queues(status)),
     panel('Reachability', { id: 'reachability' }, pending('netcheck') ?? reachability(netcheck)),
     panel('Mailbox', { id: 'mailbox' }, pending('mailbox') ?? mailbox(state.data.mailbox))
   ]
@@ -30,7 +30,7 @@ export function render () {
 
 const identity = (status) => [
   h('p', { class: 'headline' }, isolated(status.entity), h('span', { class: 'note' }, `peer ${plain(status.version)}, up `,
-    h('span', { title: status.started_at ? format.exact(status.started_at) : format.exact(Date.now() - status.uptime_ms) }, format.duration(status.uptime_ms)))),
+    h('span', { title: `since ${format.exact(Date.now() - status.uptime_ms)}` }, format.duration(status.uptime_ms)))),
   facts([
     ['Fingerprint', copyable(status.fingerprint, 'fingerprint')],
     ['Peer id', copyable(status.peer_id, 'peer id')],
@@ -53,8 +53,7 @@ function queues (status) {
     ['Agents listening', status.agents === 0 ? ['none; attach one: ', command('peer listen')] : String(status.agents)],
     ['Transfers running', String(status.transfers ?? running ?? '–')],
     ['Connected peers', String(status.connected)],
-    ['Sessions ready', String(status.sessions)],
-    ['Store', status.store_bytes != null && format.size(status.store_bytes)]
+    ['Sessions ready', String(status.sessions)]
   ])
 }
 

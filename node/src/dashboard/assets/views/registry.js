@@ -4,7 +4,7 @@ import { act, fields } from '../act.js'
 import { post } from '../api.js'
 import { h } from '../dom.js'
 import * as format from '../format.js'
-import { badge, button, command, copyable, empty, facts, field, panel, pending, table, time } from '../parts.js'
+import { badge, button, command, copyable, empty, facts, field, panel, pending, table, time, waits } from '../parts.js'
 import { reload } from '../resources.js'
 import { set, state } from '../store.js'
 import { isolated, plain } from '../text.js'
@@ -22,11 +22,11 @@ export function render () {
       panel('Look up', { id: 'lookup' }, h('form', { class: 'form inline', 'data-do': 'lookup' },
         field('Entity', h('input', { id: 'lookup-entity', name: 'entity', required: true, autocomplete: 'off', spellcheck: 'false' }),
           'Entity id, peer id or fingerprint.'),
-        h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', disabled: state.busy.has('lookup') }, 'Look up')))),
+        h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', 'aria-disabled': waits('lookup') }, 'Look up')))),
       panel('Discover', { id: 'discover' }, h('form', { class: 'form inline', 'data-do': 'discover' },
         field('Capabilities', h('input', { id: 'discover-capabilities', name: 'capabilities', required: true, autocomplete: 'off', spellcheck: 'false', placeholder: 'translate ocr' }),
           'Names with spaces between; whoever has all of them is found.'),
-        h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', disabled: state.busy.has('discover') }, 'Discover'))))),
+        h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', 'aria-disabled': waits('discover') }, 'Discover'))))),
     (state.busy.has('lookup') || state.busy.has('discover')) && h('p', { class: 'loading', 'data-key': 'asking' }, 'Asking the registry …'),
     found && panel('Found', { id: 'found', note: `${format.count(found.asked, 'request')}, ${format.duration(found.took_ms)}` },
       listing(found.listing), found.rivals.length > 0 && h('p', { class: 'why' },
@@ -41,7 +41,7 @@ export function render () {
     panel('Register', { id: 'register' }, h('form', { class: 'form inline', 'data-do': 'register' },
       field('Capabilities to add', h('input', { id: 'register-add', name: 'add', autocomplete: 'off', spellcheck: 'false' }),
         'Nothing here registers this entity anew, as it is.'),
-      h('div', { class: 'actions' }, h('button', { type: 'submit', disabled: state.busy.has('register') }, 'Register')))),
+      h('div', { class: 'actions' }, h('button', { type: 'submit', 'aria-disabled': waits('register') }, 'Register')))),
     panel('Part in the hash table', { id: 'dht' }, pending('dht') ?? dht(state.data.dht))
   ]
 }

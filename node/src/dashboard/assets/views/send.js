@@ -13,6 +13,8 @@ import { statusBadge } from './outbox.js'
 
 /** Most messages that are listed as sent from here. */
 const MOST_SENT = 20
+/** Most questions that wait for their answers: browsers open few connections to one node, and each takes one. */
+const MOST_ASKING = 3
 /** How long the node waits for an answer, in milliseconds. Longer, and it comes to the inbox. */
 const ANSWER_WAIT = 60_000
 
@@ -81,6 +83,10 @@ export const actions = {
   },
   async send (form) {
     const { peer, kind, text = '', status, next_action: next } = fields(form)
+    if (kind === 'talk' && state.ui.asking >= MOST_ASKING) {
+      set({ problem: { detail: `${MOST_ASKING} questions from this page wait for their answers already`, next: 'wait for one, or ask with `peer talk`' } })
+      return
+    }
     const key = crypto.randomUUID()
     const sent = { key, peer, kind, at: Date.now(), text: kind === 'report' ? [status, next, text].filter(Boolean).join(' · ') : text }
     state.ui.to = peer
@@ -92,11 +98,13 @@ export const actions = {
         return { messageId: reported.message_id, status: reported.status }
       }))
     } else {
+      state.ui.asking = (state.ui.asking ?? 0) + 1
       const body = { peer, content: { text }, timeout_ms: ANSWER_WAIT }
       await act(`send ${key}`, () => deliver(sent, async () => {
         const answer = await post('/v1/talk', body, { key, wait: ANSWER_WAIT + 10_000 })
         return { messageId: answer.message_id, answer }
       }))
+      state.ui.asking -= 1
     }
   }
 }

@@ -4,7 +4,7 @@ import { act, fields } from '../act.js'
 import { post } from '../api.js'
 import { h } from '../dom.js'
 import * as format from '../format.js'
-import { badge, bar, button, command, empty, facts, field, panel, peerLink, pending, time } from '../parts.js'
+import { badge, bar, button, command, empty, facts, field, panel, peerLink, pending, time, waits } from '../parts.js'
 import { reload } from '../resources.js'
 import { state } from '../store.js'
 import { isolated, plain, said } from '../text.js'
@@ -29,7 +29,7 @@ export function render () {
         .map(({ entity }) => h('option', { value: entity }))),
       field('File', h('input', { id: 'file-path', name: 'path', required: true, autocomplete: 'off', spellcheck: 'false', placeholder: '/home/me/report.pdf' }),
         'An absolute path on the machine that the node runs on. The node reads it.'),
-      h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', disabled: state.busy.has('send-file') }, 'Send file'))))
+      h('div', { class: 'actions' }, h('button', { type: 'submit', class: 'primary', 'aria-disabled': waits('send-file') }, 'Send file'))))
   ]
 }
 
