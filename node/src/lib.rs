@@ -46,6 +46,7 @@ mod behaviour;
 mod builder;
 pub mod cli;
 pub mod config;
+pub mod dashboard;
 mod directory;
 mod error;
 mod event_loop;

@@ -15,6 +15,7 @@ use super::output::Output;
 use super::status::addresses;
 use crate::api::{App, Client, Server, Token};
 use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
+use crate::dashboard;
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
@@ -205,7 +206,8 @@ pub(super) async fn execute(
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
     let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
-    let (server, api) = match serve(App::new(handle.clone()).mount(mcp), dir, api).await {
+    let app = App::new(handle.clone()).mount(mcp).mount_public(dashboard::router());
+    let (server, api) = match serve(app, dir, api).await {
         Ok(served) => served,
         Err(error) => {
             handle.shutdown().await;

@@ -47,7 +47,7 @@ impl PeerWrote {
 
     /// Some of a content, in characters; base64 is cut so that each part can be decoded.
     pub(super) fn part(content: Content, offset: usize, most: usize) -> Self {
-        let Content { text, base64, content_type, name } = content;
+        let Content { text, base64, content_type, name, .. } = content;
         let most = if text.is_some() { most } else { most / 4 * 4 };
         let (text, more) = text.map(|text| cut(text, offset, most)).unwrap_or_default();
         let (base64, more_base64) = base64.map(|text| cut(text, offset, most)).unwrap_or_default();
