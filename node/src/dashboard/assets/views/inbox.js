@@ -119,8 +119,8 @@ async function open (number) {
   set({})
 }
 
+/** Leaves a message that was dealt with. */
 function gone () {
-  state.ui.opened = null
   if (location.hash.startsWith('#/messages/inbox/')) location.hash = '#/messages/inbox'
   reload('inbox')
 }
