@@ -72,7 +72,7 @@ pub use handshake::{HandshakeError, Initiator, PeerCheck, Responder};
 pub use message::{ClockSkew, Message, MessageError, Unsigned};
 pub use number::{Number, NumberError};
 pub use replay::{NONCE_LEN, Nonce, NonceMemory, ReplayError};
-pub use session::{Session, SessionError};
+pub use session::{Session, SessionError, Sessionless};
 pub use value::{Object, Value, ValueError};
 
 /// The version that every message names.

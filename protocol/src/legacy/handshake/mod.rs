@@ -9,6 +9,8 @@ pub use error::HandshakeError;
 pub use initiator::Initiator;
 pub use responder::Responder;
 
+pub(super) use payload::key_hex;
+
 use rand_core::CryptoRng;
 use uuid::Uuid;
 
@@ -123,7 +125,7 @@ fn sign(
         nonce: random(rng),
         payload,
         encrypted_payload: None,
-        sender_public_key: Some(payload::key_hex(me.public_key())),
+        sender_public_key: Some(key_hex(me.public_key())),
         jwt_token: None,
     }
     .sign(me)
