@@ -94,6 +94,10 @@ impl NetworkBehaviour for Behaviour {
                 self.on_output(peer, output);
                 continue;
             }
+            if let Poll::Ready((peer, id, carried)) = self.calls.poll(cx) {
+                self.on_carried(peer, id, carried);
+                continue;
+            }
             match self.carrier.poll(cx) {
                 Poll::Ready(Polled::Arrival(peer, connection, arrival)) => {
                     self.on_arrival(peer, connection, arrival);
@@ -123,11 +127,12 @@ impl Behaviour {
     }
 
     fn on_closed(&mut self, event: ConnectionClosed<'_>) {
+        let by_courier = self.is_by_courier(&event.peer_id);
         let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
         peer.connections.remove(&event.connection_id);
         if peer.connections.is_empty() {
             match &peer.link {
-                Some(link) => link.reached(false),
+                Some(link) => link.reached(by_courier),
                 None => drop(self.peers.remove(&event.peer_id)),
             }
         }
