@@ -8,6 +8,7 @@
 mod address;
 mod duration;
 mod error;
+mod gateway;
 mod layer;
 mod mailbox;
 mod private_network;
@@ -34,6 +35,7 @@ use peer_protocol::registry::Capability;
 pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
+pub use gateway::{GatewayConfig, GatewayPeer, GatewayPeerSettings, GatewaySettings, HttpUrl};
 pub use layer::{Layer, Origin};
 pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
@@ -79,6 +81,7 @@ pub struct NodeConfig {
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
     mailbox: MailboxConfig,
+    gateway: GatewayConfig,
 }
 
 impl Default for NodeConfig {
@@ -110,6 +113,7 @@ impl Default for NodeConfig {
             private_network: None,
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
+            gateway: GatewayConfig::default(),
         }
     }
 }

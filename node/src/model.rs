@@ -2,6 +2,7 @@
 //! and the command line.
 
 mod delivery;
+mod forwarded;
 mod id;
 mod incoming;
 mod life;
@@ -25,6 +26,7 @@ pub use delivery::{
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
     WaitsFor,
 };
+pub use forwarded::{Forwarded, ForwardedContent, ToForward};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};

@@ -158,6 +158,7 @@ impl Fake {
                 self.look(|memory| memory.subscribers.push(agent.messages));
                 let _ = reply.send(());
             }
+            Command::Gateway(command) => drop(command),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -311,6 +312,7 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }

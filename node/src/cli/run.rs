@@ -1,5 +1,6 @@
 //! `peer run`
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -148,6 +149,7 @@ impl From<Args> for Settings {
             rate: None,
             trusted_rate: None,
             mailbox: None,
+            gateway: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,
@@ -164,6 +166,8 @@ struct Started {
     fingerprint: Fingerprint,
     peer_id: String,
     listen: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<SocketAddr>,
     data_dir: PathBuf,
     socket: PathBuf,
 }
@@ -199,7 +203,7 @@ pub(super) async fn execute(
             return Err(error.into());
         }
     };
-    let started = started(first_status(&handle, listens).await?, dir);
+    let started = started(first_status(&handle, listens).await?, node.gateway(), dir);
     output.show(&started, describe)?;
 
     let stopped = node.stopped();
@@ -265,20 +269,24 @@ async fn first_status(handle: &Handle, listens: bool) -> Result<Status, NodeErro
     }
 }
 
-fn started(status: Status, dir: &DataDir) -> Started {
+fn started(status: Status, gateway: Option<SocketAddr>, dir: &DataDir) -> Started {
     Started {
         entity: status.entity,
         fingerprint: status.fingerprint,
         peer_id: status.peer_id,
         listen: status.listen,
+        gateway,
         data_dir: dir.root().to_owned(),
         socket: dir.socket(),
     }
 }
 
 fn describe(started: &Started) -> String {
+    let gateway = started.gateway.map_or_else(String::new, |address| {
+        format!("\nversion 1.0 gateway, not encrypted: http://{address}")
+    });
     format!(
-        "{}{}",
+        "{}{}{gateway}",
         identity(&started.entity, &started.fingerprint, &started.peer_id),
         addresses(&started.listen)
     )
@@ -290,6 +298,10 @@ impl From<StartError> for CliError {
             StartError::Listen { .. } => {
                 ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
             }
+            StartError::Gateway { .. } => (
+                "gateway",
+                "stop what uses the address, or choose another: `listen` below [gateway]",
+            ),
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
             StartError::Config(_) => ("config", "correct the configuration"),
             StartError::RegistryFile(error) => ("registry_file", error.next_step()),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::error::{ConfigError, InvalidSetting};
+use super::gateway::GatewaySettings;
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
 use super::transfers::TransferSettings;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub transfers: Option<TransferSettings>,
     /// Whose mailbox the node is, and where its own messages wait.
     pub mailbox: Option<MailboxSettings>,
+    /// The gateway for version 1.0 peers that know only HTTP.
+    pub gateway: Option<GatewaySettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -168,6 +171,8 @@ impl Settings {
             every: text("mailbox_every"),
             ..MailboxSettings::default()
         };
+        let gateway =
+            GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -195,6 +200,7 @@ impl Settings {
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
+            gateway: (!gateway.is_empty()).then_some(gateway),
         })
     }
 }

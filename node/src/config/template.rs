@@ -100,7 +100,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # The same for pinned peers.
 {trusted_rate}
 {transfers}
-{mailbox}",
+{mailbox}
+{GATEWAY}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -164,6 +165,18 @@ fn transfers(config: &TransferConfig) -> String {
         open = config.open,
     )
 }
+
+const GATEWAY: &str = "\
+# [gateway]
+# Version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
+# Where to listen, such as 127.0.0.1:8080; empty for nowhere.
+# listen = \"\"
+# Entities of version 1.1 to which their messages are passed on, and whose messages to them are.
+# forward = []
+# Peers whose keys are known, each in a table [[gateway.peer]] of its own with the keys entity, public_key
+# (64 hexadecimal digits), url (http, where it takes messages; else it has to ask for them) and
+# require_session (true if it can do the handshake of this program, which the original cannot).
+";
 
 fn mailbox(config: &MailboxConfig) -> String {
     let keep = &config.keep;

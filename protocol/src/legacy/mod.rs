@@ -68,7 +68,7 @@ mod value;
 mod tests;
 
 pub use canonical::canonical;
-pub use handshake::{HandshakeError, Initiator, PeerCheck, Responder};
+pub use handshake::{HandshakeError, Initiator, PeerCheck, Responder, shown_key};
 pub use message::{ClockSkew, Message, MessageError, Unsigned};
 pub use number::{Number, NumberError};
 pub use replay::{NONCE_LEN, Nonce, NonceMemory, ReplayError};

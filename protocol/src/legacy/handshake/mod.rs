@@ -51,19 +51,28 @@ impl PeerCheck<'_> {
     }
 
     fn offered(&self, content: &Unsigned) -> Result<PublicKey, HandshakeError> {
-        let outside = content.sender_public_key.as_deref().map(payload::read_key).transpose()?;
-        let inside = match content.payload.get("public_key") {
-            Some(value) => {
-                let text = value.as_str().ok_or(HandshakeError::MalformedKey)?;
-                Some(payload::read_key(text)?)
-            }
-            None => None,
-        };
-        match (inside, outside) {
-            (Some(inside), Some(outside)) if inside != outside => Err(HandshakeError::KeyConflict),
-            (Some(key), _) | (None, Some(key)) => Ok(key),
-            (None, None) => self.expected_key.copied().ok_or(HandshakeError::NoPublicKey),
+        let expected = || self.expected_key.copied().ok_or(HandshakeError::NoPublicKey);
+        shown_key(content)?.map_or_else(expected, Ok)
+    }
+}
+
+/// The key that a message says is its sender's: `public_key` of the payload, or `sender_public_key`. It
+/// proves nothing until the signature holds under it.
+///
+/// # Errors
+/// [`HandshakeError`] if it cannot be read, or the two differ.
+pub fn shown_key(content: &Unsigned) -> Result<Option<PublicKey>, HandshakeError> {
+    let outside = content.sender_public_key.as_deref().map(payload::read_key).transpose()?;
+    let inside = match content.payload.get("public_key") {
+        Some(value) => {
+            let text = value.as_str().ok_or(HandshakeError::MalformedKey)?;
+            Some(payload::read_key(text)?)
         }
+        None => None,
+    };
+    match (inside, outside) {
+        (Some(inside), Some(outside)) if inside != outside => Err(HandshakeError::KeyConflict),
+        (inside, outside) => Ok(inside.or(outside)),
     }
 }
 
