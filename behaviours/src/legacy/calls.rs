@@ -16,30 +16,54 @@ use super::courier::{Carried, Courier};
 
 /// Exchanges are numbered from here on, apart from those of libp2p.
 const FIRST: u64 = 1 << 63;
-/// Answers that are owed when those that nobody waits for any more are thrown away.
-const SWEEP: usize = 512;
+
+/// What polling yields.
+pub(super) enum Called {
+    /// What the courier brought back.
+    Carried(RequestId, Carried),
+    /// Whoever made a call waits for its answer no longer.
+    Gone(ExchangeId),
+}
 
 pub(super) struct Calls {
     courier: Option<Arc<dyn Courier>>,
     /// One a peer at most: a link has one request in flight.
     carried: FuturesUnordered<BoxFuture<'static, (PeerId, RequestId, Carried)>>,
+    /// Calls that wait for their answers; they come in as fast as the owner lets them.
+    waiting: FuturesUnordered<BoxFuture<'static, (PeerId, ExchangeId, bool)>>,
     owed: HashMap<ExchangeId, oneshot::Sender<Vec<u8>>>,
     next: u64,
 }
 
 impl Calls {
     pub(super) fn new(courier: Option<Arc<dyn Courier>>) -> Self {
-        Self { courier, carried: FuturesUnordered::new(), owed: HashMap::new(), next: FIRST }
+        Self {
+            courier,
+            carried: FuturesUnordered::new(),
+            waiting: FuturesUnordered::new(),
+            owed: HashMap::new(),
+            next: FIRST,
+        }
     }
 
-    /// An exchange whose answer goes to `answer`.
-    pub(super) fn open(&mut self, answer: oneshot::Sender<Vec<u8>>) -> ExchangeId {
-        if self.owed.len() >= SWEEP {
-            self.owed.retain(|_, answer| !answer.is_closed());
-        }
+    /// An exchange with `peer` whose answer goes to `answer`. It must be polled afterwards.
+    pub(super) fn open(
+        &mut self,
+        peer: PeerId,
+        mut answer: oneshot::Sender<Vec<u8>>,
+    ) -> ExchangeId {
         let exchange = ExchangeId(self.next);
         self.next += 1;
-        self.owed.insert(exchange, answer);
+        let (said, saying) = oneshot::channel();
+        self.owed.insert(exchange, said);
+        self.waiting.push(Box::pin(async move {
+            let gone = tokio::select! {
+                biased;
+                () = answer.closed() => true,
+                said = saying => said.is_ok_and(|bytes| answer.send(bytes).is_err()),
+            };
+            (peer, exchange, gone)
+        }));
         exchange
     }
 
@@ -60,9 +84,9 @@ impl Calls {
                 self.carried.push(Box::pin(async move { (peer, id, carried.await) }));
             }
             Transmit::Answer { exchange, envelope } => {
-                if let Some(answer) = self.owed.remove(&exchange) {
+                if let Some(said) = self.owed.remove(&exchange) {
                     // Whoever asked may have gone.
-                    let _ = answer.send(envelope);
+                    let _ = said.send(envelope);
                 }
             }
             Transmit::Drop { exchange } => {
@@ -72,11 +96,19 @@ impl Calls {
         Ok(())
     }
 
-    /// What the courier brought back next.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(PeerId, RequestId, Carried)> {
+    /// What happened next.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(PeerId, Called)> {
+        while let Poll::Ready(Some((peer, exchange, gone))) = self.waiting.poll_next_unpin(cx) {
+            self.owed.remove(&exchange);
+            if gone {
+                return Poll::Ready((peer, Called::Gone(exchange)));
+            }
+        }
         // Whoever adds to it polls again.
         match self.carried.poll_next_unpin(cx) {
-            Poll::Ready(Some(carried)) => Poll::Ready(carried),
+            Poll::Ready(Some((peer, id, carried))) => {
+                Poll::Ready((peer, Called::Carried(id, carried)))
+            }
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }

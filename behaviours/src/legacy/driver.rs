@@ -28,6 +28,8 @@ pub(super) enum Input {
     Unsent(RequestId),
     /// A request was refused, though not by the peer's signature.
     Refused(RequestId, ErrorReport),
+    /// Whoever waits for the answer to a request of the peer has gone.
+    Gone(ExchangeId),
     Open,
     Send(Outgoing, Instant),
     Close,
@@ -114,6 +116,7 @@ impl Driver {
             Input::Failed(id) => self.link.handle_failure(id, true, now),
             Input::Unsent(id) => self.link.handle_failure(id, false, now),
             Input::Refused(id, report) => self.link.handle_refusal(id, report, now),
+            Input::Gone(exchange) => self.link.hung_up(exchange),
             Input::Open => self.link.open(now),
             Input::Send(message, deadline) => self.link.send(message, deadline, now),
             Input::Close => self.link.close(),

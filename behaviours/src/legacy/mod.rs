@@ -170,8 +170,9 @@ impl Behaviour {
     /// Takes a request that came otherwise than over libp2p. Its answer follows, unless there is none.
     pub fn call(&mut self, call: Call) {
         let Call { peer, from, message, answer } = call;
-        let exchange = self.calls.open(answer);
+        let exchange = self.calls.open(peer, answer);
         self.on_request(peer, exchange, (Way::Call, Prefix::of_ip(from)), Ok(message));
+        self.wake();
     }
 
     /// The key of the peer that has a session of this id, or was just offered one.

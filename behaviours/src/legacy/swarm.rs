@@ -10,7 +10,9 @@ use libp2p_swarm::{
     THandlerOutEvent, ToSwarm,
 };
 
+use super::calls::Called;
 use super::carrier::{Inner, Polled};
+use super::driver::Input;
 use super::{Behaviour, Event};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
@@ -94,8 +96,11 @@ impl NetworkBehaviour for Behaviour {
                 self.on_output(peer, output);
                 continue;
             }
-            if let Poll::Ready((peer, id, carried)) = self.calls.poll(cx) {
-                self.on_carried(peer, id, carried);
+            if let Poll::Ready((peer, called)) = self.calls.poll(cx) {
+                match called {
+                    Called::Carried(id, carried) => self.on_carried(peer, id, carried),
+                    Called::Gone(exchange) => self.report(peer, Input::Gone(exchange)),
+                }
                 continue;
             }
             match self.carrier.poll(cx) {

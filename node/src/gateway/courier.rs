@@ -46,9 +46,9 @@ impl Courier for HttpCourier {
                 None => Err(CarryError::Unsent { reason: "no URL is known".to_owned() }),
             };
             if carried.is_ok() {
-                counts.sent.add()
+                counts.sent.add();
             } else {
-                counts.failed.add()
+                counts.failed.add();
             }
             carried
         })

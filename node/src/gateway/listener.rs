@@ -90,9 +90,8 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, limits:
         .header_read_timeout(limits.head)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(limits.connection, serving).await {
-        Ok(Err(error)) => tracing::debug!(%from, %error, "a connection to the gateway failed"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(limits.connection, serving).await {
+        tracing::debug!(%from, %error, "a connection to the gateway failed");
     }
 }
 

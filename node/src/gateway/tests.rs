@@ -97,13 +97,22 @@ async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
 #[tokio::test]
 async fn a_network_that_asks_too_often_is_told_to_wait() {
     let router = router(state(), SHORT);
-    for _ in 0..2_400 {
-        assert_eq!(ask(&router, "/public-key").await.0, StatusCode::OK);
+    let mut let_in = 0;
+    while ask(&router, "/public-key").await.0 == StatusCode::OK {
+        let_in += 1;
+        assert!(let_in < 10_000, "there is no end");
     }
-    for path in ["/public-key", "/stats", "/peers", "/health"] {
+    assert!(let_in >= 2_400, "{let_in}");
+    let mut told = Vec::new();
+    for path in ["/stats", "/peers", "/health", "/public-key"].repeat(20) {
         let (status, said) = ask(&router, path).await;
-        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-        assert!(said.contains("retry-after") && said.contains("RATE_LIMITED"), "{said}");
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            assert!(said.contains("retry-after") && said.contains("RATE_LIMITED"), "{said}");
+            told.push(path);
+        }
+    }
+    for path in ["/stats", "/peers", "/health", "/public-key"] {
+        assert!(told.contains(&path), "{path} is asked as often as one likes");
     }
 }
 

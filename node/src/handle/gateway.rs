@@ -24,7 +24,7 @@ pub(crate) enum GatewayCommand {
     /// Asks a version 1.0 peer for another entity.
     Ask(Asked, Reply<Answer>),
     /// Tells a version 1.0 peer what another entity says.
-    Say(Said, Reply<()>),
+    Say(Box<Said>, Reply<()>),
 }
 
 /// A question to a version 1.0 peer.
@@ -89,6 +89,6 @@ impl Handle {
     }
 
     pub(crate) async fn say_legacy(&self, said: Said) -> Result<(), NodeError> {
-        self.ask(|reply| Command::Gateway(GatewayCommand::Say(said, reply))).await?
+        self.ask(|reply| Command::Gateway(GatewayCommand::Say(Box::new(said), reply))).await?
     }
 }

@@ -141,6 +141,24 @@ async fn a_server_that_is_not_there_is_told_and_tried_again() {
     assert!(error.contains(&url) && error.contains("refused"), "{error}");
 }
 
+/// A peer that gives up waiting gets the answer with its next message.
+#[tokio::test]
+async fn an_answer_is_not_lost_on_a_connection_that_was_closed() {
+    let old = Old::new("old", 1);
+    let gateway = gateway(vec![old.named(None)]).await;
+    let mut messages = gateway.handle.subscribe(None).await.unwrap();
+    let task = old.task("new", "sum", "task-17");
+    let impatient = tokio::time::timeout(Duration::from_millis(300), say(gateway.at, &task));
+    assert!(impatient.await.is_err(), "nobody has answered yet");
+    let message = crate::support::next(&mut messages).await;
+    // The connection's end is seen at once, but not in the same instant.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    gateway.handle.answer(&message.message_id, text("3"), true).await.unwrap();
+    let answer = say(gateway.at, &old.report("new", "still here")).await;
+    assert_eq!(answer.body["msg_type"], "task_result", "{answer:?}");
+    assert_eq!(answer.body["payload"]["in_reply_to"], "task-17");
+}
+
 /// A peer without a URL gets what waits for it with the answer to its next message.
 #[tokio::test]
 async fn who_has_no_url_is_told_when_it_asks() {

@@ -12,10 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use peer_behaviours::{Clock, SystemClock};
 use peer_node::config::{GatewayConfig, GatewayPeer, NodeConfig};
 use peer_node::model::{Content, Incoming};
-use peer_node::trust_file::TrustFile;
-use peer_node::{Handle, Node, Store};
+use peer_node::{Handle, Node};
 use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
-use peer_protocol::identity::{Identity, TrustPolicy};
+use peer_protocol::identity::Identity;
 use peer_protocol::time::{Now, Timestamp};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -260,10 +259,7 @@ pub(crate) async fn gateway_with(
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let forward = forward.iter().map(|entity| entity.parse().unwrap()).collect();
     let config = config("new").with_gateway(GatewayConfig { listen, peers, forward });
-    let mut builder = Node::builder()
-        .config(configure(config))
-        .trust(TrustFile::in_memory(TrustPolicy::Open))
-        .store(Store::in_memory().unwrap());
+    let mut builder = Node::builder().config(configure(config));
     if let Some(clock) = clock {
         builder = builder.clock(clock);
     }

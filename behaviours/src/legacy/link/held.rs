@@ -46,6 +46,11 @@ impl Link {
         self.let_go(over);
     }
 
+    /// Nobody waits for an answer to this request any more: what there is to say is for another.
+    pub(in crate::legacy) fn hung_up(&mut self, exchange: ExchangeId) {
+        self.held.retain(|(held, _)| *held != exchange);
+    }
+
     /// Nothing will be said.
     pub(super) fn release_held(&mut self) {
         let all = std::mem::take(&mut self.held);

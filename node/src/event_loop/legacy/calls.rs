@@ -51,7 +51,7 @@ impl EventLoop {
             }
             GatewayCommand::Call(call) => self.on_call(call),
             GatewayCommand::Ask(asked, reply) => self.ask_legacy(asked, reply),
-            GatewayCommand::Say(said, reply) => drop(reply.send(self.say_legacy(said))),
+            GatewayCommand::Say(said, reply) => drop(reply.send(self.say_legacy(*said))),
         }
     }
 

@@ -124,6 +124,17 @@ fn what_waits_goes_with_the_next_answer_and_patience_ends() {
 }
 
 #[test]
+fn nothing_is_said_to_whoever_has_hung_up() {
+    let (mut node, mut rng) = (node(terms(true)), StdRng::seed_from_u64(1));
+    assert!(matches!(node.call(sealed(&mut rng, "task_delegate"), now()), Answer::Waits));
+    node.side.link.hung_up(ExchangeId(0));
+    node.side.send(7, now());
+    assert!(matches!(node.last(), Answer::Waits));
+    assert!(node.side.failures().is_empty(), "it waits for the next call");
+    assert!(matches!(node.call(sealed(&mut rng, "status_report"), now()), Answer::Message(_)));
+}
+
+#[test]
 fn calls_that_wait_are_bounded() {
     let (mut node, mut rng) = (node(terms(true)), StdRng::seed_from_u64(1));
     let mut answered = 0;
