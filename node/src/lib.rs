@@ -51,6 +51,7 @@ mod directory;
 mod error;
 mod event_loop;
 mod events;
+mod gateway;
 mod handle;
 mod inbox;
 pub mod keystore;

@@ -5,6 +5,7 @@ mod api;
 mod content;
 mod delivery;
 mod event;
+mod forwarded;
 mod id;
 mod incoming;
 mod life;
@@ -34,6 +35,7 @@ pub use delivery::{
     WaitsFor,
 };
 pub use event::{EventLine, Reset, ResetReason};
+pub use forwarded::{Forwarded, ForwardedContent, ToForward};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};

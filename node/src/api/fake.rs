@@ -175,6 +175,7 @@ impl Fake {
                 });
                 let _ = reply.send(());
             }
+            Command::Gateway(command) => drop(command),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -345,6 +346,7 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }

@@ -157,6 +157,7 @@ impl From<Args> for Settings {
             mailbox: None,
             api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
             mcp: None,
+            gateway: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,
@@ -173,6 +174,8 @@ struct Started {
     fingerprint: Fingerprint,
     peer_id: String,
     listen: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<SocketAddr>,
     data_dir: PathBuf,
     socket: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,7 +217,7 @@ pub(super) async fn execute(
             return Err(error);
         }
     };
-    let started = started(first_status(&handle, listens).await?, dir, api);
+    let started = started(first_status(&handle, listens).await?, node.gateway(), dir, api);
     output.show(&started, describe)?;
 
     let stopped = node.stopped();
@@ -292,12 +295,18 @@ async fn first_status(handle: &Handle, listens: bool) -> Result<Status, NodeErro
     }
 }
 
-fn started(status: Status, dir: &DataDir, api: Option<SocketAddr>) -> Started {
+fn started(
+    status: Status,
+    gateway: Option<SocketAddr>,
+    dir: &DataDir,
+    api: Option<SocketAddr>,
+) -> Started {
     Started {
         entity: status.entity,
         fingerprint: status.fingerprint,
         peer_id: status.peer_id,
         listen: status.listen,
+        gateway,
         data_dir: dir.root().to_owned(),
         socket: dir.socket(),
         api,
@@ -308,8 +317,11 @@ fn describe(started: &Started) -> String {
     let api = started.api.map_or_else(String::new, |address| {
         format!("local API\n  http://{address} (`peer api url` prints it with the token)\n")
     });
+    let gateway = started.gateway.map_or_else(String::new, |address| {
+        format!("version 1.0 gateway, not encrypted\n  http://{address}\n")
+    });
     format!(
-        "{}{}{api}",
+        "{}{}{api}{gateway}",
         identity(&started.entity, &started.fingerprint, &started.peer_id),
         addresses(&started.listen)
     )
@@ -321,6 +333,10 @@ impl From<StartError> for CliError {
             StartError::Listen { .. } => {
                 ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
             }
+            StartError::Gateway { .. } => (
+                "gateway",
+                "stop what uses the address, or choose another: `listen` below [gateway]",
+            ),
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
             StartError::Config(_) => ("config", "correct the configuration"),
             StartError::RegistryFile(error) => ("registry_file", error.next_step()),

@@ -50,6 +50,7 @@ impl EventLoop {
             Command::Registry(command) => self.on_registry_command(command),
             Command::Delivery(command) => self.on_delivery_command(command),
             Command::Transfer(command) => self.on_transfer_command(command),
+            Command::Gateway(command) => self.on_gateway_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

@@ -88,6 +88,7 @@ impl EventLoop {
             peer.is_connected()
                 || !peer.sessions.is_empty()
                 || peer.redial.is_kept()
+                || peer.http.as_ref().is_some_and(|http| http.named)
                 || self.queued(id) > 0
         };
         let mut peers: Vec<_> =
@@ -118,7 +119,9 @@ impl EventLoop {
             trust: self.trust.level(&named, &peer.key),
             connected: peer.is_connected(),
             path: self.path(id),
-            address: address.map(ToString::to_string),
+            address: address
+                .map(ToString::to_string)
+                .or_else(|| peer.http.as_ref().and_then(|http| http.url.clone())),
             protocol: peer.protocol.map(str::to_owned),
             encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),
             session: session.or_else(|| peer.phase.map(opening)),

@@ -163,6 +163,7 @@ impl EventLoop {
             conversation: None,
             in_reply_to: None,
             done: None,
+            forwarded: None,
             file: Some(ReceivedFile {
                 name,
                 path: path.display().to_string(),

@@ -29,6 +29,7 @@ fn incoming(text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }
