@@ -168,6 +168,16 @@ test('a key is pinned and revoked only after the fingerprints were shown', async
   await page.locator('[aria-label="Trust list"] .badge', { hasText: 'revoked' }).waitFor()
 })
 
+test('a handshake that is refused ends in ERROR, and says why', async () => {
+  await visit(page, 'sessions')
+  // Its key was revoked.
+  await bob.feed('', 'report', 'alice', 'let me in', '--timeout', '3s')
+  const card = page.locator(`[data-peer="${bob.peerId}"]`)
+  await card.locator('li[data-state="ERROR"].bad[data-seen="true"]').waitFor()
+  assert.match(await card.locator('.why').innerText(), /revoked|trust/i)
+  await screenshot(page, 'live-refused')
+})
+
 test('a node that goes away and comes back is followed without a reload', async () => {
   assertClean(assert, page)
   const complaints = page.complaints.length
