@@ -17,6 +17,7 @@ mod settings;
 mod size;
 mod template;
 mod transfers;
+mod wake;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub use settings::{QuotaSettings, RateSettings, Settings};
 pub use size::{BadSize, format_size, parse_size};
 pub use template::template;
 pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
+pub(crate) use wake::{NONCE, is_loopback};
+pub use wake::{Adapter, BadWakeRule, MAX_WAKE_RULES, WakePeer, WakeRule, WakeSettings};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;
@@ -79,6 +82,8 @@ pub struct NodeConfig {
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
     mailbox: MailboxConfig,
+    wake: Vec<WakeRule>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Default for NodeConfig {
@@ -110,6 +115,8 @@ impl Default for NodeConfig {
             private_network: None,
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
+            wake: Vec::new(),
+            data_dir: None,
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Peer {
     pub(crate) last_error: Option<String>,
     /// How far its clock was ahead when its last session began, in milliseconds.
     pub(crate) clock_ahead_ms: Option<i64>,
+    /// Whether it knows all words for an agent's life (§6.2).
+    pub(crate) knows_agent_life: bool,
     /// Whether to keep it connected, and when to dial it next.
     pub(crate) redial: Redial,
 }
@@ -90,6 +92,7 @@ impl Peer {
             sessions: Vec::new(),
             last_error: None,
             clock_ahead_ms: None,
+            knows_agent_life: false,
             redial: Redial::default(),
         }
     }

@@ -3,6 +3,7 @@
 mod delivery;
 mod registry;
 mod transfers;
+mod wake;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ use crate::model::{
     Status, TrustLine, Woken,
 };
 use crate::paths::DataDir;
+use crate::wake::AgentKey;
+use wake::Answering;
 
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER_LEN: usize = 64 << 20;
@@ -275,12 +278,13 @@ impl Client {
 
     /// Messages for the agent, as they come.
     pub async fn messages(&self, limit: Option<usize>) -> Result<Messages, ClientError> {
-        let path = limit.map_or_else(
-            || "/v1/messages".to_owned(),
-            |limit| format!("/v1/messages?limit={limit}"),
-        );
+        let key = AgentKey::random();
+        let limit = limit.map_or_else(String::new, |limit| format!("&limit={limit}"));
+        let path = format!("/v1/messages?agent={key}{limit}");
         let answer = self.send(Method::GET, &path, Bytes::new()).await?;
-        Ok(Messages { client: self.clone(), body: answer.into_body(), decoder: Decoder::default() })
+        let (client, body, decoder) = (self.clone(), answer.into_body(), Decoder::default());
+        let answering = Answering::start(self.clone(), key);
+        Ok(Messages { client, body, decoder, _answering: answering })
     }
 
     /// Answers a task.
@@ -310,9 +314,11 @@ impl Client {
     }
 }
 
-/// Messages for the agent. While this lives the node counts as having an agent.
+/// Messages for the agent. While this lives the node counts as having an agent; a task of its own answers
+/// whenever the node asks whether it is there.
 #[derive(Debug)]
 pub struct Messages {
+    _answering: Answering,
     client: Client,
     body: Body,
     decoder: Decoder,

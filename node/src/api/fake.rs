@@ -12,14 +12,15 @@ use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine, Woken,
+    AgentState, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
+    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine,
+    WakeResult, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -43,6 +44,10 @@ pub(crate) struct Memory {
     /// Requests to acknowledge.
     pub(crate) acknowledgements: usize,
     pub(crate) disk_fails: bool,
+    /// Nonces that were given back.
+    pub(crate) nonces: Vec<String>,
+    /// Agents that wait to be asked.
+    pub(crate) questions: Vec<oneshot::Sender<u64>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -132,6 +137,12 @@ impl Fake {
                     alive: ask.peer != "dead",
                     entity: Some(entity("entity_b")),
                     agent: ask.peer == "entity_b",
+                    agent_state: Some(match ask.peer.as_str() {
+                        "entity_b" => AgentState::Attached,
+                        "hung" => AgentState::Unresponsive,
+                        "curl" => AgentState::Unknown,
+                        _ => AgentState::Absent,
+                    }),
                     agent_idle_ms: Some(1500),
                     uptime_ms: Some(7_384_000),
                     round_trip_us: Some(812),
@@ -143,9 +154,15 @@ impl Fake {
             Command::Wake(ask, reply) => {
                 let attempt = ask.what.attempt;
                 self.look(|memory| memory.wakes.push((ask.what.reason, attempt)));
-                let woken = ask.peer == "entity_b" || attempt >= 2;
-                let detail = if woken { "handed to its agent" } else { "no agent is attached" };
-                let woken = Woken { woken, detail: detail.to_owned(), round_trip_us: 900 };
+                let (outcome, detail) = match ask.peer.as_str() {
+                    "closed" => (WakeResult::Refused, "the operator does not let you"),
+                    "hung" | "curl" => (WakeResult::HandedToAgent, "handed to its agent"),
+                    "entity_b" => (WakeResult::Awake, "its agent is awake"),
+                    _ if attempt >= 2 => (WakeResult::Awake, "its agent is awake"),
+                    _ => (WakeResult::NoAgent, "no agent is attached"),
+                };
+                let (woken, detail) = (outcome.is_woken(), detail.to_owned());
+                let woken = Woken { woken, outcome, detail, round_trip_us: 900 };
                 let _ = reply.send(judge(&ask.peer).map(|()| woken));
             }
             Command::Answer { message_id, content, done, reply } => {
@@ -158,6 +175,16 @@ impl Fake {
                 self.look(|memory| memory.subscribers.push(agent.messages));
                 let _ = reply.send(());
             }
+            Command::Awake(nonce, reply) => {
+                let known = self.look(|memory| {
+                    memory.nonces.push(nonce);
+                    memory.nonces.len() == 1
+                });
+                let awoken = Awoken { rule: 1, took_ms: 412, asked: vec![entity("entity_b")] };
+                let _ = reply.send(if known { Ok(awoken) } else { Err(NodeError::NoSuchWake) });
+            }
+            // Never asks.
+            Command::Probe { question, .. } => self.look(|memory| memory.questions.push(question)),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -312,5 +339,6 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         in_reply_to: None,
         done: None,
         file: None,
+        wake_nonce: None,
     }
 }

@@ -12,6 +12,8 @@
 //! | `POST /v1/alive` | [`Alive`] | [`Life`](crate::model::Life) |
 //! | `POST /v1/wake` | [`Wake`] | [`Woken`](crate::model::Woken) |
 //! | `POST /v1/restart` | [`Restart`] | [`Restarted`](crate::model::Restarted) |
+//! | `POST /v1/awake` | [`Awake`] | [`Awoken`](crate::model::Awoken) |
+//! | `POST /v1/probe` | [`Probe`] | [`Probed`], once there is a question |
 //! | `GET /v1/messages` | | server-sent events, each an [`Incoming`](crate::model::Incoming) |
 //! | `GET /v1/outbox` | query: [`Outbox`] | a [`Page`](crate::model::Page) of [`OutboxLine`](crate::model::OutboxLine)s |
 //! | `GET /v1/outbox/{id}` | | [`OutboxMessage`](crate::model::OutboxMessage) |
@@ -53,8 +55,8 @@ mod tests;
 pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
-    Acknowledge, Alive, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT, Outbox,
-    Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk, Wake,
+    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT, Outbox,
+    Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk, Wake,
 };
 pub use routes::router;
 pub use server::{Server, ServerError};

@@ -3,6 +3,7 @@
 mod delivery;
 mod registry;
 mod transfers;
+mod wake;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -43,8 +44,10 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/talk", post(talk))
         .route("/v1/report", post(report))
         .route("/v1/alive", post(alive))
-        .route("/v1/wake", post(wake))
+        .route("/v1/wake", post(wake_up))
         .route("/v1/restart", post(restart))
+        .route("/v1/awake", post(wake::awake))
+        .route("/v1/probe", post(wake::probe))
         .route("/v1/messages", get(messages))
         .route("/v1/messages/{id}/trace", get(delivery::trace))
         .route("/v1/outbox", get(delivery::outbox))
@@ -133,7 +136,7 @@ async fn alive(State(node): State<Handle>, Json(ask): Json<Alive>) -> Result<Lif
     Ok(axum::Json(node.alive(&ask.peer, timeout).await?))
 }
 
-async fn wake(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
+async fn wake_up(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
     let timeout = request::timeout(ask.timeout_ms)?;
     Ok(axum::Json(node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout).await?))
 }
@@ -149,7 +152,7 @@ async fn messages(
     State(node): State<Handle>,
     Query(ask): Query<Subscription>,
 ) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
-    let incoming = ReceiverStream::new(node.subscribe(ask.limit).await?);
+    let incoming = ReceiverStream::new(node.attach(ask.limit, wake::kind(ask.agent.as_deref())?).await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
     let events = incoming.filter_map(|message| async move {
         Event::default().event("message").json_data(message).ok().map(Ok)

@@ -8,7 +8,7 @@ use peer_protocol::identity::EntityIdError;
 use peer_protocol::registry::CapabilityError;
 use thiserror::Error;
 
-use super::{BadAddress, BadDuration, BadSize, PrivateNetworkError, format_duration};
+use super::{BadAddress, BadDuration, BadSize, BadWakeRule, PrivateNetworkError, format_duration};
 
 /// What is wrong with one value, wherever it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -86,6 +86,9 @@ pub enum InvalidSetting {
         /// The value.
         given: String,
     },
+    /// Not a rule for waking the agent.
+    #[error(transparent)]
+    Wake(#[from] BadWakeRule),
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

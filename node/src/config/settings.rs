@@ -10,6 +10,7 @@ use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
 use super::transfers::TransferSettings;
+use super::wake::WakeSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,8 @@ pub struct Settings {
     pub transfers: Option<TransferSettings>,
     /// Whose mailbox the node is, and where its own messages wait.
     pub mailbox: Option<MailboxSettings>,
+    /// Who may have the agent woken, and how.
+    pub wake: Option<Vec<WakeSettings>>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -195,6 +198,7 @@ impl Settings {
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
+            wake: None,
         })
     }
 }

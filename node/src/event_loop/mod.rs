@@ -29,6 +29,7 @@ mod shutdown;
 mod status;
 mod transfers;
 mod versions;
+mod wake;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -60,6 +61,7 @@ use self::legacy::ForeignIds;
 use self::parked::Parked;
 use self::reachability::Reachability;
 use self::remembered::Remembered;
+use self::wake::WakeState;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
@@ -129,6 +131,7 @@ pub(crate) struct EventLoop {
     registry: RegistryState,
     transfers: TransferState,
     mail: MailState,
+    wake: WakeState,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -150,6 +153,7 @@ impl EventLoop {
         let started = clock.now().instant;
         Self {
             reach: Reachability::new(&config),
+            wake: WakeState::new(&config),
             config,
             identity,
             swarm,
@@ -224,6 +228,10 @@ impl EventLoop {
                     burst = 0;
                     self.on_mailbox_output(output);
                 }
+                Some(report) = self.wake.next() => {
+                    burst = 0;
+                    self.on_wake_report(&report);
+                }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }
         };
@@ -245,6 +253,7 @@ impl EventLoop {
         self.tick_registry(now);
         self.tick_mailbox(now);
         self.tick_transfers();
+        self.tick_wake(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

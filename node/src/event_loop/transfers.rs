@@ -138,6 +138,7 @@ impl EventLoop {
             conversation: None,
             in_reply_to: None,
             done: None,
+            wake_nonce: None,
             file: Some(ReceivedFile {
                 name,
                 path: path.display().to_string(),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::mpsc::error::SendError;
 
 use super::{Held, Kept, Wanted};
-use crate::handle::Agent;
+use crate::handle::{Agent, AgentKind};
 use crate::model::Incoming;
 
 /// Most messages of the disk that are in memory for one listener.
@@ -59,6 +59,10 @@ impl Listener {
             loading: false,
             handed: None,
         }
+    }
+
+    pub(super) const fn kind(&self) -> AgentKind {
+        self.agent.kind
     }
 
     pub(super) fn is_gone(&self) -> bool {

@@ -28,6 +28,7 @@ fn incoming(text: &str) -> Incoming {
         in_reply_to: None,
         done: None,
         file: None,
+        wake_nonce: None,
     }
 }
 
