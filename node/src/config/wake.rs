@@ -294,7 +294,8 @@ impl WakeSettings {
     fn systemd(&self) -> Result<Adapter, Wrong> {
         let unit = needed("systemd", "unit", self.unit.as_ref())?;
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '@' | '\\');
-        let named = unit.chars().all(fits) && !unit.starts_with(['-', '.']) && unit.len() <= 255;
+        let begins = unit.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        let named = begins && unit.chars().all(fits) && unit.len() <= 200;
         if !named {
             let expected = "the name of a unit, such as agent.service";
             return Err(wrong_text("unit", unit, expected));

@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::handle::AgentKind;
 use crate::model::{Content, IncomingKind};
 
 fn inbox(head: u64) -> Inbox {
@@ -40,7 +41,7 @@ fn kept(number: u64) -> Kept {
 
 fn listen(inbox: &mut Inbox, left: Option<usize>) -> mpsc::Receiver<Incoming> {
     let (messages, receiver) = mpsc::channel(1);
-    inbox.subscribe(Agent { messages, left });
+    inbox.subscribe(Agent { messages, left, kind: AgentKind::Program });
     receiver
 }
 

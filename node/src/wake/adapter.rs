@@ -28,3 +28,6 @@ pub(super) async fn run(start: Start) -> Result<(), AdapterError> {
         Adapter::Client => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

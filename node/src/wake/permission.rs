@@ -29,7 +29,7 @@ pub(crate) fn rule_for(
 #[cfg(test)]
 mod tests {
     use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
-    use peer_protocol::identity::{TrustPolicy, TrustStore};
+    use peer_protocol::identity::TrustPolicy;
     use peer_protocol::time::Timestamp;
 
     use super::*;
@@ -84,8 +84,8 @@ mod tests {
         assert_eq!(rule_for(&pinned, &*trust, &entity("bob"), &key(1)), None);
     }
 
-    #[test]
-    fn nothing_is_the_default() {
-        assert_eq!(rule_for(&[], &TrustStore::new(TrustPolicy::Open), &entity("bob"), &key(1)), None);
+    #[tokio::test]
+    async fn nothing_is_the_default() {
+        assert_eq!(rule_for(&[], &*trust(), &entity("bob"), &key(1)), None);
     }
 }

@@ -25,7 +25,11 @@ pub(super) async fn run(
 ) -> Result<(), AdapterError> {
     let refused = |error: reqwest::Error| AdapterError::Request { reason: chain(&error) };
     let token = match token_file {
-        Some(path) => Some(token(path)?),
+        Some(path) => {
+            let path = path.to_owned();
+            let read = tokio::task::spawn_blocking(move || token(&path)).await;
+            Some(read.unwrap_or_else(|error| Err(AdapterError::File { reason: error.to_string() }))?)
+        }
         None => None,
     };
     // Whoever was first has set it for all.

@@ -118,7 +118,8 @@ fn only_the_nonce_makes_an_agent_awake() {
     rig.there = true;
     rig.pass(Duration::from_secs(1));
     assert!(rig.answers.is_empty());
-    assert!(rig.awake(&Nonce::random(&mut rig.rng.clone())).is_none(), "a wrong one");
+    let wrong = Nonce::random(&mut rig.rng);
+    assert!(rig.awake(&wrong).is_none());
     let proven = rig.awake(&nonce).unwrap();
     assert_eq!((proven.rule, proven.took), (0, Duration::from_secs(2)));
     assert_eq!(rig.outcomes(), [WakeOutcome::Awake]);
