@@ -43,8 +43,8 @@ pub use settings::{QuotaSettings, RateSettings, Settings};
 pub use size::{BadSize, format_size, parse_size};
 pub use template::template;
 pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
-pub(crate) use wake::{NONCE, is_loopback};
 pub use wake::{Adapter, BadWakeRule, MAX_WAKE_RULES, WakePeer, WakeRule, WakeSettings};
+pub(crate) use wake::{NONCE, is_loopback};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;

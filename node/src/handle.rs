@@ -38,8 +38,17 @@ pub(crate) enum Command {
     /// An agent gives a nonce back.
     Awake(String, Reply<Awoken>),
     /// An agent waits to be asked whether it is there, and answers the last question.
-    Probe { agent: AgentKey, answer: Option<u64>, question: oneshot::Sender<u64> },
-    Answer { message_id: String, content: Content, done: bool, reply: Reply<()> },
+    Probe {
+        agent: AgentKey,
+        answer: Option<u64>,
+        question: oneshot::Sender<u64>,
+    },
+    Answer {
+        message_id: String,
+        content: Content,
+        done: bool,
+        reply: Reply<()>,
+    },
     Subscribe(Agent, oneshot::Sender<()>),
     TrustList(oneshot::Sender<Vec<TrustLine>>),
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
@@ -48,7 +57,10 @@ pub(crate) enum Command {
     Delivery(DeliveryCommand),
     Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
-    Mailbox { visit: bool, reply: Reply<MailboxStatus> },
+    Mailbox {
+        visit: bool,
+        reply: Reply<MailboxStatus>,
+    },
     Shutdown(oneshot::Sender<()>),
 }
 

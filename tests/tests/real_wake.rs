@@ -45,11 +45,8 @@ impl Pair {
         let options = Options::tcp(root.path(), "sleeper");
         std::fs::create_dir_all(&options.dir).unwrap();
         let path = root.path().join("agent");
-        let head = format!(
-            "#!/bin/sh\nDIR='{}' PEER='{}'",
-            root.path().display(),
-            program().display()
-        );
+        let head =
+            format!("#!/bin/sh\nDIR='{}' PEER='{}'", root.path().display(), program().display());
         std::fs::write(&path, format!("{head}\n{agent}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let config = format!(
@@ -183,7 +180,8 @@ fn killed_agents_are_woken_and_none_is_said_to_live() {
     over.store(true, Ordering::SeqCst);
     let looks = pair.runtime.block_on(looking).unwrap();
     // Looks that lie wholly within a time in which it is certain that no agent was there.
-    let within = |(from, to): &(Instant, Instant), (begun, ended, _): &Look| begun >= from && ended <= to;
+    let within =
+        |(from, to): &(Instant, Instant), (begun, ended, _): &Look| begun >= from && ended <= to;
     let certain = looks.iter().filter(|look| dead.iter().any(|span| within(span, look)));
     let wrong = certain.clone().filter(|(.., agent)| *agent).count();
     took.sort_unstable();
@@ -274,7 +272,8 @@ fn a_nonce_counts_once_and_only_its_own() {
     let pair = Pair::pinned("timeout = \"10s\"", agent);
     let client = pair.client();
     let waking = pair.runtime.spawn(async move { wake(&client, "go on").await });
-    let nonce = || std::fs::read_to_string(pair.path("nonce")).unwrap_or_default().trim().to_owned();
+    let nonce =
+        || std::fs::read_to_string(pair.path("nonce")).unwrap_or_default().trim().to_owned();
     assert!(eventually(Duration::from_secs(10), || nonce().len() == 32));
     let nonce = nonce();
     for (wrong, code) in [("0123456789abcdef0123456789abcdef", 1), ("", 2), ("; rm -rf", 2)] {

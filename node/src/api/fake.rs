@@ -19,8 +19,8 @@ use crate::events::EventSource;
 use crate::handle::{Command, Handle};
 use crate::model::{
     AgentState, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
-    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status, TrustLine,
-    WakeResult, Woken,
+    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status,
+    TrustLine, WakeResult, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -46,6 +46,8 @@ pub(crate) struct Memory {
     pub(crate) disk_fails: bool,
     /// Nonces that were given back.
     pub(crate) nonces: Vec<String>,
+    /// Names and answers of agents that were asked, or wait for that.
+    pub(crate) probes: Vec<(String, Option<u64>)>,
     /// Agents that wait to be asked.
     pub(crate) questions: Vec<oneshot::Sender<u64>>,
 }
@@ -183,8 +185,10 @@ impl Fake {
                 let awoken = Awoken { rule: 1, took_ms: 412, asked: vec![entity("entity_b")] };
                 let _ = reply.send(if known { Ok(awoken) } else { Err(NodeError::NoSuchWake) });
             }
-            // Never asks.
-            Command::Probe { question, .. } => self.look(|memory| memory.questions.push(question)),
+            Command::Probe { agent, answer, question } => self.look(|memory| {
+                memory.probes.push((agent.to_string(), answer));
+                memory.questions.push(question);
+            }),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }

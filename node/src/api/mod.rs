@@ -55,8 +55,9 @@ mod tests;
 pub use client::{Client, ClientError, Messages};
 pub use problem::Problem;
 pub use request::{
-    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT, Outbox,
-    Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk, Wake,
+    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Inbox, Lookup, MAX_TIMEOUT,
+    Outbox, Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke, Send,
+    Subscription, Talk, Wake,
 };
 pub use routes::router;
 pub use server::{Server, ServerError};

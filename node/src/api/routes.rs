@@ -152,7 +152,8 @@ async fn messages(
     State(node): State<Handle>,
     Query(ask): Query<Subscription>,
 ) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
-    let incoming = ReceiverStream::new(node.attach(ask.limit, wake::kind(ask.agent.as_deref())?).await?);
+    let incoming =
+        ReceiverStream::new(node.attach(ask.limit, wake::kind(ask.agent.as_deref())?).await?);
     // Plain data always becomes JSON; should it not, the message is left out of the stream.
     let events = incoming.filter_map(|message| async move {
         Event::default().event("message").json_data(message).ok().map(Ok)

@@ -1,6 +1,7 @@
 //! The API over a real Unix socket, with a fake node behind it.
 
 mod delivery;
+mod wake;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;

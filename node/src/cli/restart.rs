@@ -59,7 +59,9 @@ fn describe(peer: &str, restarted: &Restarted) -> String {
         (true, Some(WakeResult::Awake)) => "its agent is awake",
         (true, Some(WakeResult::HandedToAgent)) => "its agent was told to go on",
         (true, Some(_)) => "its agent has come meanwhile",
-        (false, Some(WakeResult::Refused)) => "its operator does not allow this node to wake its agent",
+        (false, Some(WakeResult::Refused)) => {
+            "its operator does not allow this node to wake its agent"
+        }
         (false, _) => "its agent could not be woken",
     };
     if made.is_empty() {

@@ -199,8 +199,12 @@ async fn listings_are_for_people_and_for_programs() {
     assert_eq!(rig.peer(&["wake", "sleepy"]).await.exit, Exit::Failed);
     let restarted = rig.peer(&["restart", "sleepy"]).await;
     assert_eq!(restarted.exit, Exit::Ok);
-    let rows: Vec<&str> = restarted.out.lines().filter(|line| line.starts_with([' ', '1', '2'])).collect();
-    assert!(rows.iter().any(|row| row.contains("awake") && row.contains("its agent is awake")), "{rows:?}");
+    let rows: Vec<&str> =
+        restarted.out.lines().filter(|line| line.starts_with([' ', '1', '2'])).collect();
+    assert!(
+        rows.iter().any(|row| row.contains("awake") && row.contains("its agent is awake")),
+        "{rows:?}"
+    );
     assert!(restarted.out.ends_with("its agent is awake\n"), "{}", restarted.out);
     assert_eq!(rig.peer(&["restart", "sleepy", "--attempts", "1"]).await.exit, Exit::Failed);
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "1"]).await.exit, Exit::Unreachable);

@@ -265,7 +265,9 @@ impl WakeSettings {
             if let Ok(fingerprint) = text.parse() {
                 return Ok(WakePeer::Key(fingerprint));
             }
-            text.parse().map(WakePeer::Entity).map_err(|error| ("peers", InvalidSetting::from(error)))
+            text.parse()
+                .map(WakePeer::Entity)
+                .map_err(|error| ("peers", InvalidSetting::from(error)))
         };
         peers.iter().map(peer).collect()
     }
@@ -293,7 +295,8 @@ impl WakeSettings {
 
     fn systemd(&self) -> Result<Adapter, Wrong> {
         let unit = needed("systemd", "unit", self.unit.as_ref())?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '@' | '\\');
+        let fits =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '@' | '\\');
         let begins = unit.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
         let named = begins && unit.chars().all(fits) && unit.len() <= 200;
         if !named {

@@ -63,7 +63,7 @@ struct Waking {
 
 impl EventLoop {
     pub(super) fn on_heartbeat(&mut self, peer: PeerId, message: MessageId) {
-        self.look_at_agent(Asking::Heartbeat { peer, message });
+        self.look_at_agent(vec![Asking::Heartbeat { peer, message }]);
     }
 
     pub(super) fn on_wake_up(
@@ -83,10 +83,10 @@ impl EventLoop {
         }
         let (message, len) = (message.id, message.body.len());
         let waking = Waking { peer, message, body, incoming, share, len, rule };
-        self.look_at_agent(Asking::Wake(Box::new(waking)));
+        self.look_at_agent(vec![Asking::Wake(Box::new(waking))]);
     }
 
-    fn look_at_agent(&mut self, asking: Asking) {
+    fn look_at_agent(&mut self, asking: Vec<Asking>) {
         let now = self.clock.now().instant;
         let settled = self.wake.probes.ask(asking, self.inbox.attached(), now);
         self.on_settled(settled);
@@ -99,8 +99,8 @@ impl EventLoop {
                 Asking::Wake(waking) => self.wake_agent(*waking, life),
             }
         }
-        for asking in settled.again {
-            self.look_at_agent(asking);
+        if !settled.again.is_empty() {
+            self.look_at_agent(settled.again);
         }
     }
 
@@ -127,9 +127,10 @@ impl EventLoop {
                     "no agent is there, and this node's operator does not let you wake one; it will be \
                      told when it comes",
                 ),
-                (false, AgentLife::Unresponsive) => {
-                    (WakeOutcome::NoAgent, "the attached agent does not respond; it will be told if it does")
-                }
+                (false, AgentLife::Unresponsive) => (
+                    WakeOutcome::NoAgent,
+                    "the attached agent does not respond; it will be told if it does",
+                ),
                 (false, _) => {
                     (WakeOutcome::NoAgent, "no agent is attached; it will be told when it comes")
                 }

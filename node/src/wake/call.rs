@@ -120,7 +120,9 @@ mod tests {
         let nonce = Nonce::random(&mut rand::rng());
         let again: Nonce = nonce.to_string().parse().unwrap();
         assert!(bool::from(nonce.ct_eq(&again)));
-        for wrong in ["", "00", "zz112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff00"] {
+        for wrong in
+            ["", "00", "zz112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff00"]
+        {
             assert!(wrong.parse::<Nonce>().is_err(), "{wrong}");
         }
         assert!(!format!("{nonce:?}").contains(&nonce.to_string()));

@@ -51,7 +51,9 @@ impl AdapterError {
     /// What only the operator is told.
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::NotStarted { reason } | Self::File { reason } | Self::Request { reason } => reason,
+            Self::NotStarted { reason } | Self::File { reason } | Self::Request { reason } => {
+                reason
+            }
             Self::Failed { .. } | Self::TimedOut { .. } | Self::Answer { .. } => "",
         }
     }

@@ -47,7 +47,10 @@ mod tests {
 
     fn rules(peers: WakePeer) -> Vec<WakeRule> {
         let nobody = WakePeer::Key(Fingerprint::of(&key(99)));
-        vec![WakeRule::new(vec![nobody], Adapter::Client), WakeRule::new(vec![peers], Adapter::Client)]
+        vec![
+            WakeRule::new(vec![nobody], Adapter::Client),
+            WakeRule::new(vec![peers], Adapter::Client),
+        ]
     }
 
     fn trust() -> std::sync::Arc<SharedTrust> {

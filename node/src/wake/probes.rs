@@ -83,13 +83,20 @@ struct Round<T> {
 pub(crate) struct Settled<T> {
     /// These know it now.
     pub(crate) told: Vec<(T, AgentLife)>,
-    /// These have to ask (anew).
+    /// These have to ask (anew), together.
     pub(crate) again: Vec<T>,
 }
 
 impl<T> Default for Settled<T> {
     fn default() -> Self {
         Self { told: Vec::new(), again: Vec::new() }
+    }
+}
+
+impl<T> Settled<T> {
+    fn all(callers: Vec<T>, life: AgentLife) -> Self {
+        let told = callers.into_iter().map(|caller| (caller, life)).collect();
+        Self { told, again: Vec::new() }
     }
 }
 
@@ -100,21 +107,28 @@ impl<T> Default for Probes<T> {
 }
 
 impl<T> Probes<T> {
-    /// Finds out for `caller` whether one of the agents is there. What needs no question is settled at once.
-    pub(crate) fn ask(&mut self, caller: T, attached: Attached, now: Instant) -> Settled<T> {
-        let settled = |caller, life| Settled { told: vec![(caller, life)], again: Vec::new() };
+    /// Finds out for `callers` whether one of the agents is there. What needs no question is settled at once.
+    pub(crate) fn ask(
+        &mut self,
+        mut callers: Vec<T>,
+        attached: Attached,
+        now: Instant,
+    ) -> Settled<T> {
         if attached.programs > 0 {
-            return settled(caller, AgentLife::Attached);
+            return Settled::all(callers, AgentLife::Attached);
         }
         if attached.asked.is_empty() {
-            return settled(caller, if attached.silent > 0 { AgentLife::Unknown } else { AgentLife::Absent });
-        }
-        if self.next.len() >= MAX_ASKING {
-            return settled(caller, AgentLife::Unknown);
+            let unknown = attached.silent > 0;
+            return Settled::all(
+                callers,
+                if unknown { AgentLife::Unknown } else { AgentLife::Absent },
+            );
         }
         if self.round.is_some() {
-            self.next.push(caller);
-            return Settled::default();
+            let room = MAX_ASKING.saturating_sub(self.next.len()).min(callers.len());
+            let surplus = callers.split_off(room);
+            self.next.append(&mut callers);
+            return Settled::all(surplus, AgentLife::Unknown);
         }
         self.numbers += 1;
         let number = self.numbers;
@@ -124,7 +138,7 @@ impl<T> Probes<T> {
                 let _ = question.send(number);
             }
         }
-        let (asking, asked) = (vec![caller], attached.asked);
+        let (asking, asked) = (callers, attached.asked);
         self.round = Some(Round { number, asking, asked, deadline: now + PROBE });
         Settled::default()
     }
@@ -181,8 +195,7 @@ impl<T> Probes<T> {
 
     fn settle(&mut self, life: AgentLife) -> Settled<T> {
         let asking = self.round.take().map(|round| round.asking).unwrap_or_default();
-        let told = asking.into_iter().map(|caller| (caller, life)).collect();
-        Settled { told, again: std::mem::take(&mut self.next) }
+        Settled { again: std::mem::take(&mut self.next), ..Settled::all(asking, life) }
     }
 
     fn ask_again(&mut self) -> Settled<T> {

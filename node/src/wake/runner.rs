@@ -46,7 +46,7 @@ impl Verdict {
     pub(super) async fn stop(&mut self) {
         if self.0.wait_for(|word| *word == Word::Stop).await.is_err() {
             // Released for good: the node ends, and the agent lives on.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

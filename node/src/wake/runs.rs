@@ -327,7 +327,11 @@ impl Rule {
         } else {
             (WakeOutcome::NoAgent, "what wakes its agent was done")
         };
-        run.answer(outcome, &format!("{what}, but it has not proved within {within} to be awake"), actions);
+        run.answer(
+            outcome,
+            &format!("{what}, but it has not proved within {within} to be awake"),
+            actions,
+        );
     }
 }
 
@@ -344,8 +348,11 @@ impl Run {
     }
 
     fn answer(&self, outcome: WakeOutcome, detail: &str, actions: &mut Vec<Action>) {
-        let answer =
-            |waiter: &Waiter| Action::Answer { waiter: *waiter, outcome, detail: detail.to_owned() };
+        let answer = |waiter: &Waiter| Action::Answer {
+            waiter: *waiter,
+            outcome,
+            detail: detail.to_owned(),
+        };
         actions.extend(self.waiters.iter().map(answer));
     }
 }

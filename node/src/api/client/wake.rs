@@ -1,6 +1,6 @@
 //! Giving proof of being awake, and of being there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -35,7 +35,13 @@ impl Answering {
             let mut answer = None;
             loop {
                 let ask = Probe { agent: key.to_string(), answer };
+                let begun = Instant::now();
                 match client.probe(&ask).await {
+                    // A node that does not let it wait has no room for it.
+                    Ok(Probed { probe: None }) if begun.elapsed() < AGAIN => {
+                        answer = None;
+                        tokio::time::sleep(AGAIN).await;
+                    }
                     Ok(Probed { probe }) => answer = probe,
                     Err(error) => {
                         tracing::debug!(%error, "the node cannot ask whether this agent is there");

@@ -1,9 +1,9 @@
 //! Waking, and proving to be awake.
 
 use super::*;
-use crate::model::Incoming;
 use crate::api::fake::task;
 use crate::cli::listen;
+use crate::model::Incoming;
 
 const NONCE: &str = "00112233445566778899aabbccddeeff";
 
@@ -66,8 +66,12 @@ async fn a_restart_says_what_each_attempt_came_to() {
     let json = rig.peer(&["--json", "restart", "closed"]).await.json();
     assert_eq!(json["attempts"].as_array().unwrap().len(), 1, "asking again is pointless");
     let sleepy = rig.peer(&["--json", "restart", "sleepy"]).await.json();
-    let pauses: Vec<_> =
-        sleepy["attempts"].as_array().unwrap().iter().map(|it| it["pause_ms"].as_u64().unwrap()).collect();
+    let pauses: Vec<_> = sleepy["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["pause_ms"].as_u64().unwrap())
+        .collect();
     assert!(pauses[0] == 0 && (375..=625).contains(&pauses[1]), "{pauses:?}");
 }
 
@@ -75,7 +79,10 @@ async fn a_restart_says_what_each_attempt_came_to() {
 async fn a_nonce_is_given_back_once() {
     let rig = Rig::start().await;
     let ended = rig.peer(&["awake", NONCE]).await;
-    assert_eq!((ended.exit, ended.out.as_str()), (Exit::Ok, "awake after 412 ms; told to entity_b\n"));
+    assert_eq!(
+        (ended.exit, ended.out.as_str()),
+        (Exit::Ok, "awake after 412 ms; told to entity_b\n")
+    );
     assert_eq!(nonces(&rig), [NONCE]);
     let again = rig.peer(&["awake", NONCE]).await;
     assert_eq!(again.exit, Exit::Failed);
@@ -85,7 +92,9 @@ async fn a_nonce_is_given_back_once() {
 
 #[tokio::test]
 async fn a_program_proves_by_succeeding() {
-    for (script, proven) in [("test \"$PEER_WAKE_NONCE\" = 00112233445566778899aabbccddeeff", 1), ("false", 0)] {
+    for (script, proven) in
+        [("test \"$PEER_WAKE_NONCE\" = 00112233445566778899aabbccddeeff", 1), ("false", 0)]
+    {
         let rig = Rig::start().await;
         let feed = rig.fake.deliver(wake_up());
         let arguments = ["listen", "--once", "--exec", script];

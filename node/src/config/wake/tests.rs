@@ -45,17 +45,15 @@ fn rules_are_read_with_their_defaults() {
     assert_eq!(first.peers, [bob, WakePeer::Key(fingerprint.parse().unwrap()), WakePeer::Pinned]);
     let command = vec!["/bin/agent".to_owned(), "--go".to_owned()];
     assert_eq!(first.adapter, Adapter::Command { command, replace: false });
-    assert_eq!((first.timeout, first.cooldown, first.max_per_hour), (
-        Duration::from_secs(20),
-        Duration::from_secs(5),
-        60
-    ));
+    assert_eq!(
+        (first.timeout, first.cooldown, first.max_per_hour),
+        (Duration::from_secs(20), Duration::from_secs(5), 60)
+    );
     assert_eq!(second.adapter, Adapter::Client);
-    assert_eq!((second.timeout, second.cooldown, second.max_per_hour), (
-        Duration::from_secs(3),
-        Duration::ZERO,
-        7
-    ));
+    assert_eq!(
+        (second.timeout, second.cooldown, second.max_per_hour),
+        (Duration::from_secs(3), Duration::ZERO, 7)
+    );
 }
 
 #[test]
@@ -79,7 +77,10 @@ fn every_adapter_says_what_it_needs() {
 #[test]
 fn nothing_can_be_taken_for_an_option_or_a_path() {
     for unit in ["--now", "../x.service", "a b.service", "", ".hidden", "x;y", "a\\u0000b"] {
-        wrong(&format!("adapter = 'systemd'\nunit = \"{unit}\""), &["key `unit`", "name of a unit"]);
+        wrong(
+            &format!("adapter = 'systemd'\nunit = \"{unit}\""),
+            &["key `unit`", "name of a unit"],
+        );
     }
     for target in ["-t", "", "a\\nb"] {
         let text = format!("adapter = 'tmux'\ntext = 'go'\ntarget = \"{target}\"");
@@ -91,17 +92,22 @@ fn nothing_can_be_taken_for_an_option_or_a_path() {
     for command in ["[]", "['']", "['./agent']", "['bin/agent', 'x']", "[\"/bin/a\\u0000\"]"] {
         wrong(&format!("adapter = 'command'\ncommand = {command}"), &["key `command`"]);
     }
-    let pane = rule("adapter = 'tmux'\ntarget = 'agent:0'\ntext = '--go {nonce}; x'\nenter = false");
+    let pane =
+        rule("adapter = 'tmux'\ntarget = 'agent:0'\ntext = '--go {nonce}; x'\nenter = false");
     assert!(matches!(pane.adapter, Adapter::Tmux { enter: false, socket: None, .. }));
 }
 
 #[test]
 fn plain_http_stays_on_this_machine_unless_the_operator_says_so() {
     let webhook = |url: &str| format!("adapter = 'webhook'\nurl = '{url}'");
-    for url in ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:1/", "https://a.example/"] {
+    for url in
+        ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:1/", "https://a.example/"]
+    {
         assert!(matches!(rule(&webhook(url)).adapter, Adapter::Webhook { .. }), "{url}");
     }
-    for url in ["http://a.example/", "http://192.0.2.1/", "http://127.0.0.1.a.example/", "http://0.0.0.0/"] {
+    for url in
+        ["http://a.example/", "http://192.0.2.1/", "http://127.0.0.1.a.example/", "http://0.0.0.0/"]
+    {
         wrong(&webhook(url), &["key `url`", "is another machine", "allow_http"]);
     }
     rule(&format!("{}\nallow_http = true", webhook("http://a.example/")));

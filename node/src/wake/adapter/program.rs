@@ -28,13 +28,17 @@ pub(super) async fn run(
         .process_group(0)
         .kill_on_drop(true)
         .spawn();
-    let mut child =
-        child.map_err(|error| AdapterError::NotStarted { reason: format!("{}: {error}", program.display()) })?;
+    let mut child = child.map_err(|error| AdapterError::NotStarted {
+        reason: format!("{}: {error}", program.display()),
+    })?;
     let mut group = Group::of(&child);
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let work = async {
-        tokio::join!(read_tail::<KEPT>(output, &mut said), read_tail::<KEPT>(errors, &mut complained));
+        tokio::join!(
+            read_tail::<KEPT>(output, &mut said),
+            read_tail::<KEPT>(errors, &mut complained)
+        );
         child.wait().await
     };
     let ended = tokio::time::timeout(timeout, work).await;

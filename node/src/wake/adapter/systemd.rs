@@ -44,7 +44,8 @@ pub(super) async fn run(unit: &Unit, start: Start) -> Result<(), AdapterError> {
             let (json, name) = (call.json(), unit.unit.clone());
             // For EnvironmentFile=: hexadecimal digits need no quotes.
             let variables = format!("PEER_WAKE_NONCE={}\n", call.nonce).into_bytes();
-            let written = tokio::task::spawn_blocking(move || write(&dir, &name, &variables, &json));
+            let written =
+                tokio::task::spawn_blocking(move || write(&dir, &name, &variables, &json));
             let written = written.await.unwrap_or_else(|error| Err(io::Error::other(error)));
             written.map_err(|error| AdapterError::File { reason: error.to_string() })?
         }

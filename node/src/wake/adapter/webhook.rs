@@ -28,7 +28,9 @@ pub(super) async fn run(
         Some(path) => {
             let path = path.to_owned();
             let read = tokio::task::spawn_blocking(move || token(&path)).await;
-            Some(read.unwrap_or_else(|error| Err(AdapterError::File { reason: error.to_string() }))?)
+            Some(
+                read.unwrap_or_else(|error| Err(AdapterError::File { reason: error.to_string() }))?,
+            )
         }
         None => None,
     };
@@ -58,7 +60,8 @@ pub(super) async fn run(
 
 /// The header for the token in a file.
 fn token(path: &Path) -> Result<HeaderValue, AdapterError> {
-    let wrong = |reason: String| AdapterError::File { reason: format!("{}: {reason}", path.display()) };
+    let wrong =
+        |reason: String| AdapterError::File { reason: format!("{}: {reason}", path.display()) };
     let bytes = private_file::read(path, FORBIDDEN, MAX_TOKEN);
     let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;

@@ -91,7 +91,9 @@ impl Rig {
     fn act(&mut self) {
         for action in self.runs.take_actions() {
             match action {
-                Action::Start { run, call, replaces, .. } => self.started.push((run, call, replaces)),
+                Action::Start { run, call, replaces, .. } => {
+                    self.started.push((run, call, replaces));
+                }
                 Action::Release { run } => self.released.push(run),
                 Action::Stop { run } => self.stopped.push(run),
                 Action::Answer { waiter, outcome, detail } => {

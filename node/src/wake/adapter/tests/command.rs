@@ -14,11 +14,13 @@ fn program(text: &'static str) -> impl FnOnce(&Path) -> Adapter {
 }
 
 /// Writes down what it was started as.
-const RECORD: &str = r#"cat /proc/$$/cmdline > "$2/argv"; cat /proc/$$/environ > "$2/environ"; cat > "$2/stdin""#;
+const RECORD: &str =
+    r#"cat /proc/$$/cmdline > "$2/argv"; cat /proc/$$/environ > "$2/environ"; cat > "$2/stdin""#;
 
 fn variables(environ: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8(environ.to_vec()).unwrap();
-    let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pair =
+        |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     text.split('\0').filter_map(pair).collect()
 }
 
@@ -31,7 +33,8 @@ async fn nothing_that_a_peer_says_changes_what_runs() {
         rig.start(1, reason, false);
         assert_eq!(rig.ended().await, Ok(()), "{reason:?}");
         let dir = rig.dir.path().display().to_string();
-        let argv = String::from_utf8(rig.file("argv").await).unwrap().replace(&dir, "DIR").into_bytes();
+        let argv =
+            String::from_utf8(rig.file("argv").await).unwrap().replace(&dir, "DIR").into_bytes();
         let variables = variables(&rig.file("environ").await);
         let names: Vec<_> = variables.keys().cloned().collect();
         assert_eq!(variables["PEER_WAKE_NONCE"], NONCE);
@@ -76,7 +79,11 @@ async fn what_is_left_behind_is_killed_too_unless_it_proves_to_be_the_agent() {
             drop(rig);
             assert!(is_alive(child.trim()));
             let pid: i32 = child.trim().parse().unwrap();
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            )
+            .unwrap();
         } else {
             rig.runner.stop(1);
             assert!(matches!(rig.ended().await, Err(AdapterError::TimedOut { .. })));
@@ -87,7 +94,8 @@ async fn what_is_left_behind_is_killed_too_unless_it_proves_to_be_the_agent() {
 
 #[tokio::test]
 async fn an_agent_lives_on_until_it_is_known_to_be_stuck() {
-    let mut rig = Rig::new(program(r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; exec sleep 60"#));
+    let mut rig =
+        Rig::new(program(r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; exec sleep 60"#));
     rig.start(1, "", false);
     let pid = String::from_utf8(rig.file("pid").await).unwrap();
     rig.runner.release(1);
@@ -101,7 +109,8 @@ async fn an_agent_lives_on_until_it_is_known_to_be_stuck() {
 #[tokio::test]
 async fn a_node_that_ends_leaves_its_agent_alone_and_nothing_else() {
     for proven in [true, false] {
-        let text = r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; exec sleep 60 <&- >&- 2>&-"#;
+        let text =
+            r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; exec sleep 60 <&- >&- 2>&-"#;
         let mut rig = Rig::new(program(text));
         rig.start(1, "", false);
         let pid = String::from_utf8(rig.file("pid").await).unwrap();
@@ -114,7 +123,11 @@ async fn a_node_that_ends_leaves_its_agent_alone_and_nothing_else() {
             tokio::time::sleep(Duration::from_millis(200)).await;
             assert!(is_alive(pid.trim()));
             let pid: i32 = pid.trim().parse().unwrap();
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            )
+            .unwrap();
         } else {
             eventually(|| !is_alive(pid.trim())).await;
         }
@@ -123,7 +136,8 @@ async fn a_node_that_ends_leaves_its_agent_alone_and_nothing_else() {
 
 #[tokio::test]
 async fn floods_are_read_and_forgotten() {
-    let mut rig = Rig::new(program(r#"head -c 200000000 /dev/zero; head -c 100000000 /dev/zero >&2"#));
+    let mut rig =
+        Rig::new(program(r#"head -c 200000000 /dev/zero; head -c 100000000 /dev/zero >&2"#));
     rig.start(1, "", false);
     assert_eq!(rig.ended().await, Ok(()));
     let mut rig = Rig::new(program("trap '' PIPE; exec yes"));
@@ -139,7 +153,10 @@ async fn failures_say_why_without_showing_paths_to_peers() {
     rig.start(1, "", false);
     let error = rig.ended().await.unwrap_err();
     assert_eq!(error.to_string(), "its program failed (exit status: 3)");
-    let missing = |_: &Path| Adapter::Command { command: vec!["/nonexistent/agent".to_owned()], replace: false };
+    let missing = |_: &Path| Adapter::Command {
+        command: vec!["/nonexistent/agent".to_owned()],
+        replace: false,
+    };
     let mut rig = Rig::new(missing);
     rig.start(1, "", false);
     let error = rig.ended().await.unwrap_err();

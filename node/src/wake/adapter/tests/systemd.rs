@@ -25,7 +25,10 @@ async fn the_unit_is_started_and_finds_the_nonce_in_private_files() {
             assert_eq!(rig.file("asked").await, asked.as_bytes(), "{reason:?}");
             // Until it is known whether the agent is awake.
             let env = rig.path("data/wake/agent@1.service.env");
-            assert_eq!(std::fs::read_to_string(&env).unwrap(), format!("PEER_WAKE_NONCE={NONCE}\n"));
+            assert_eq!(
+                std::fs::read_to_string(&env).unwrap(),
+                format!("PEER_WAKE_NONCE={NONCE}\n")
+            );
             for file in [&env, &rig.path("data/wake/agent@1.service.json")] {
                 assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
             }

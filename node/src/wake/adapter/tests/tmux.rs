@@ -14,7 +14,8 @@ impl Server {
         let name = dir.file_name().unwrap().to_string_lossy().into_owned();
         let server = Self { socket: format!("peer-{}-{name}", std::process::id()) };
         let typed = format!("stty -echo; touch {0}/ready; exec cat > {0}/typed", dir.display());
-        let new = ["-f", "/dev/null", "new-session", "-d", "-s", "agent", "-x", "80", "-y", "24", &typed];
+        let new =
+            ["-f", "/dev/null", "new-session", "-d", "-s", "agent", "-x", "80", "-y", "24", &typed];
         match server.command(&new) {
             Some(true) => Some(server),
             other => {
@@ -51,7 +52,6 @@ fn pane(socket: &str, target: &str, text: &str) -> Adapter {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests learns what was not tested")]
 fn skipped() {
     eprintln!("skipped: there is no tmux");
 }
@@ -73,7 +73,8 @@ async fn the_operators_text_is_typed_as_it_is_and_nothing_of_the_peers() {
         assert_eq!(rig.ended().await, Ok(()), "{reason:?}");
         let line = text.replace("{nonce}", NONCE) + "\n";
         let expected = line.repeat(number + 1);
-        eventually(|| std::fs::read_to_string(&typed).unwrap_or_default().len() >= expected.len()).await;
+        eventually(|| std::fs::read_to_string(&typed).unwrap_or_default().len() >= expected.len())
+            .await;
         assert_eq!(std::fs::read_to_string(&typed).unwrap(), expected, "{reason:?}");
     }
     rig.untouched();

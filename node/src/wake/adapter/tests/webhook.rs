@@ -20,17 +20,23 @@ async fn serve(elsewhere: &str) -> (String, Seen) {
     let moved = [(header::LOCATION, format!("{elsewhere}/wake"))];
     let again = moved.clone();
     let app = Router::new()
-        .route("/wake", post(async move |headers: HeaderMap, body: Bytes| {
-            recorded.lock().unwrap().push((headers, body));
-        }))
+        .route(
+            "/wake",
+            post(async move |headers: HeaderMap, body: Bytes| {
+                recorded.lock().unwrap().push((headers, body));
+            }),
+        )
         .route("/moved", post(async move || (StatusCode::FOUND, moved)))
         .route("/kept", post(async move || (StatusCode::PERMANENT_REDIRECT, again)))
         .route("/refused", post(async || StatusCode::FORBIDDEN))
         .route("/hangs", post(async || std::future::pending::<()>().await))
-        .route("/flood", post(async || {
-            let part = || Ok::<_, Infallible>(Bytes::from(vec![b'x'; 1 << 16]));
-            Body::from_stream(futures::stream::repeat_with(part)).into_response()
-        }));
+        .route(
+            "/flood",
+            post(async || {
+                let part = || Ok::<_, Infallible>(Bytes::from(vec![b'x'; 1 << 16]));
+                Body::from_stream(futures::stream::repeat_with(part)).into_response()
+            }),
+        );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -51,8 +57,7 @@ fn token(dir: &Path, text: &str, mode: u32) -> PathBuf {
 #[tokio::test]
 async fn the_wake_up_is_json_and_nothing_else_is_the_peers() {
     let (url, seen) = serve("http://127.0.0.1:1").await;
-    let mut rig =
-        Rig::new(|dir| hook(&format!("{url}/wake"), Some(token(dir, "s3cret\n", 0o600))));
+    let mut rig = Rig::new(|dir| hook(&format!("{url}/wake"), Some(token(dir, "s3cret\n", 0o600))));
     for reason in HOSTILE {
         rig.start(1, reason, false);
         assert_eq!(rig.ended().await, Ok(()), "{reason:?}");
@@ -73,7 +78,8 @@ async fn redirects_are_not_followed() {
     let (elsewhere, seen) = serve("http://127.0.0.1:1").await;
     let (url, _) = serve(&elsewhere).await;
     for (path, status) in [("moved", 302), ("kept", 308)] {
-        let mut rig = Rig::new(|dir| hook(&format!("{url}/{path}"), Some(token(dir, "s3cret", 0o600))));
+        let mut rig =
+            Rig::new(|dir| hook(&format!("{url}/{path}"), Some(token(dir, "s3cret", 0o600))));
         rig.start(1, "", false);
         assert_eq!(rig.ended().await, Err(AdapterError::Answer { status }));
     }
