@@ -290,6 +290,52 @@ fn a_nonce_counts_once_and_only_its_own() {
 }
 
 #[test]
+fn nothing_that_a_peer_says_changes_what_runs() {
+    let agent = r#"
+tr '\0' '\n' < /proc/$$/cmdline >> "$DIR/argv"; tr '\0' '\n' < /proc/$$/environ | cut -d= -f1 | sort > "$DIR/names"
+printf '%s' "$PEER_WAKE_REASON" > "$DIR/reason"; cat > "$DIR/json"; echo $$ >> "$DIR/starts"; exec "$PEER" awake"#;
+    let pair = Pair::pinned("cooldown = \"0s\"", agent);
+    let client = pair.client();
+    let mut names = String::new();
+    let hostile = [
+        "go on",
+        "; rm -rf \"$DIR\"/starts",
+        "$(touch \"$DIR\"/pwned)",
+        "`touch pwned`\n\ntouch pwned\n",
+        "a\0b\x1b[2J\x1b]0;x\x07",
+        "--help",
+    ];
+    let longest = "x".repeat(4096);
+    for (round, reason) in hostile.into_iter().chain([longest.as_str()]).enumerate() {
+        let woken = pair.runtime.block_on(wake(&client, reason));
+        assert_eq!(woken.outcome, WakeResult::Awake, "{reason:?}: {}", woken.detail);
+        assert_eq!(pair.starts().len(), round + 1);
+        let argv = std::fs::read_to_string(pair.path("argv")).unwrap();
+        let own = format!("/bin/sh\n{}\n", pair.path("agent").display());
+        assert_eq!(argv, own.repeat(round + 1), "{reason:?}");
+        let told = std::fs::read_to_string(pair.path("reason")).unwrap();
+        assert!(told.len() <= 1024 && !told.chars().any(char::is_control), "{told:?}");
+        let json = std::fs::read(pair.path("json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!((&json["reason"], &json["from"]), (&reason.into(), &"asker".into()));
+        let found = std::fs::read_to_string(pair.path("names")).unwrap();
+        if names.is_empty() {
+            names.clone_from(&found);
+        }
+        assert_eq!(found, names, "{reason:?}");
+        assert!(!pair.path("pwned").exists() && !Path::new("pwned").exists());
+    }
+    let too_long = Wake {
+        peer: "sleeper".to_owned(),
+        reason: Some("x".repeat(65_536)),
+        timeout_ms: Some(20_000),
+    };
+    let refused = pair.runtime.block_on(client.wake(&too_long)).unwrap_err();
+    assert!(refused.to_string().contains("65536 bytes"), "{refused}");
+    assert_eq!(pair.starts().len(), 7);
+}
+
+#[test]
 fn a_client_that_cannot_be_asked_is_not_said_to_live() {
     let pair = Pair::pinned("", LISTEN);
     let mut stream = UnixStream::connect(socket(&pair.sleeper)).unwrap();

@@ -48,7 +48,7 @@ pub(super) async fn run(
     match status {
         Ok(status) if status.success() => Ok(String::from_utf8_lossy(&said).into_owned()),
         Ok(status) => {
-            tracing::warn!(program = %program.display(), %status, complaint, "failed");
+            tracing::warn!(program = %program.display(), %status, ?complaint, "failed");
             Err(AdapterError::Failed { status: status.to_string() })
         }
         Err(error) => Err(AdapterError::NotStarted { reason: error.to_string() }),
