@@ -159,6 +159,11 @@ pub enum NodeError {
         /// The id.
         message_id: String,
     },
+    /// No wake-up waits for a nonce.
+    #[error(
+        "no wake-up waits for this nonce: it was given back before, its time is over, or it is not this node's"
+    )]
+    NoSuchWake,
     /// No message of this id, or that begins so, is kept here.
     #[error("no message {id} is kept here")]
     NoSuchMessage {
@@ -222,6 +227,7 @@ impl NodeError {
             Self::TooLarge { .. } => "too_large",
             Self::QueueFull { .. } => "queue_full",
             Self::NoSuchTask { .. } => "no_such_task",
+            Self::NoSuchWake => "no_such_wake",
             Self::NoSuchMessage { .. } => "no_such_message",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Settled { .. } => "settled",
@@ -267,6 +273,10 @@ impl NodeError {
             Self::TooLarge { .. } => "send less, or split it",
             Self::QueueFull { .. } => {
                 "see `peer outbox` for what waits; cancel some, or wait until the peer takes messages"
+            }
+            Self::NoSuchWake => {
+                "give a nonce back once, in time, to the node that handed it out (PEER_DATA_DIR); `timeout` \
+                 of [[wake]] gives the agent more time"
             }
             Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
             Self::NoSuchMessage { .. } => {

@@ -17,6 +17,8 @@
 //! | `POST /v1/restart` | [`Restart`] | [`Restarted`](crate::model::Restarted) |
 //! | `GET /v1/messages` | query: [`Subscription`] | server-sent events, each an [`Incoming`](crate::model::Incoming) |
 //! | `GET /v1/events` | query: [`Events`] | server-sent events, each an [`EventLine`](crate::model::EventLine) or [`Reset`](crate::model::Reset) |
+//! | `POST /v1/awake` | [`Awake`] | [`Awoken`](crate::model::Awoken) |
+//! | `POST /v1/probe` | [`Probe`] | [`Probed`], once there is a question |
 //! | `GET /v1/outbox` | query: [`Outbox`] | a [`Page`](crate::model::Page) of [`OutboxLine`](crate::model::OutboxLine)s |
 //! | `GET /v1/outbox/{id}` | | [`OutboxMessage`](crate::model::OutboxMessage) |
 //! | `POST /v1/outbox/{id}/cancel` | | [`OutboxLine`](crate::model::OutboxLine) |
@@ -84,9 +86,9 @@ pub use app::{App, Limits};
 pub use client::{Client, ClientError, EventStream, Messages, Told};
 pub use problem::Problem;
 pub use request::{
-    Acknowledge, Alive, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Lookup, MAX_TIMEOUT,
-    Outbox, Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk,
-    Wake,
+    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Lookup,
+    MAX_TIMEOUT, Outbox, Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke,
+    Send, Subscription, Talk, Wake,
 };
 pub use server::{Server, ServerError};
 pub use token::{Token, TokenError};

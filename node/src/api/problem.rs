@@ -74,6 +74,7 @@ impl From<NodeError> for Problem {
             NodeError::UnknownPeer { .. }
             | NodeError::NotFound { .. }
             | NodeError::NoSuchTask { .. }
+            | NodeError::NoSuchWake
             | NodeError::NoSuchMessage { .. } => StatusCode::NOT_FOUND,
             NodeError::Ambiguous { .. } | NodeError::Settled { .. } => StatusCode::CONFLICT,
             NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -184,6 +184,7 @@ pub(super) fn details(message: &Incoming) -> impl Iterator<Item = (&'static str,
         ("answers", message.in_reply_to.clone()),
         ("outcome", done),
         ("file", file.or_else(|| message.content.name.clone())),
+        ("nonce", message.wake_nonce.clone()),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

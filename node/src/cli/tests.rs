@@ -4,6 +4,7 @@ mod delivery;
 mod listen;
 mod registry;
 mod transfers;
+mod wake;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
@@ -198,7 +199,13 @@ async fn listings_are_for_people_and_for_programs() {
     assert_eq!(rig.peer(&["wake", "sleepy"]).await.exit, Exit::Failed);
     let restarted = rig.peer(&["restart", "sleepy"]).await;
     assert_eq!(restarted.exit, Exit::Ok);
-    assert!(restarted.out.contains("attempt 2: woken"), "{}", restarted.out);
+    let rows: Vec<&str> =
+        restarted.out.lines().filter(|line| line.starts_with([' ', '1', '2'])).collect();
+    assert!(
+        rows.iter().any(|row| row.contains("awake") && row.contains("its agent is awake")),
+        "{rows:?}"
+    );
+    assert!(restarted.out.ends_with("its agent is awake\n"), "{}", restarted.out);
     assert_eq!(rig.peer(&["restart", "sleepy", "--attempts", "1"]).await.exit, Exit::Failed);
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "1"]).await.exit, Exit::Unreachable);
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "0"]).await.exit, Exit::Usage);
