@@ -251,8 +251,8 @@ impl EventLoop {
     /// Whether a link may be made for mail of this key, if there is none: for those on the trust list, and
     /// for so many others.
     fn takes_mail_of(&mut self, id: &PeerId, key: &PublicKey) -> bool {
-        let known = self.swarm.behaviour().secure.has_link(id)
-            || self.trust.knows(Fingerprint::of(key));
+        let known =
+            self.swarm.behaviour().secure.has_link(id) || self.trust.knows(Fingerprint::of(key));
         known || self.mail.strangers.admit(key, self.clock.now().instant)
     }
 

@@ -26,11 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use peer_behaviours::Clock;
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::crypto::SuiteRegistry;
 use peer_protocol::error::ErrorCode;
-use peer_protocol::identity::Identity;
-use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
+use peer_protocol::identity::Identity;
 use peer_protocol::message::{ErrorReport, Mailbox as Request, MailboxResult};
 use tokio::sync::mpsc;
 

@@ -29,11 +29,7 @@ pub(super) struct Receiving {
 
 impl Default for Receiving {
     fn default() -> Self {
-        Self {
-            settlements: VecDeque::new(),
-            senders: LruCache::new(MAX_SENDERS),
-            published: None,
-        }
+        Self { settlements: VecDeque::new(), senders: LruCache::new(MAX_SENDERS), published: None }
     }
 }
 

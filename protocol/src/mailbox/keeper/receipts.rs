@@ -75,7 +75,8 @@ impl ReceiptShelf {
         }
         if shelf.count >= config.owner_receipts || self.all.len() >= config.total_receipts {
             let most = shelf.senders.values().max_by_key(|numbers| numbers.len());
-            let oldest = most.filter(|numbers| numbers.len() > theirs + 1).and_then(BTreeSet::first);
+            let oldest =
+                most.filter(|numbers| numbers.len() > theirs + 1).and_then(BTreeSet::first);
             let Some(oldest) = oldest.copied() else { return Shelved::Full };
             self.remove(oldest, changes);
         }

@@ -180,9 +180,10 @@ impl Receiver {
     /// Whether anything waits to be told to `node`, or is asked of it.
     #[must_use]
     pub fn is_busy(&self, node: &PublicKey) -> bool {
-        self.visits.get(node).is_some_and(|visit| {
-            visit.stage != Stage::Idle || self.owed.waits(node, &visit.full)
-        }) || self.done.waits(node)
+        self.visits
+            .get(node)
+            .is_some_and(|visit| visit.stage != Stage::Idle || self.owed.waits(node, &visit.full))
+            || self.done.waits(node)
     }
 
     /// Deletes what is over; every few minutes will do.

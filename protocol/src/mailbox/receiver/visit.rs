@@ -152,8 +152,7 @@ impl Receiver {
             visit.begin(now.instant);
         }
         let may_settle = visit.stage != Stage::Idle || visit.settle_at <= now.instant;
-        let settles =
-            may_settle && (self.done.waits(node) || self.owed.waits(node, &visit.full));
+        let settles = may_settle && (self.done.waits(node) || self.owed.waits(node, &visit.full));
         if visit.stage == Stage::Depositing {
             visit.asked = Some(Told::default());
             // The first time in a run the node only says how many it has.

@@ -483,7 +483,12 @@ fn what_is_over_is_deleted_and_so_are_boxes_that_nobody_comes_to() {
     let changes = rig.keeper.tick(at(rig.now).timestamp);
     rig.disk.apply(changes);
     assert!(rig.fetch().is_empty());
-    assert_eq!(rig.disk.0.len(), 2, "the box itself is left, and a number: {:?}", rig.disk.0.keys());
+    assert_eq!(
+        rig.disk.0.len(),
+        2,
+        "the box itself is left, and a number: {:?}",
+        rig.disk.0.keys()
+    );
     rig.now = 100 * 86_400_000;
     let changes = rig.keeper.tick(at(rig.now).timestamp);
     rig.disk.apply(changes);

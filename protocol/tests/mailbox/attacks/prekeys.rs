@@ -102,7 +102,11 @@ fn a_last_resort_prekey_from_the_future_is_not_handed_out() {
     let (future, changes) = ring.last_resort(&owner, ahead, &mut rng);
     assert_ne!(good, future);
     disk.apply(changes);
-    assert_eq!(ring.last_resort(&owner, now, &mut rng), (good, vec![]), "the one before it still is");
+    assert_eq!(
+        ring.last_resort(&owner, now, &mut rng),
+        (good, vec![]),
+        "the one before it still is"
+    );
     let mut again = Keyring::default();
     disk.rows().for_each(|row| again.restore(row));
     let later = now + LAST_RESORT_ROTATION;

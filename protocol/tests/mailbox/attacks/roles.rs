@@ -10,8 +10,8 @@ use peer_protocol::mailbox::{
     ReceiverConfig, Sender, SenderConfig, Unsettled, Waiting,
 };
 use peer_protocol::message::{
-    Deposited, ErrorReport, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem, Prekeys, PutOutcome,
-    Receipts, Stored,
+    Deposited, ErrorReport, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem, Prekeys,
+    PutOutcome, Receipts, Stored,
 };
 use peer_protocol::time::Now;
 use rand::rngs::StdRng;

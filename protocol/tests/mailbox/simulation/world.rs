@@ -83,8 +83,7 @@ impl World {
         let nodes: Vec<_> =
             (0..3).map(|one| Node::new(10 + one, rules.conduct[usize::from(one)], now)).collect();
         let keys: Vec<PublicKey> = nodes.iter().map(Node::key).collect();
-        let receiver =
-            ReceiverNode::new(key_of(&identity("sender", 1)), keys.clone(), rules);
+        let receiver = ReceiverNode::new(key_of(&identity("sender", 1)), keys.clone(), rules);
         let sender = SenderNode::new(receiver.key(), keys, &mut rng);
         // At any time between when the receiver first registers and when it has fetched.
         let dies_at = if rules.killed { rng.random_range(20..TURN * 3) } else { u64::MAX };
