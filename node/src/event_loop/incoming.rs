@@ -102,7 +102,7 @@ impl EventLoop {
     }
 
     /// Puts a volatile message into the inbox; returns whether an agent is there for it.
-    fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+    pub(super) fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
         self.announce(&incoming, len as u64);
         self.inbox.push(incoming, share, len)
     }
