@@ -82,7 +82,8 @@ fn more_than_a_thousand_sends_end_in_every_status_there_is() {
 /// Takes a check out of both nodes: the simulation notices, and says one of `why`.
 fn caught(faults: Faults, why: &[&str]) {
     const MOST: u64 = 600;
-    let gale = Gale { actions: 40, faults, ..Gale::default() };
+    let long_contents = faults.takes_without_content;
+    let gale = Gale { actions: 40, long_contents, faults, ..Gale::default() };
     let fails = |seed| {
         let run = || {
             let _: Outcome = gale.run(Chance::seeded(seed), 2);
@@ -116,6 +117,14 @@ fn a_sender_that_does_not_write_what_may_have_been_sent_is_caught() {
 fn a_receiver_that_acknowledges_before_the_disk_has_written_is_caught() {
     let why = ["is not on disk, but acknowledged"];
     caught(Faults { acknowledges_early: true, ..Faults::default() }, &why);
+}
+
+#[test]
+fn a_receiver_that_takes_a_message_without_its_content_is_caught() {
+    let why = ["arrived without its content"];
+    caught(Faults { takes_without_content: true, ..Faults::default() }, &why);
+    let both = Faults { takes_without_content: true, forgets_holds: true, ..Faults::default() };
+    caught(both, &why);
 }
 
 #[test]

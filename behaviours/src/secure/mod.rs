@@ -31,7 +31,7 @@ use libp2p_core::PeerId;
 use libp2p_swarm::{ConnectionHandler, ConnectionId, THandler, THandlerInEvent, ToSwarm};
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
-use peer_protocol::identity::TrustView;
+use peer_protocol::identity::{EntityId, TrustView};
 use peer_protocol::link::{self, Ended, Link, LinkConfig};
 use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
@@ -205,13 +205,25 @@ impl Behaviour {
         Ok(())
     }
 
-    /// Takes ordered messages of `peer` in that were fetched from a mailbox.
+    /// Takes ordered messages of `peer` in that were fetched from a mailbox, where it signed them as
+    /// `sender`.
     ///
     /// # Errors
     /// [`SendError`] if there is no room for another link, or the peer's key is of another kind.
-    pub fn take_mail(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
-        self.peer(peer)?.notify(Notice::Mail(messages));
+    pub fn take_mail(
+        &mut self,
+        peer: PeerId,
+        sender: EntityId,
+        messages: Vec<Message>,
+    ) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Mail(sender, messages));
         Ok(())
+    }
+
+    /// Whether there is a link with `peer`.
+    #[must_use]
+    pub fn has_link(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some()
     }
 
     /// Takes ordered messages back from the link with `peer`; see [`Link::withdraw`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::id::StreamId;
+use crate::id::{MessageId, StreamId};
 use crate::limits::{MAX_ALL_HELD_BYTES, MAX_HELD_BYTES, MAX_HELD_MESSAGES};
 use crate::message::Message;
 
@@ -95,6 +95,10 @@ impl Held {
 
     pub(super) fn is_of(&self, stream: StreamId) -> bool {
         self.stream == Some(stream)
+    }
+
+    pub(super) fn has(&self, number: u64, id: MessageId) -> bool {
+        self.messages.get(&number).is_some_and(|held| held.id == id)
     }
 
     pub(super) fn first(&self) -> Option<(u64, &Message)> {

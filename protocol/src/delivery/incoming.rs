@@ -189,6 +189,12 @@ impl Incoming {
         self.held.insert(message);
     }
 
+    /// Whether this message is held.
+    #[must_use]
+    pub fn holds(&self, message: &Message) -> bool {
+        message.order.is_some_and(|order| self.held.has(order.number, message.id))
+    }
+
     /// Lets go of what is held: its sender is away, and sends it again when it is back.
     pub fn let_go(&mut self) {
         self.held.clear();

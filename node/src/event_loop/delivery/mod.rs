@@ -9,6 +9,7 @@ mod answering;
 mod arriving;
 mod attempts;
 mod contacts;
+mod contents;
 mod effects;
 mod inbox;
 mod lines;
@@ -31,6 +32,8 @@ use peer_protocol::time::{Instant, Timestamp};
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
+pub(super) use self::accepting::Ahead;
+pub(super) use self::contents::Draft;
 pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;

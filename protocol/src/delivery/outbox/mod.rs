@@ -9,6 +9,7 @@
 //! their way to the disk, or from it to a link.
 
 mod effect;
+mod hold;
 mod queue;
 mod recall;
 mod settle;
@@ -133,6 +134,17 @@ impl Outbox {
         ttl: Duration,
         now: Now,
     ) -> Result<(), NotAccepted> {
+        self.take_in(peer, message, ttl, false, now)
+    }
+
+    fn take_in(
+        &mut self,
+        peer: PublicKey,
+        message: Message,
+        ttl: Duration,
+        held: bool,
+        now: Now,
+    ) -> Result<(), NotAccepted> {
         let len = message.body.len();
         self.check_room(&peer, &message)?;
         let slot = self.slot(peer);
@@ -142,6 +154,7 @@ impl Outbox {
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
+            && !held
             && matches!(queue.stream_state, StreamState::New | StreamState::Saved)
             && queue.is_all_in_window()
             && queue.has_room(len)
@@ -161,6 +174,7 @@ impl Outbox {
             expires,
             may_be_sent: false,
             marking: false,
+            held,
             place: Place::Accepting(body),
             wanted: None,
             settled: None,
@@ -307,6 +321,7 @@ impl Outbox {
                 expires,
                 may_be_sent,
                 marking: false,
+                held: false,
                 place: Place::OnDisk,
                 wanted: None,
                 settled: None,

@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub(super) may_be_sent: bool,
     /// Whether its mark is being written.
     pub(super) marking: bool,
+    /// Whether it, and all after it, wait for its content to arrive ahead of it.
+    pub(super) held: bool,
     pub(super) place: Place,
     pub(super) wanted: Option<Wanted>,
     /// What is known now, while the disk does not say so yet.
@@ -83,6 +85,8 @@ pub(super) struct Queue {
     pub(super) load: Option<Ticket>,
     /// Whether the budget of all windows kept it from loading.
     pub(super) starved: bool,
+    /// The held message whose content its owner was told to send.
+    pub(super) ahead: Option<u64>,
 }
 
 impl Queue {
@@ -103,6 +107,7 @@ impl Queue {
             hand_from: 0,
             load: None,
             starved: false,
+            ahead: None,
         }
     }
 
@@ -115,6 +120,17 @@ impl Queue {
     /// Whether all that wait are in the window.
     pub(super) fn is_all_in_window(&self) -> bool {
         self.entries.last_key_value().is_none_or(|(number, _)| *number < self.edge)
+    }
+
+    /// The held message at the edge of the window, if the disk has it and nobody was told yet.
+    pub(super) fn next_ahead(&mut self) -> Option<MessageId> {
+        let (number, entry) = self.entries.range(self.edge..).next()?;
+        let waits = entry.held && entry.settled.is_none() && matches!(entry.place, Place::OnDisk);
+        if !self.attached || !waits || self.ahead == Some(*number) {
+            return None;
+        }
+        self.ahead = Some(*number);
+        Some(entry.id)
     }
 
     /// Whether it is worth asking the disk for more: not for every single message that is settled.
@@ -139,6 +155,7 @@ impl Queue {
             }
         }
         self.load = None;
+        self.ahead = None;
         self.window_len = 0;
         self.edge = self.entries.first_key_value().map_or(self.next, |(number, _)| *number);
         self.hand_from = self.edge;

@@ -11,6 +11,8 @@ use crate::error::ErrorCode;
 use crate::limits::{MAX_WINDOW_BYTES, MAX_WINDOW_MESSAGES};
 use crate::message::{MessageKind, ReceiptStatus};
 
+mod hold;
+
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 fn peer(seed: u8) -> PublicKey {
@@ -27,6 +29,10 @@ struct Rig {
     written: Vec<Write>,
     handed: Vec<Message>,
     withdrawn: Vec<MessageId>,
+    /// Whose contents are to go ahead.
+    ahead: Vec<MessageId>,
+    /// What the link has, in the order in which it was given.
+    link: Vec<Message>,
     told: Vec<(MessageId, Status)>,
     not_accepted: Vec<MessageId>,
     loads: Vec<(u64, u64)>,
@@ -50,6 +56,8 @@ impl Rig {
             written: Vec::new(),
             handed: Vec::new(),
             withdrawn: Vec::new(),
+            ahead: Vec::new(),
+            link: Vec::new(),
             told: Vec::new(),
             not_accepted: Vec::new(),
             loads: Vec::new(),
@@ -71,7 +79,13 @@ impl Rig {
     }
 
     fn settle(&mut self) {
-        while let Some(effect) = self.outbox.poll_effect() {
+        self.some_effects(usize::MAX);
+    }
+
+    /// Carries out as many effects.
+    fn some_effects(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(effect) = self.outbox.poll_effect() else { return };
             match effect {
                 Effect::Write { ticket, writes } => {
                     if self.works {
@@ -84,8 +98,15 @@ impl Rig {
                     let found = self.disk.range(from..=to).map(|(_, it)| it.clone()).collect();
                     self.outbox.loaded(ticket, Some(found), self.now);
                 }
-                Effect::Hand { messages, .. } => self.handed.extend(messages),
-                Effect::Withdraw { ids, .. } => self.withdrawn.extend(ids),
+                Effect::Hand { messages, .. } => {
+                    self.link.extend(messages.iter().cloned());
+                    self.handed.extend(messages);
+                }
+                Effect::Withdraw { ids, .. } => {
+                    self.link.retain(|message| !ids.contains(&message.id));
+                    self.withdrawn.extend(ids);
+                }
+                Effect::Ahead { id, .. } => self.ahead.push(id),
                 Effect::NotAccepted { id, .. } => self.not_accepted.push(id),
                 Effect::Tell { id, status, .. } => self.told.push((id, status)),
                 Effect::Recall { .. } => {}
@@ -129,6 +150,8 @@ impl Rig {
         let next = self.written.iter().filter_map(number).max().unwrap_or(0);
         let saved = Saved { peer: peer(1), stream: *self.streams.last().unwrap(), next, heads };
         let rng = Box::new(StdRng::seed_from_u64(3));
+        self.link.clear();
+        self.ahead.clear();
         self.outbox = Outbox::new(vec![saved], rng, self.now.timestamp);
     }
 
@@ -151,7 +174,15 @@ impl Rig {
         self.told.iter().rev().find(|(of, _)| *of == id).map(|(_, status)| status.clone())
     }
 
+    /// The messages that the link has, each once.
+    fn link(&self) -> Vec<MessageId> {
+        let numbers: Vec<_> = self.link.iter().map(|it| it.order.unwrap().number).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+        self.link.iter().map(|message| message.id).collect()
+    }
+
     fn acknowledge(&mut self, ids: &[MessageId], status: ReceiptStatus) {
+        self.link.retain(|message| !ids.contains(&message.id));
         self.outbox.acknowledged(&peer(1), ids, status, self.now);
         self.settle();
     }

@@ -146,9 +146,12 @@ impl Outbox {
         }
     }
 
-    /// Asks the disk for what the window has a place for.
+    /// Asks the disk for what the window has a place for; what is held is not, nor anything after it.
     pub(super) fn fill(&mut self, slot: Slot) {
         let Some(queue) = self.queues.get_mut(&slot) else { return };
+        if let Some(id) = queue.next_ahead() {
+            self.effects.push_back(Effect::Ahead { peer: queue.peer, id });
+        }
         let ready = queue.attached
             && queue.load.is_none()
             && queue.stream_state == StreamState::Saved
@@ -161,6 +164,9 @@ impl Outbox {
         let ticket = self.ticket();
         if let Some(queue) = self.queues.get_mut(&slot) {
             queue.load = Some(ticket);
+            if let Some(id) = queue.next_ahead() {
+                self.effects.push_back(Effect::Ahead { peer, id });
+            }
         }
         self.loads.insert(ticket, (slot, from, to));
         self.effects.push_back(Effect::Load { ticket, peer, from, to });
@@ -219,7 +225,7 @@ fn reserve(queue: &mut Queue, windows_bytes: &mut usize) -> Option<(u64, u64)> {
     let Queue { entries, edge, window_len, window_bytes, starved, .. } = queue;
     let start = *edge;
     for (number, entry) in entries.range_mut(start..) {
-        if !matches!(entry.place, Place::OnDisk) {
+        if entry.held || !matches!(entry.place, Place::OnDisk) {
             break;
         }
         let alone = *window_len == 0;
