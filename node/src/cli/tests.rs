@@ -168,6 +168,9 @@ async fn without_a_node_each_command_says_so() {
 async fn listings_are_for_people_and_for_programs() {
     let rig = Rig::start().await;
     let status = rig.peer(&["status"]).await.out;
+    for part in ["2 messages, 20 B on disk", "3 messages, 1.5 KiB not settled", "1 open"] {
+        assert!(status.contains(part), "{status}");
+    }
     for part in ["entity_a", "1 min 5 s", "listens on\n  /ip4/127.0.0.1/tcp/4711/p2p/"] {
         assert!(status.contains(part), "{status}");
     }
