@@ -130,6 +130,7 @@ impl Node {
         })?;
         let passing = Passing::new(&config.gateway().forward, Arc::clone(&gateway.places));
         let (passing, items) = passing.unzip();
+        let tasks = config.rate().task;
         let mut event_loop = EventLoop::new(Parts {
             config: config.clone(),
             identity: identity.clone(),
@@ -140,7 +141,7 @@ impl Node {
             delivery,
             registry,
             transfers: TransferState::new(transfers),
-            mail: MailState::new(mailbox),
+            mail: MailState::new(mailbox, tasks),
             passing,
             commands: receiver,
         });

@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,6 +110,22 @@ pub enum InvalidSetting {
         "the gateway is for version 1.0 peers, and version 1.0 is switched off: legacy = false"
     )]
     GatewayWithoutLegacy,
+    /// Not an address and a port.
+    #[error(
+        "{given:?} is no address and port: expected a loopback address, such as 127.0.0.1:4780, or off"
+    )]
+    LocalAddress {
+        /// The value.
+        given: String,
+    },
+    /// An address that is not this machine's alone.
+    #[error(
+        "{given} can be reached from other machines: expected a loopback address, such as 127.0.0.1:4780"
+    )]
+    NotLocal {
+        /// The value.
+        given: SocketAddr,
+    },
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

@@ -11,6 +11,7 @@ use peer_protocol::message::{
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
+use crate::events::NodeEvent;
 use crate::model::{Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, Woken};
 use crate::room::Share;
 
@@ -41,7 +42,7 @@ impl EventLoop {
                     ..incoming
                 };
                 self.inbox.open_task(message.id, from);
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::StatusReport(report) => {
                 let content = Content {
@@ -55,7 +56,7 @@ impl EventLoop {
                     encrypted: encrypted && incoming.encrypted,
                     ..incoming
                 };
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
@@ -63,7 +64,7 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::WakeUp, content)
                 };
-                let handed = self.inbox.push(incoming, share, message.body.len());
+                let handed = self.take_in(incoming, share, message.body.len());
                 let (outcome, detail) = if handed {
                     (WakeOutcome::HandedToAgent, "the attached agent was told")
                 } else {
@@ -85,7 +86,7 @@ impl EventLoop {
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(_) => {
-                if !self.give_answer(from, message) {
+                if !self.give_answer(from, message, None) {
                     tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
                 }
             }
@@ -105,6 +106,24 @@ impl EventLoop {
                 tracing::debug!(kind = %message.kind, "nobody waits for this message");
             }
         }
+    }
+
+    /// Puts a volatile message into the inbox; returns whether an agent is there for it.
+    fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+        self.announce(&incoming, len as u64);
+        self.inbox.push(incoming, share, len)
+    }
+
+    /// Tells that a message has come in for the agent.
+    pub(super) fn announce(&self, incoming: &Incoming, size: u64) {
+        self.events.tell(NodeEvent::Message {
+            message_id: incoming.message_id.clone(),
+            inbox_number: incoming.inbox_number,
+            kind: incoming.kind,
+            from: incoming.from.clone(),
+            from_peer_id: incoming.from_peer_id.clone(),
+            size,
+        });
     }
 
     pub(super) fn incoming(
@@ -163,9 +182,23 @@ impl EventLoop {
         self.asks.remove(id)
     }
 
+    /// Whether somebody waits for this answer.
+    pub(super) fn is_awaited_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        let ask = message.in_reply_to.and_then(|id| self.asks.get_mut(id));
+        ask.is_some_and(|ask| match &ask.waiting {
+            Waiting::Talk(reply) => ask.peer == from && !reply.is_closed(),
+            Waiting::Report { .. } | Waiting::Alive(_) | Waiting::Wake(_) => false,
+        })
+    }
+
     /// Gives an answer to whoever asked, and still waits; returns whether somebody did. A caller that has
-    /// left does not count.
-    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+    /// left does not count. A `long` content came ahead of its message.
+    pub(super) fn give_answer(
+        &mut self,
+        from: PeerId,
+        message: &Message,
+        long: Option<Content>,
+    ) -> bool {
         if message.kind != MessageKind::TaskResult {
             return false;
         }
@@ -178,7 +211,7 @@ impl EventLoop {
         let Ok(Body::TaskResult(result)) = message.decode() else { return false };
         let content = Content {
             content_type: Some(result.content_type),
-            ..Content::from_bytes(&result.content)
+            ..long.unwrap_or_else(|| Content::from_bytes(&result.content))
         };
         let answer = Answer {
             message_id: ask.message_id.to_string(),

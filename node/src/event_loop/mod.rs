@@ -107,6 +107,8 @@ pub(crate) struct EventLoop {
     inbox: Inbox,
     delivery: Delivery,
     events: EventSource,
+    /// How many agents listeners were last told of.
+    agents_told: usize,
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
@@ -153,6 +155,8 @@ impl EventLoop {
             commands,
         } = parts;
         let started = clock.now().instant;
+        let events = EventSource::new();
+        trust.tell_to(events.clone());
         Self {
             reach: Reachability::new(&config),
             config,
@@ -166,7 +170,8 @@ impl EventLoop {
             directory: Directory::default(),
             inbox,
             delivery,
-            events: EventSource::new(),
+            events,
+            agents_told: 0,
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
@@ -195,6 +200,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.keep_gateway_peers();
+        self.resume_contents();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
         self.begin_registering();
@@ -252,6 +258,7 @@ impl EventLoop {
         self.tick_registry(now);
         self.tick_mailbox(now);
         self.tick_transfers();
+        self.tell_agents();
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

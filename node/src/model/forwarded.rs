@@ -2,15 +2,18 @@
 
 use peer_protocol::identity::{EntityId, Fingerprint};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Content;
 
 /// Who wrote what a gateway brings. The gateway alone says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Forwarded {
     /// The writer's entity id.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// The fingerprint of the key under which the gateway verified the writer's signature.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// The version that the writer speaks.
     pub version: String,
