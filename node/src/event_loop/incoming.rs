@@ -138,7 +138,7 @@ impl EventLoop {
             from: entity,
             from_peer_id: from.to_string(),
             // What a gateway brings was readable on its way there.
-            encrypted: forwarded.is_none(),
+            encrypted: !ForwardedContent::is_type_of(&content),
             received_at: self.clock.now().timestamp,
             status: None,
             next_action: None,
