@@ -9,6 +9,7 @@ mod address;
 mod api;
 mod duration;
 mod error;
+mod gateway;
 mod layer;
 mod mailbox;
 mod mcp;
@@ -37,6 +38,7 @@ pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use api::{ApiConfig, ApiSettings};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
+pub use gateway::{GatewayConfig, GatewayPeer, GatewayPeerSettings, GatewaySettings, HttpUrl};
 pub use layer::{Layer, Origin};
 pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
 pub use mcp::McpSettings;
@@ -85,6 +87,7 @@ pub struct NodeConfig {
     mailbox: MailboxConfig,
     api: ApiConfig,
     mcp_files: Vec<PathBuf>,
+    gateway: GatewayConfig,
 }
 
 impl Default for NodeConfig {
@@ -118,6 +121,7 @@ impl Default for NodeConfig {
             mailbox: MailboxConfig::default(),
             api: ApiConfig::default(),
             mcp_files: Vec::new(),
+            gateway: GatewayConfig::default(),
         }
     }
 }

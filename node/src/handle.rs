@@ -2,6 +2,7 @@
 
 mod deferred;
 mod delivery;
+mod gateway;
 mod mailbox;
 mod registry;
 mod transfers;
@@ -16,10 +17,11 @@ use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
     Answer, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus, ReportOptions,
-    Reported, RestartAttempt, Restarted, Status, TalkOptions, TrustLine, Wait, Woken,
+    Reported, RestartAttempt, Restarted, SessionLine, Status, TalkOptions, TrustLine, Wait, Woken,
 };
 
 pub(crate) use delivery::DeliveryCommand;
+pub(crate) use gateway::{Asked, GatewayCommand, Said, WeakHandle};
 pub(crate) use registry::Registry;
 pub(crate) use transfers::TransferCommand;
 
@@ -28,6 +30,7 @@ pub(crate) use transfers::TransferCommand;
 pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     Peers(oneshot::Sender<Vec<PeerStatus>>),
+    Sessions(oneshot::Sender<Vec<SessionLine>>),
     Connect(Multiaddr, Reply<PeerStatus>),
     Talk(Outgoing<Talk>, Reply<Answer>),
     Report(Outgoing<Report>, Reply<Reported>),
@@ -43,6 +46,7 @@ pub(crate) enum Command {
     Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
     Mailbox { visit: bool, reply: Reply<MailboxStatus> },
+    Gateway(GatewayCommand),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct Agent {
     pub(crate) messages: mpsc::Sender<Incoming>,
     /// How many more it takes; `None` for all.
     pub(crate) left: Option<usize>,
+    /// Messages up to this inbox number it was handed before, and needs no more.
+    pub(crate) after: Option<u64>,
 }
 
 /// Something for a peer, and how long the caller waits.
@@ -105,7 +111,8 @@ impl Handle {
         Self { commands, events }
     }
 
-    /// What happens in the node from now on: connections, handshakes step by step, sessions.
+    /// What happens in the node from now on: connections, handshakes step by step, sessions, messages,
+    /// transfers.
     #[must_use]
     pub fn events(&self) -> Events {
         self.events.listen()
@@ -133,6 +140,14 @@ impl Handle {
     /// [`NodeError::Stopped`].
     pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
         self.ask(Command::Peers).await
+    }
+
+    /// Sessions, and handshakes that would open one.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn sessions(&self) -> Result<Vec<SessionLine>, NodeError> {
+        self.ask(Command::Sessions).await
     }
 
     /// Dials `address` and opens a session; returns once it is `READY`.
@@ -254,9 +269,23 @@ impl Handle {
         &self,
         limit: Option<usize>,
     ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        self.subscribe_after(limit, None).await
+    }
+
+    /// The same for a subscriber that comes back: messages of the inbox up to the number `after`, which it
+    /// was handed before, are not handed to it again. They stay in the inbox until they are acknowledged.
+    /// A number that the inbox has not reached counts as none.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn subscribe_after(
+        &self,
+        limit: Option<usize>,
+        after: Option<u64>,
+    ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
         // What lies in this channel is lost if the subscriber dies, so that little may.
         let (messages, receiver) = mpsc::channel(1);
-        let agent = Agent { messages, left: limit };
+        let agent = Agent { messages, left: limit, after };
         self.ask(|reply| Command::Subscribe(agent, reply)).await?;
         Ok(receiver)
     }
@@ -302,6 +331,11 @@ impl Handle {
     pub async fn revoke(&self, who: &str) -> Result<Vec<TrustLine>, NodeError> {
         let who = who.to_owned();
         self.ask(|reply| Command::Revoke(who, reply)).await?
+    }
+
+    /// Waits until the node has stopped, whoever stopped it.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
     }
 
     /// Stops the node: no new work, a short time for what is under way, sessions closed.

@@ -277,7 +277,9 @@ impl Inbox {
     }
 
     /// Another agent listens.
-    pub(crate) fn subscribe(&mut self, agent: Agent) {
+    pub(crate) fn subscribe(&mut self, mut agent: Agent) {
+        // A number that was not reached is that of another inbox.
+        agent.after = agent.after.filter(|after| *after < self.head);
         let mut listener = Listener::new(self.next_listener, agent);
         self.next_listener += 1;
         listener.volatile.extend(std::mem::take(&mut self.waiting));

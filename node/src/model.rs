@@ -4,6 +4,8 @@
 mod api;
 mod content;
 mod delivery;
+mod event;
+mod forwarded;
 mod id;
 mod incoming;
 mod life;
@@ -12,6 +14,7 @@ mod netcheck;
 mod path;
 pub mod reachability;
 mod registry;
+mod session;
 mod transfer;
 
 use base64::Engine as _;
@@ -21,14 +24,18 @@ use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
-pub use api::ApiStatus;
+pub use crate::large::Weight;
+pub use api::{ApiStatus, Done};
 pub use content::StoredContent;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
     WaitsFor,
 };
+pub use event::{EventLine, Reset, ResetReason};
+pub use forwarded::{Forwarded, ForwardedContent, ToForward};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
@@ -37,10 +44,11 @@ pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
+pub use session::{SessionLine, Traffic};
 pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// The content, if it is UTF-8.
@@ -58,6 +66,9 @@ pub struct Content {
     /// Where a long content lies that is not in memory; never part of JSON.
     #[serde(skip)]
     pub stored: Option<StoredContent>,
+    /// What it takes of the room for long contents, while a request brings it.
+    #[serde(skip)]
+    pub weight: Weight,
 }
 
 /// The content is neither text nor valid base64, or it is both.
@@ -98,11 +109,13 @@ impl Content {
 }
 
 /// The node itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its entity id.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// Its libp2p peer id.
     pub peer_id: String,
@@ -129,7 +142,7 @@ pub struct Status {
 }
 
 /// How full a queue is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueDepth {
     /// Messages in it.
     pub messages: u64,
@@ -138,7 +151,7 @@ pub struct QueueDepth {
 }
 
 /// How a peer's session was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HandshakeKind {
     /// The default.
@@ -150,7 +163,7 @@ pub enum HandshakeKind {
 }
 
 /// A session with a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionStatus {
     /// Its id, a UUID v4.
     pub id: String,
@@ -165,23 +178,28 @@ pub struct SessionStatus {
     /// How long the handshake took, in microseconds.
     pub handshake_us: u64,
     /// When it was opened.
+    #[schema(value_type = u64)]
     pub since: Timestamp,
     /// When it expires.
+    #[schema(value_type = u64)]
     pub expires: Timestamp,
 }
 
 /// A peer that is connected, or that has a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerStatus {
     /// Its entity id, once a handshake proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Its libp2p peer id.
     pub peer_id: String,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted, if it is on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trust: Option<TrustLevel>,
     /// Whether there is a connection now.
     pub connected: bool,
@@ -207,11 +225,12 @@ pub struct PeerStatus {
 }
 
 /// The answer to a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Answer {
     /// The task's id.
     pub message_id: String,
     /// Who answered.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Whether the agent did it; if not, the content says why.
     pub done: bool,
@@ -222,12 +241,13 @@ pub struct Answer {
 }
 
 /// Whether a peer lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Life {
     /// Whether its node answered.
     pub alive: bool,
     /// Who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Whether an agent is attached to its node.
     pub agent: bool,
@@ -249,7 +269,7 @@ pub struct Life {
 }
 
 /// What came of a wake-up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Woken {
     /// Whether an agent was told.
     pub woken: bool,
@@ -260,7 +280,7 @@ pub struct Woken {
 }
 
 /// One attempt of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestartAttempt {
     /// Counts from 1.
     pub attempt: u32,
@@ -271,7 +291,7 @@ pub struct RestartAttempt {
 }
 
 /// What came of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Restarted {
     /// Whether an agent is attached or was told.
     pub ok: bool,
@@ -282,27 +302,33 @@ pub struct Restarted {
 }
 
 /// A line of the trust list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustLine {
     /// The entity.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted.
+    #[schema(value_type = String)]
     pub level: TrustLevel,
     /// When it was first recorded.
+    #[schema(value_type = u64)]
     pub first_seen: Timestamp,
     /// When it last completed a handshake.
+    #[schema(value_type = u64)]
     pub last_seen: Timestamp,
 }
 
 /// A failure, as the local API and the command line tell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// A stable word for programs, such as `unknown_peer`.
     pub kind: String,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// The message that it is about, if the node keeps it and it can be followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

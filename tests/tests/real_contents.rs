@@ -140,7 +140,7 @@ fn long_contents_arrive_once_and_in_order_whoever_is_killed() {
             alice.run(&["connect", &bob.address()]).unwrap();
         }
     }
-    let heard = runtime.block_on(tokio::time::timeout(PATIENCE, taking));
+    let heard = runtime.block_on(async { tokio::time::timeout(PATIENCE, taking).await });
     let heard = match heard {
         Ok(heard) => heard.unwrap(),
         Err(_) => panic!("{:?}\n{}", alice.run(&["outbox", "list"]), alice.log()),

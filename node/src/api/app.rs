@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::events::Log;
 use super::guard::{self, Access, Guard};
-use super::{Problem, routes};
+use super::once::Table;
+use super::{Problem, openapi, routes};
 use crate::handle::Handle;
 
 /// How much of a node's memory and time its clients may take; each place that it listens at has that
@@ -55,6 +57,8 @@ pub struct App {
 pub(super) struct Shared {
     node: Handle,
     streams: Arc<Semaphore>,
+    events: Arc<Log>,
+    once: Arc<Table>,
     /// Where the API listens besides its socket.
     pub(super) listen: Arc<OnceLock<SocketAddr>>,
 }
@@ -72,6 +76,8 @@ impl App {
         let shared = Shared {
             node: handle,
             streams: Arc::new(Semaphore::new(limits.streams)),
+            events: Arc::new(Log::new()),
+            once: Arc::default(),
             listen: Arc::default(),
         };
         Self { shared, limits, mounted: Router::new(), public: Router::new() }
@@ -95,7 +101,10 @@ impl App {
     /// All of it, for requests over `access`.
     pub(super) fn router(&self, access: Access) -> Router {
         let guard = Guard { access: access.clone(), body_time: self.limits.body };
-        let guarded = routes::router(self.shared.clone())
+        let (requests, document) = routes::router(&self.shared).split_for_parts();
+        let guarded = requests
+            .layer(Extension(Arc::new(openapi::complete(document))))
+            .with_state(self.shared.clone())
             .merge(self.mounted.clone())
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)
@@ -120,6 +129,19 @@ impl From<Handle> for App {
 }
 
 impl Shared {
+    pub(super) const fn once(&self) -> &Arc<Table> {
+        &self.once
+    }
+
+    pub(super) const fn events(&self) -> &Arc<Log> {
+        &self.events
+    }
+
+    /// Takes down what happens in the node, until it has stopped.
+    pub(super) fn take_down_events(&self) -> impl Future<Output = ()> + Send + 'static {
+        Arc::clone(&self.events).take_down(self.node.clone())
+    }
+
     /// A place for one more stream of events, taken until it is dropped.
     pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Box<Problem>> {
         Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {

@@ -2,14 +2,16 @@
 
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
 use super::body::{Broken, TooSlow};
+use super::request::{self, Brings};
 use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
+use crate::error::NodeError;
+use crate::model::Weight;
 
 /// The body of a request, at most [`MAX_SMALL_BODY_LEN`] bytes of JSON.
 pub(super) struct Json<T>(pub(super) T);
@@ -25,7 +27,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 /// The body of a request that brings a content, at most [`MAX_BODY_LEN`] bytes of JSON.
 pub(super) struct Large<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Large<T> {
+impl<T: DeserializeOwned + Brings, S: Sync> FromRequest<S> for Large<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -34,25 +36,21 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Large<T> {
         if small {
             return read(body, MAX_SMALL_BODY_LEN).await.map(Self);
         }
-        // Few of these are in memory at once; the others wait on their sockets.
-        let _permit = READING.acquire().await;
-        read(body, MAX_BODY_LEN).await.map(Self)
+        let weight = Weight::take().await;
+        let mut value: T = read(body, MAX_BODY_LEN).await?;
+        if let Some(content) = value.content() {
+            content.weight = weight;
+        }
+        Ok(Self(value))
     }
 }
-
-/// Large bodies that are read at once.
-static READING: Semaphore = Semaphore::const_new(2);
 
 async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem> {
     let announced = body.size_hint().lower();
     if announced > most as u64 {
         return Err(too_large(&format!("{announced} bytes"), most));
     }
-    let bytes = to_bytes(body, most).await.map_err(|error| match Broken::of(&error) {
-        Broken::TooLarge => too_large(&format!("more than {most} bytes"), most),
-        Broken::TooSlow(slow) => too_slow(slow),
-        Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
-    })?;
+    let bytes = to_bytes(body, most).await.map_err(|error| broken_body(&error, most))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| invalid(format!("the body is not what this request takes: {error}")))
 }
@@ -70,6 +68,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// Where a client that comes back was: the header `Last-Event-ID`. An empty one is none.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, NodeError> {
+    let Some(id) = headers.get("last-event-id") else { return Ok(None) };
+    let text = id.to_str().map_err(|_| request::invalid(&"`Last-Event-ID` is no plain text"))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
 /// The message that a path names.
 pub(super) struct Id(pub(super) String);
 
@@ -80,6 +85,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let id = Path::from_request_parts(parts, state).await;
         id.map(|Path(id)| Self(id))
             .map_err(|error| invalid(format!("the path names no message: {}", error.body_text())))
+    }
+}
+
+/// A body of at most `most` bytes that could not be read.
+pub(super) fn broken_body(error: &axum::Error, most: usize) -> Problem {
+    match Broken::of(error) {
+        Broken::TooLarge => too_large(&format!("more than {most} bytes"), most),
+        Broken::TooSlow(slow) => too_slow(slow),
+        Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
     }
 }
 
@@ -105,6 +119,6 @@ fn too_slow(slow: TooSlow) -> Problem {
     )
 }
 
-fn invalid(detail: String) -> Problem {
+pub(super) fn invalid(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid", detail, "correct it and try again")
 }

@@ -15,11 +15,12 @@ use peer_protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::error::NodeError;
-use crate::events::EventSource;
+use crate::events::{EventSource, NodeEvent};
 use crate::handle::{Command, Handle};
 use crate::model::{
     Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionStatus, Status, TrustLine, Woken,
+    OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status,
+    Traffic, TrustLine, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -43,6 +44,9 @@ pub(crate) struct Memory {
     /// Requests to acknowledge.
     pub(crate) acknowledgements: usize,
     pub(crate) disk_fails: bool,
+    /// How far those had come who subscribed.
+    pub(crate) after: Vec<Option<u64>>,
+    pub(crate) events: Option<EventSource>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -65,7 +69,14 @@ impl Fake {
                 it.obey(command);
             }
         });
-        (Handle::new(sender, EventSource::new()), fake)
+        let events = EventSource::new();
+        fake.look(|memory| memory.events = Some(events.clone()));
+        (Handle::new(sender, events), fake)
+    }
+
+    /// Something happens.
+    pub(crate) fn tell(&self, event: NodeEvent) {
+        self.look(|memory| memory.events.as_ref().unwrap().tell(event));
     }
 
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
@@ -119,6 +130,9 @@ impl Fake {
             Command::Peers(reply) => {
                 let _ = reply.send(vec![peer(), stranger(), legacy()]);
             }
+            Command::Sessions(reply) => {
+                let _ = reply.send(vec![session()]);
+            }
             Command::Connect(address, reply) => {
                 let text = address.to_string();
                 let answer = judge(if text.contains("tcp/9") { "offline" } else { "entity_b" });
@@ -155,9 +169,13 @@ impl Fake {
                 let _ = reply.send(if known { Ok(()) } else { Err(unknown) });
             }
             Command::Subscribe(agent, reply) => {
-                self.look(|memory| memory.subscribers.push(agent.messages));
+                self.look(|memory| {
+                    memory.after.push(agent.after);
+                    memory.subscribers.push(agent.messages);
+                });
                 let _ = reply.send(());
             }
+            Command::Gateway(command) => drop(command),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -273,6 +291,20 @@ pub(crate) fn peer() -> PeerStatus {
     }
 }
 
+fn session() -> SessionLine {
+    let peer = peer();
+    SessionLine {
+        entity: peer.entity,
+        peer_id: peer.peer_id,
+        session: peer.session.unwrap(),
+        connected: true,
+        current: true,
+        age_ms: 1000,
+        unsettled: 0,
+        traffic: Traffic { messages_sent: 3, bytes_sent: 99, ..Traffic::default() },
+    }
+}
+
 fn stranger() -> PeerStatus {
     PeerStatus {
         entity: None,
@@ -314,6 +346,7 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use peer_protocol::error::ErrorCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::NodeError;
 use crate::model::Failure;
@@ -13,7 +14,7 @@ use crate::transfer::TransferFailure;
 const TYPE_PREFIX: &str = "urn:peer:";
 
 /// A failure on its way through HTTP, as `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `urn:peer:` and the failure's kind.
     #[serde(rename = "type")]
@@ -26,6 +27,7 @@ pub struct Problem {
     pub detail: String,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// The message that it is about, if the node keeps it and it can be followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

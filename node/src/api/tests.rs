@@ -1,6 +1,9 @@
 //! The API over a real Unix socket, with a fake node behind it.
 
 mod delivery;
+mod events;
+mod once;
+mod openapi;
 mod security;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

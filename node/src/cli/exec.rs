@@ -266,7 +266,7 @@ mod tests {
         let stubborn = "trap '' PIPE; yes 2>/dev/null; sleep 60";
         let ran = program(stubborn).run(&task("task-1", "x")).await;
         assert!(!ran.done);
-        assert!(said(&ran).contains("1048576"), "{}", said(&ran));
+        assert!(said(&ran).contains("67108864"), "{}", said(&ran));
     }
 
     #[tokio::test]

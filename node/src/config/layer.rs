@@ -283,6 +283,13 @@ impl NodeConfig {
                     reason,
                 })?;
             }
+            if let Some(gateway) = &settings.gateway {
+                let made = gateway.over(take(&mut config.gateway));
+                config.gateway = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("gateway", key),
+                    reason,
+                })?;
+            }
             config.mdns = settings.mdns.unwrap_or(config.mdns);
             config.upnp = settings.upnp.unwrap_or(config.upnp);
             config.relays = settings.relays.unwrap_or(config.relays);

@@ -8,6 +8,7 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
+use super::gateway::GatewaySettings;
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
 use super::mcp::McpSettings;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub api: Option<ApiSettings>,
     /// What language models may do through the node.
     pub mcp: Option<McpSettings>,
+    /// The gateway for version 1.0 peers that know only HTTP.
+    pub gateway: Option<GatewaySettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -176,6 +179,8 @@ impl Settings {
         };
         let api = ApiSettings { listen: text("api") };
         let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
+        let gateway =
+            GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -205,6 +210,7 @@ impl Settings {
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
             api: (!api.is_empty()).then_some(api),
             mcp: files.map(|files| McpSettings { files: Some(files) }),
+            gateway: (!gateway.is_empty()).then_some(gateway),
         })
     }
 }

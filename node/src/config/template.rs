@@ -102,7 +102,8 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {transfers}
 {mailbox}
 {api}
-{MCP}",
+{MCP}
+{GATEWAY}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -186,6 +187,18 @@ fn api(config: &ApiConfig) -> String {
 "
     )
 }
+
+const GATEWAY: &str = "\
+# [gateway]
+# Version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
+# Where to listen, such as 127.0.0.1:8080; empty for nowhere.
+# listen = \"\"
+# Entities of version 1.1 to which their messages are passed on, and whose messages to them are.
+# forward = []
+# Peers whose keys are known, each in a table [[gateway.peer]] of its own with the keys entity, public_key
+# (64 hexadecimal digits), url (http, where it takes messages; else it has to ask for them) and
+# require_session (true if it can do the handshake of this program, which the original cannot).
+";
 
 fn mailbox(config: &MailboxConfig) -> String {
     let keep = &config.keep;

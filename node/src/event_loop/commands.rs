@@ -22,6 +22,7 @@ impl EventLoop {
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Peers(reply) => drop(reply.send(self.peers())),
+            Command::Sessions(reply) => drop(reply.send(self.sessions())),
             Command::Connect(address, reply) => self.connect(address, reply),
             Command::Talk(talk, reply) => self.talk(talk, reply),
             Command::Report(report, reply) => self.report(report, reply),
@@ -33,6 +34,7 @@ impl EventLoop {
             Command::Subscribe(agent, reply) => {
                 self.agent_seen = Some(self.clock.now().instant);
                 self.inbox.subscribe(agent);
+                self.tell_agents();
                 let _ = reply.send(());
             }
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),
@@ -48,6 +50,7 @@ impl EventLoop {
             Command::Registry(command) => self.on_registry_command(command),
             Command::Delivery(command) => self.on_delivery_command(command),
             Command::Transfer(command) => self.on_transfer_command(command),
+            Command::Gateway(command) => self.on_gateway_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

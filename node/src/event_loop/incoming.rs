@@ -11,7 +11,8 @@ use peer_protocol::message::{
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
-use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
+use crate::events::NodeEvent;
+use crate::model::{Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, Woken};
 use crate::room::Share;
 
 impl EventLoop {
@@ -22,6 +23,11 @@ impl EventLoop {
             Some(key) if encrypted => Share::of(&key),
             _ => Share::Legacy,
         };
+        if encrypted && self.pass_outward(from, message.id, &body) {
+            // It needs no room among the agent's messages.
+            self.inbox.room().leave(share, message.body.len());
+            return self.inbox.open_task(message.id, from);
+        }
         match body {
             Body::Task(task) => {
                 let content = Content {
@@ -29,26 +35,28 @@ impl EventLoop {
                     name: task.name,
                     ..Content::from_bytes(&task.content)
                 };
+                let incoming = self.incoming(from, message, IncomingKind::Task, content);
                 let incoming = Incoming {
                     conversation: task.conversation,
-                    encrypted,
-                    ..self.incoming(from, message, IncomingKind::Task, content)
+                    encrypted: encrypted && incoming.encrypted,
+                    ..incoming
                 };
                 self.inbox.open_task(message.id, from);
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::StatusReport(report) => {
                 let content = Content {
                     content_type: Some(report.content_type),
                     ..Content::from_bytes(&report.content)
                 };
+                let incoming = self.incoming(from, message, IncomingKind::StatusReport, content);
                 let incoming = Incoming {
                     status: Some(report.status),
                     next_action: report.next_action,
-                    encrypted,
-                    ..self.incoming(from, message, IncomingKind::StatusReport, content)
+                    encrypted: encrypted && incoming.encrypted,
+                    ..incoming
                 };
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
@@ -56,7 +64,7 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::WakeUp, content)
                 };
-                let handed = self.inbox.push(incoming, share, message.body.len());
+                let handed = self.take_in(incoming, share, message.body.len());
                 let (outcome, detail) = if handed {
                     (WakeOutcome::HandedToAgent, "the attached agent was told")
                 } else {
@@ -100,6 +108,24 @@ impl EventLoop {
         }
     }
 
+    /// Puts a volatile message into the inbox; returns whether an agent is there for it.
+    fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+        self.announce(&incoming, len as u64);
+        self.inbox.push(incoming, share, len)
+    }
+
+    /// Tells that a message has come in for the agent.
+    pub(super) fn announce(&self, incoming: &Incoming, size: u64) {
+        self.events.tell(NodeEvent::Message {
+            message_id: incoming.message_id.clone(),
+            inbox_number: incoming.inbox_number,
+            kind: incoming.kind,
+            from: incoming.from.clone(),
+            from_peer_id: incoming.from_peer_id.clone(),
+            size,
+        });
+    }
+
     pub(super) fn incoming(
         &self,
         from: PeerId,
@@ -109,6 +135,7 @@ impl EventLoop {
     ) -> Incoming {
         let entity = self.entity_of(&from);
         let key = self.directory.get(&from).map(|peer| peer.key);
+        let forwarded = ForwardedContent::read(&content).map(|it| it.forwarded);
         Incoming {
             message_id: message.id.to_string(),
             inbox_number: None,
@@ -117,14 +144,16 @@ impl EventLoop {
             trust: key.and_then(|key| self.trust.level(&entity, &key)),
             from: entity,
             from_peer_id: from.to_string(),
-            encrypted: true,
+            // What a gateway brings was readable on its way there.
+            encrypted: forwarded.is_none(),
             received_at: self.clock.now().timestamp,
-            content,
             status: None,
             next_action: None,
             conversation: None,
             in_reply_to: None,
             done: None,
+            forwarded,
+            content,
             file: None,
         }
     }

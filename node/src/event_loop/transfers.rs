@@ -1,6 +1,7 @@
 //! Between transfers, which run in tasks of their own, and links (`docs/PROTOCOL.md` §9).
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use libp2p::PeerId;
 use peer_behaviours::secure;
@@ -8,10 +9,12 @@ use peer_protocol::id::MessageId;
 use peer_protocol::identity::TrustView as _;
 use peer_protocol::link::SendFailure;
 use peer_protocol::message::{Chunk, ChunkAck, Message, Purpose};
+use peer_protocol::time::Instant;
 use tokio::sync::mpsc;
 
 use super::EventLoop;
 use crate::error::NodeError;
+use crate::events::NodeEvent;
 use crate::handle::{Outgoing, Reply, TransferCommand};
 use crate::model::{Content, FileToSend, Incoming, IncomingKind, ReceivedFile, TransferStatus};
 use crate::room::Share;
@@ -19,6 +22,8 @@ use crate::transfer::{Fate, Key, Output, Received, Transfers};
 
 /// What transfers want is done so often in a row before the network gets its turn.
 const BURST: usize = 16;
+/// How often listeners are told how transfers go on.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// The event loop's end of transfers.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct TransferState {
     /// What became of the messages of files.
     notices: mpsc::UnboundedReceiver<(Key, bool)>,
     notify: mpsc::UnboundedSender<(Key, bool)>,
+    /// When listeners were last told how transfers go on.
+    told: Option<Instant>,
 }
 
 impl TransferState {
@@ -44,6 +51,7 @@ impl TransferState {
             unannounced: VecDeque::new(),
             notices,
             notify,
+            told: None,
         }
     }
 
@@ -109,6 +117,13 @@ impl EventLoop {
             }
         }
         self.announce_files();
+        let now = self.clock.now().instant;
+        if self.transfers.told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
+            self.transfers.told = Some(now);
+            for status in self.transfers.service.changed() {
+                self.events.tell(NodeEvent::Transfer(Box::new(status)));
+            }
+        }
     }
 
     /// Puts files that came in whole into the inbox, as far as there is room.
@@ -148,6 +163,7 @@ impl EventLoop {
             conversation: None,
             in_reply_to: None,
             done: None,
+            forwarded: None,
             file: Some(ReceivedFile {
                 name,
                 path: path.display().to_string(),
@@ -155,6 +171,7 @@ impl EventLoop {
                 digest: hex::encode(digest),
             }),
         };
+        self.announce(&incoming, size);
         self.inbox.push_file(incoming, share, key, self.transfers.notify.clone());
     }
 

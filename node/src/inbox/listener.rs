@@ -62,6 +62,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) const fn new(id: u64, agent: Agent) -> Self {
+        let handed = agent.after;
         Self {
             id,
             agent,
@@ -70,9 +71,12 @@ impl Listener {
             unsure: Vec::new(),
             kept: VecDeque::new(),
             kept_bytes: 0,
-            next: 0,
+            next: match handed {
+                Some(handed) => handed.saturating_add(1),
+                None => 0,
+            },
             loading: false,
-            handed: None,
+            handed,
         }
     }
 

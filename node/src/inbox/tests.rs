@@ -29,6 +29,7 @@ fn incoming(text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }
@@ -40,8 +41,16 @@ fn kept(number: u64) -> Kept {
 }
 
 fn listen(inbox: &mut Inbox, left: Option<usize>) -> mpsc::Receiver<Incoming> {
+    listen_after(inbox, left, None)
+}
+
+fn listen_after(
+    inbox: &mut Inbox,
+    left: Option<usize>,
+    after: Option<u64>,
+) -> mpsc::Receiver<Incoming> {
     let (messages, receiver) = mpsc::channel(1);
-    inbox.subscribe(Agent { messages, left });
+    inbox.subscribe(Agent { messages, left, after });
     receiver
 }
 
@@ -222,4 +231,27 @@ async fn a_file_is_not_announced_again_while_another_agent_has_heard_of_it() {
     inbox.confirm(after(3));
     assert_eq!(notices.try_recv(), Ok((key(), true)));
     assert_eq!(next(&mut inbox, &[], &mut other).await, "nothing");
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_is_not_handed_again_what_it_got() {
+    let mut inbox = inbox(9);
+    let disk = [0, 2, 3, 4, 7, 8];
+    let mut agent = listen_after(&mut inbox, None, Some(3));
+    assert!(inbox.was_handed(3) && !inbox.was_handed(4), "it has what it got before");
+    for number in [4, 7, 8] {
+        assert_eq!(next(&mut inbox, &disk, &mut agent).await, format!("n{number}"));
+    }
+    inbox.reload(9);
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "nothing");
+    inbox.stored(&kept(9));
+    assert_eq!(next(&mut inbox, &[], &mut agent).await, "n9");
+
+    let mut last = listen_after(&mut inbox, None, Some(9));
+    assert_eq!(next(&mut inbox, &disk, &mut last).await, "nothing");
+    // A number of another inbox, as after the data directory was made anew.
+    for after in [10, u64::MAX] {
+        let mut other = listen_after(&mut inbox, None, Some(after));
+        assert_eq!(next(&mut inbox, &disk, &mut other).await, "n0");
+    }
 }

@@ -233,11 +233,13 @@ impl Worker {
     fn status(&mut self) -> MailboxStatus {
         let (owners, room) = self.keeper.as_ref().map(Keeper::usage).unwrap_or_default();
         let name = |key| secure::peer_id_of(key).map(|id| id.to_string()).unwrap_or_default();
-        let nodes = self.receiver.iter().flat_map(Receiver::nodes);
-        let nodes = nodes.map(|(key, left, waiting)| MailboxNodeStatus {
-            peer_id: name(key),
-            prekeys_left: left,
-            items_waiting: waiting,
+        let nodes = self.receiver.iter().flat_map(|receiver| {
+            receiver.nodes().map(|(key, left, waiting)| MailboxNodeStatus {
+                peer_id: name(key),
+                prekeys_left: left,
+                items_waiting: waiting,
+                receipts_owed: receiver.owed(key),
+            })
         });
         MailboxStatus {
             serve: self.config.serve.as_str().to_owned(),

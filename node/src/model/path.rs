@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What kind of way it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PathKind {
     /// A connection without anybody in between.
@@ -16,6 +17,8 @@ pub enum PathKind {
     Relayed,
     /// No connection: other nodes carry each message.
     Hops,
+    /// No connection: messages of version 1.0 go over HTTP.
+    Http,
 }
 
 impl PathKind {
@@ -27,12 +30,13 @@ impl PathKind {
             Self::HolePunched => "hole-punched",
             Self::Relayed => "relayed",
             Self::Hops => "hops",
+            Self::Http => "http",
         }
     }
 }
 
 /// The way to a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Path {
     /// Its kind.
     pub kind: PathKind,

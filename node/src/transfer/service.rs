@@ -275,6 +275,11 @@ impl Transfers {
         self.shared.book.open_count()
     }
 
+    /// Those that have changed since this was last asked, as they stand now.
+    pub(crate) fn changed(&self) -> Vec<TransferStatus> {
+        self.shared.book.changed(self.shared.clock.now().instant)
+    }
+
     /// One transfer, by its id or the beginning of it.
     ///
     /// # Errors

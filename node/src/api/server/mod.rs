@@ -27,6 +27,7 @@ pub struct Server {
     socket: PathBuf,
     stop: Option<watch::Sender<()>>,
     tasks: Vec<JoinHandle<()>>,
+    events: JoinHandle<()>,
 }
 
 /// Why the local API cannot be served.
@@ -92,7 +93,9 @@ impl Server {
         let (stop, stopped) = watch::channel(());
         let router = app.router(Access::Socket);
         let task = tokio::spawn(connections::serve(listener, router, *app.limits(), stopped));
-        Ok(Self { app, socket: socket.to_owned(), stop: Some(stop), tasks: vec![task] })
+        let events = tokio::spawn(app.shared().take_down_events());
+        let (socket, tasks) = (socket.to_owned(), vec![task]);
+        Ok(Self { app, socket, stop: Some(stop), tasks, events })
     }
 
     /// Serves it on a loopback port too, to those who have `token`. Returns the address, which has a port
@@ -145,6 +148,7 @@ impl Drop for Server {
         for task in &self.tasks {
             task.abort();
         }
+        self.events.abort();
         // If it cannot be removed, the next start finds it stale and replaces it.
         let _ = std::fs::remove_file(&self.socket);
     }

@@ -138,10 +138,19 @@ impl EventLoop {
             let len = message.body.len();
             return Some(Taken { peer: *peer, id: message.id, number: *number, len });
         }
+        if self.passing.is_some()
+            && message.decode().is_ok_and(|body| self.pass_outward(from, message.id, &body))
+        {
+            // It is taken once it is answered; until then no agent is to answer it.
+            self.inbox.claimed(*number);
+            self.delivery.tasks.insert(message.id, *peer);
+            return None;
+        }
         let kept = self.kept(arrived)?;
         if kept.incoming.kind == IncomingKind::Task {
             self.delivery.tasks.insert(message.id, *peer);
         }
+        self.announce(&kept.incoming, kept.len as u64);
         self.inbox.stored(&kept);
         None
     }

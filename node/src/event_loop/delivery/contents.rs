@@ -119,7 +119,7 @@ impl EventLoop {
         let (service, entity) = (self.transfers.service().clone(), self.entity_of(&id));
         let reader = self.delivery.reader.clone();
         tokio::spawn(async move {
-            let content_type = content.media_type().to_owned();
+            let (content_type, weight) = (content.media_type().to_owned(), content.weight.clone());
             let kept = match tokio::task::spawn_blocking(move || content.to_bytes()).await {
                 Ok(Ok(bytes)) => service
                     .spool_content(&key, entity, message_id, bytes, content_type)
@@ -128,6 +128,7 @@ impl EventLoop {
                 Ok(Err(error)) => Err(NodeError::Invalid { detail: error.to_string() }),
                 Err(_) => Err(NodeError::Stopped),
             };
+            drop(weight);
             // The node may have stopped meanwhile.
             let _ = reader.send(Box::new(move |this: &mut Self| {
                 then(this, kept.map(|()| message));

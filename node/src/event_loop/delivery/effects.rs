@@ -14,6 +14,8 @@ use peer_protocol::message::{Message, ReceiptStatus};
 
 use super::Submitted;
 use crate::event_loop::EventLoop;
+use crate::events::NodeEvent;
+use crate::model::Delivery;
 
 impl EventLoop {
     /// Does what the outbox and the inbox want by now.
@@ -70,12 +72,16 @@ impl EventLoop {
         }
         let id = peer_id_of(&peer);
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+        let lens: Vec<_> = messages.iter().map(|message| message.body.len()).collect();
         if let Err(error) = self.swarm.behaviour_mut().secure.hand(id, messages) {
             tracing::debug!(peer = %self.directory.name(&id), %error, "there can be no link");
             self.detach(&id);
             return;
         }
         self.delivery.attempts.handed(&ids);
+        if let Some(peer) = self.directory.get_mut(&id) {
+            lens.into_iter().for_each(|len| peer.traffic.sent(len));
+        }
         self.note(ids, &Step::GivenToLink);
     }
 
@@ -160,6 +166,13 @@ impl EventLoop {
 
     /// What is known of a message has changed.
     fn tell(&mut self, peer: &PublicKey, id: MessageId, status: &Status) {
+        let peer_id = peer_id_of(peer);
+        self.events.tell(NodeEvent::Outbox {
+            message_id: id.to_string(),
+            peer: self.entity_of(&peer_id),
+            peer_id: peer_id.to_string(),
+            status: Delivery::from(status.clone()),
+        });
         self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {

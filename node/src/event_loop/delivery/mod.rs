@@ -117,7 +117,8 @@ impl Delivery {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let rng: StdRng = rand::make_rng();
-        let outbox = Outbox::new(store.saved()?, Box::new(rng), now);
+        let first = store.forget_receivers()?;
+        let outbox = Outbox::new(store.saved()?, Box::new(rng), now).beginning_at(first);
         let mut owed = LruCache::new(MAX_OWED);
         for key in store.owed_peers()? {
             owed.insert(peer_id_of(&key), ());

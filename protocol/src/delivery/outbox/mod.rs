@@ -65,6 +65,8 @@ pub struct Outbox {
     unwritten: u64,
     windows_bytes: usize,
     next_ticket: u64,
+    /// The first number in streams to peers of which nothing was saved.
+    first: u64,
     /// Transactions that have left.
     transactions: u64,
     writes: Vec<Write>,
@@ -96,6 +98,7 @@ impl Outbox {
             unwritten: 0,
             windows_bytes: 0,
             next_ticket: 0,
+            first: 0,
             transactions: 0,
             writes: Vec::new(),
             changes: Vec::new(),
@@ -110,6 +113,14 @@ impl Outbox {
             outbox.restore(saved, now);
         }
         outbox
+    }
+
+    /// The same, but streams to peers of which nothing was saved begin at `number`: beyond all numbers that a
+    /// receiver has seen that the disk has forgotten.
+    #[must_use]
+    pub fn beginning_at(mut self, number: u64) -> Self {
+        self.first = number;
+        self
     }
 
     /// Accepts a message: it is written, and [`Effect::Tell`] or [`Effect::NotAccepted`] follow.
@@ -334,7 +345,8 @@ impl Outbox {
         let slot = self.queues.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
         let stream = StreamId::random(self.rng.as_mut());
         self.slots.insert(peer, slot);
-        self.queues.insert(slot, Queue::new(peer, stream, StreamState::New));
+        let queue = Queue::new(peer, stream, StreamState::New);
+        self.queues.insert(slot, Queue { next: self.first, ..queue });
         slot
     }
 

@@ -35,7 +35,7 @@ impl Outbox {
         self.take_back(slot);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
         queue.attached = false;
-        if queue.next == 0 && queue.entries.is_empty() {
+        if queue.next == self.first && queue.entries.is_empty() {
             self.queues.remove(&slot);
             self.slots.remove(peer);
         }

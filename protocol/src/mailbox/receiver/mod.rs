@@ -194,6 +194,12 @@ impl Receiver {
         changes
     }
 
+    /// How many messages `node` is still to be told of; a message counts for each of its receipts.
+    #[must_use]
+    pub fn owed(&self, node: &PublicKey) -> usize {
+        self.owed.count(node)
+    }
+
     /// How many items are open: handed over, and not done with.
     #[must_use]
     pub fn open(&self) -> usize {

@@ -129,6 +129,11 @@ impl Owed {
         most.into_iter().take(count).collect()
     }
 
+    /// Of how many messages `node` is to be told.
+    pub(super) fn count(&self, node: &PublicKey) -> usize {
+        self.of_node(node, &BTreeSet::new()).map(|(_, receipt)| receipt.ids.len()).sum()
+    }
+
     /// Whether `node` is to be told anything about others than those `left_out`.
     pub(super) fn waits(&self, node: &PublicKey, left_out: &BTreeSet<[u8; 32]>) -> bool {
         self.of_node(node, left_out).next().is_some()

@@ -20,6 +20,9 @@ use crate::time::{Instant, Now};
 
 /// How long what a node is to be told waits for more between two visits, so that it goes together.
 const GATHER: Duration = Duration::from_secs(5);
+/// For how long the next page is not read after one of which something was left behind: what was taken of
+/// it makes room, and then that comes first.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What is done at a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub(super) struct Visit {
     /// Whether something was left behind in this round, and whether there has been room since.
     skipped: bool,
     pub(super) freed: bool,
+    /// The next page is not fetched before, unless there is room.
+    pause: Instant,
     /// Nothing is settled before, outside of rounds.
     settle_at: Instant,
     /// Of whose messages the node takes no more receipts in this round.
@@ -74,9 +79,16 @@ impl Visit {
         }
     }
 
+    /// All pages are fetched, from the first one on.
+    const fn begin(&mut self, now: Instant) {
+        (self.began, self.pause) = (now, now);
+        (self.skipped, self.freed) = (false, false);
+    }
+
     /// Something had to be left at the node.
-    fn leave_behind(&mut self) {
+    fn leave_behind(&mut self, now: Instant) {
         (self.skipped, self.freed) = (true, false);
+        self.pause = now + PAUSE;
     }
 
     /// Whether there is room now for what was left behind.
@@ -113,6 +125,7 @@ impl Receiver {
         idle.map(|visit| match visit.stage {
             Stage::Idle if visit.fetches_again() => visit.not_before,
             Stage::Idle => visit.due.max(visit.not_before),
+            Stage::Fetching(_) if !visit.fetches_again() => visit.not_before.max(visit.pause),
             Stage::Depositing | Stage::Fetching(_) => visit.not_before,
         })
         .min()
@@ -131,9 +144,12 @@ impl Receiver {
         }
         if visit.stage == Stage::Idle && (visit.due <= now.instant || visit.fetches_again()) {
             visit.stage = Stage::Depositing;
-            visit.began = now.instant;
-            (visit.skipped, visit.freed) = (false, false);
             visit.full.clear();
+            visit.begin(now.instant);
+        } else if visit.fetches_again() && matches!(visit.stage, Stage::Fetching(Some(_))) {
+            // A box may hold far more than may be open: it is not read to its end each time.
+            visit.stage = Stage::Fetching(None);
+            visit.begin(now.instant);
         }
         let may_settle = visit.stage != Stage::Idle || visit.settle_at <= now.instant;
         let settles = may_settle && (self.done.waits(node) || self.owed.waits(node, &visit.full));
@@ -165,6 +181,7 @@ impl Receiver {
         }
         let visit = self.visits.get_mut(node)?;
         match visit.stage {
+            Stage::Fetching(_) if visit.pause > now.instant => None,
             Stage::Fetching(after) => {
                 visit.asked = Some(Told::default());
                 Some((Vec::new(), Mailbox::Fetch(Fetch { after })))
@@ -332,7 +349,7 @@ impl Receiver {
                     Added::No => self.visits.get_mut(node),
                 };
                 if let Some(visit) = left {
-                    visit.leave_behind();
+                    visit.leave_behind(now.instant);
                 }
                 (added != Added::No).then(|| Opened { node: *node, number, letter })
             }

@@ -234,6 +234,27 @@ fn what_stays_behind_is_fetched_once_there_is_room() {
     assert_eq!(fetched, 2);
 }
 
+/// A box that holds far more than may be open is not read to its end each time that there is room.
+#[test]
+fn a_large_box_is_read_once() {
+    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    for number in 0..640 {
+        let message = rig.message(number, number.checked_sub(1));
+        rig.put(1, &[message]);
+    }
+    rig.asked.clear();
+    let mut taken = Vec::new();
+    let mut opened = rig.visit();
+    while !opened.is_empty() {
+        taken.extend(numbers(&opened));
+        rig.settle(1, &ids(&opened), MailStatus::Delivered);
+        opened = rig.run();
+    }
+    assert_eq!(taken, (0..640).collect::<Vec<_>>());
+    let fetched = rig.asked.iter().filter(|asked| matches!(asked, Mailbox::Fetch(_))).count();
+    assert!(fetched <= 20, "{fetched} pages for ten");
+}
+
 /// A page that is read while an item is being written brings it once more: it is not opened again, and
 /// when the write is done nothing of it is left.
 #[test]
