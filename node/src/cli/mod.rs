@@ -274,7 +274,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
-        Command::Mcp(args) => mcp::execute(&args, client, output).await,
+        Command::Mcp(args) => mcp::execute(args, &dir, client, output).await,
     }
 }
 

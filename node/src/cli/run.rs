@@ -191,7 +191,7 @@ pub(super) async fn execute(
     let config = super::configuration(dir, args.into())?;
     let grace = config.shutdown_grace();
     let api = *config.api();
-    let files = Files::below(config.mcp_files())?;
+    let files = Files::below(config.mcp_files(), dir)?;
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
