@@ -6,10 +6,12 @@
 //! in `registry` and `reachability`.
 
 mod address;
+mod api;
 mod duration;
 mod error;
 mod layer;
 mod mailbox;
+mod mcp;
 mod private_network;
 mod reachability;
 mod registry;
@@ -33,10 +35,12 @@ use peer_protocol::rate_limit::RateProfile;
 use peer_protocol::registry::Capability;
 
 pub use address::{BadAddress, dial_address, external_address, listen_address};
+pub use api::{ApiConfig, ApiSettings};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
 pub use layer::{Layer, Origin};
 pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
+pub use mcp::McpSettings;
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -82,6 +86,8 @@ pub struct NodeConfig {
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
     mailbox: MailboxConfig,
+    api: ApiConfig,
+    mcp_files: Vec<PathBuf>,
     wake: Vec<WakeRule>,
     data_dir: Option<PathBuf>,
 }
@@ -115,6 +121,8 @@ impl Default for NodeConfig {
             private_network: None,
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
+            api: ApiConfig::default(),
+            mcp_files: Vec::new(),
             wake: Vec::new(),
             data_dir: None,
         }

@@ -14,7 +14,7 @@ use peer_protocol::time::Instant;
 
 use crate::error::NodeError;
 use crate::event_loop::redial::Redial;
-use crate::model::SessionStatus;
+use crate::model::{SessionStatus, Traffic};
 
 /// Most peers remembered. Of those that nobody asked for and that are not connected, the one not seen
 /// for longest goes, one without a session first.
@@ -61,6 +61,8 @@ pub(crate) struct Peer {
     pub(crate) phase: Option<&'static str>,
     pub(crate) sessions: Vec<(SessionId, SessionStatus)>,
     pub(crate) last_error: Option<String>,
+    /// What went over its sessions.
+    pub(crate) traffic: Traffic,
     /// How far its clock was ahead when its last session began, in milliseconds.
     pub(crate) clock_ahead_ms: Option<i64>,
     /// Whether it knows all words for an agent's life (§6.2).
@@ -91,6 +93,7 @@ impl Peer {
             phase: None,
             sessions: Vec::new(),
             last_error: None,
+            traffic: Traffic::default(),
             clock_ahead_ms: None,
             knows_agent_life: false,
             redial: Redial::default(),

@@ -1,17 +1,18 @@
 //! What happens in a node, as a stream that any number of listeners can follow.
 
 use peer_protocol::error::ErrorCode;
-use peer_protocol::identity::EntityId;
+use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use utoipa::ToSchema;
 
-use crate::model::SessionStatus;
+use crate::model::{Delivery, IncomingKind, SessionStatus, TransferStatus};
 
 /// Events that a slow listener may fall behind; then it is told how many it missed.
 const CAPACITY: usize = 1024;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum NodeEvent {
     /// A connection to a peer was opened.
@@ -50,6 +51,7 @@ pub enum NodeEvent {
         /// The state it ended in.
         state: String,
         /// The protocol's code.
+        #[schema(value_type = String)]
         code: ErrorCode,
         /// More, for people.
         detail: String,
@@ -59,6 +61,7 @@ pub enum NodeEvent {
         /// The peer.
         peer_id: String,
         /// The entity that the handshake proved.
+        #[schema(value_type = String)]
         entity: EntityId,
         /// The session.
         session: SessionStatus,
@@ -70,6 +73,56 @@ pub enum NodeEvent {
         /// The session's id.
         session: String,
     },
+    /// A message or a file came in for the agent. What it says is handed over elsewhere.
+    Message {
+        /// Its id.
+        message_id: String,
+        /// Its number in the inbox; none for what is not kept there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inbox_number: Option<u64>,
+        /// What it is.
+        kind: IncomingKind,
+        /// Who sent it.
+        #[schema(value_type = String)]
+        from: EntityId,
+        /// The sender's peer id.
+        from_peer_id: String,
+        /// Its body, or the file, in bytes.
+        size: u64,
+    },
+    /// How far a message of the outbox is known to have come has changed.
+    Outbox {
+        /// Its id.
+        message_id: String,
+        /// Its receiver.
+        #[schema(value_type = String)]
+        peer: EntityId,
+        /// The receiver's peer id.
+        peer_id: String,
+        /// How far it has come.
+        #[serde(flatten)]
+        status: Delivery,
+    },
+    /// A transfer has come further; told a few times a second at most, and at its end.
+    Transfer(Box<TransferStatus>),
+    /// The trust list says something new of an entity.
+    Trust {
+        /// The entity; none if its key is revoked, whatever it is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        entity: Option<EntityId>,
+        /// Its key's fingerprint.
+        #[schema(value_type = String)]
+        fingerprint: Fingerprint,
+        /// How it is trusted now.
+        #[schema(value_type = String)]
+        level: TrustLevel,
+    },
+    /// An agent has come to listen for messages, or left.
+    Agents {
+        /// How many listen now.
+        count: usize,
+    },
     /// What the node tells others of where it is has changed.
     Announced {
         /// The addresses, the best first.
@@ -80,6 +133,47 @@ pub enum NodeEvent {
         /// Events that it did not get.
         count: u64,
     },
+}
+
+impl NodeEvent {
+    /// All kinds, as [`NodeEvent::kind`] names them.
+    pub const KINDS: [&str; 14] = [
+        "connected",
+        "disconnected",
+        "route",
+        "handshake_step",
+        "handshake_failed",
+        "session_ready",
+        "session_ended",
+        "message",
+        "outbox",
+        "transfer",
+        "trust",
+        "agents",
+        "announced",
+        "missed",
+    ];
+
+    /// What it is called in JSON, under `event`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Connected { .. } => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Route { .. } => "route",
+            Self::HandshakeStep { .. } => "handshake_step",
+            Self::HandshakeFailed { .. } => "handshake_failed",
+            Self::SessionReady { .. } => "session_ready",
+            Self::SessionEnded { .. } => "session_ended",
+            Self::Message { .. } => "message",
+            Self::Outbox { .. } => "outbox",
+            Self::Transfer(_) => "transfer",
+            Self::Trust { .. } => "trust",
+            Self::Agents { .. } => "agents",
+            Self::Announced { .. } => "announced",
+            Self::Missed { .. } => "missed",
+        }
+    }
 }
 
 /// Where events come from.

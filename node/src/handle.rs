@@ -17,7 +17,7 @@ use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
     Answer, Awoken, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus,
-    ReportOptions, Reported, Status, TalkOptions, TrustLine, Wait, Woken,
+    ReportOptions, Reported, SessionLine, Status, TalkOptions, TrustLine, Wait, Woken,
 };
 use crate::wake::AgentKey;
 
@@ -30,6 +30,7 @@ pub(crate) use transfers::TransferCommand;
 pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     Peers(oneshot::Sender<Vec<PeerStatus>>),
+    Sessions(oneshot::Sender<Vec<SessionLine>>),
     Connect(Multiaddr, Reply<PeerStatus>),
     Talk(Outgoing<Talk>, Reply<Answer>),
     Report(Outgoing<Report>, Reply<Reported>),
@@ -73,6 +74,8 @@ pub(crate) struct Agent {
     pub(crate) messages: mpsc::Sender<Incoming>,
     /// How many more it takes; `None` for all.
     pub(crate) left: Option<usize>,
+    /// Messages up to this inbox number it was handed before, and needs no more.
+    pub(crate) after: Option<u64>,
     pub(crate) kind: AgentKind,
 }
 
@@ -135,7 +138,8 @@ impl Handle {
         Self { commands, events }
     }
 
-    /// What happens in the node from now on: connections, handshakes step by step, sessions.
+    /// What happens in the node from now on: connections, handshakes step by step, sessions, messages,
+    /// transfers.
     #[must_use]
     pub fn events(&self) -> Events {
         self.events.listen()
@@ -163,6 +167,14 @@ impl Handle {
     /// [`NodeError::Stopped`].
     pub async fn peers(&self) -> Result<Vec<PeerStatus>, NodeError> {
         self.ask(Command::Peers).await
+    }
+
+    /// Sessions, and handshakes that would open one.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn sessions(&self) -> Result<Vec<SessionLine>, NodeError> {
+        self.ask(Command::Sessions).await
     }
 
     /// Dials `address` and opens a session; returns once it is `READY`.
@@ -227,17 +239,33 @@ impl Handle {
         &self,
         limit: Option<usize>,
     ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
-        self.attach(limit, AgentKind::Program).await
+        self.subscribe_after(limit, None).await
     }
 
+    /// The same for a subscriber that comes back: messages of the inbox up to the number `after`, which it
+    /// was handed before, are not handed to it again. They stay in the inbox until they are acknowledged.
+    /// A number that the inbox has not reached counts as none.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub async fn subscribe_after(
+        &self,
+        limit: Option<usize>,
+        after: Option<u64>,
+    ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        self.attach(limit, after, AgentKind::Program).await
+    }
+
+    /// The same for another program.
     pub(crate) async fn attach(
         &self,
         limit: Option<usize>,
+        after: Option<u64>,
         kind: AgentKind,
     ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
         // What lies in this channel is lost if the subscriber dies, so that little may.
         let (messages, receiver) = mpsc::channel(1);
-        let agent = Agent { messages, left: limit, kind };
+        let agent = Agent { messages, left: limit, after, kind };
         self.ask(|reply| Command::Subscribe(agent, reply)).await?;
         Ok(receiver)
     }
@@ -283,6 +311,11 @@ impl Handle {
     pub async fn revoke(&self, who: &str) -> Result<Vec<TrustLine>, NodeError> {
         let who = who.to_owned();
         self.ask(|reply| Command::Revoke(who, reply)).await?
+    }
+
+    /// Waits until the node has stopped, whoever stopped it.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
     }
 
     /// Stops the node: no new work, a short time for what is under way, sessions closed.

@@ -1,7 +1,10 @@
 //! What the node tells and is told, as plain data: the same types serve Rust callers, the local API
 //! and the command line.
 
+mod api;
+mod content;
 mod delivery;
+mod event;
 mod id;
 mod incoming;
 mod life;
@@ -10,6 +13,7 @@ mod netcheck;
 mod path;
 pub mod reachability;
 mod registry;
+mod session;
 mod transfer;
 
 use base64::Engine as _;
@@ -19,12 +23,17 @@ use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
+pub use crate::large::Weight;
+pub use api::{ApiStatus, Done};
+pub use content::StoredContent;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
     WaitsFor,
 };
+pub use event::{EventLine, Reset, ResetReason};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use life::{AgentState, Awoken, WakeResult};
@@ -34,10 +43,11 @@ pub use path::{Path, PathKind};
 pub use registry::{
     Bucket, DhtStatus, Discovered, Found, Listing, Registered, Registration, Source, TablePeer,
 };
+pub use session::{SessionLine, Traffic};
 pub use transfer::{FileToSend, TransferDirection, TransferState, TransferStatus};
 
 /// The content of a message: text where it is text, base64 where it is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// The content, if it is UTF-8.
@@ -52,6 +62,12 @@ pub struct Content {
     /// A file's name, if the content is a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Where a long content lies that is not in memory; never part of JSON.
+    #[serde(skip)]
+    pub stored: Option<StoredContent>,
+    /// What it takes of the room for long contents, while a request brings it.
+    #[serde(skip)]
+    pub weight: Weight,
 }
 
 /// The content is neither text nor valid base64, or it is both.
@@ -69,14 +85,16 @@ impl Content {
         }
     }
 
-    /// The bytes.
+    /// The bytes. Those of a long content are read from its file, which blocks.
     ///
     /// # Errors
-    /// [`BadContent`] if neither or both forms are given, or the base64 is invalid.
+    /// [`BadContent`] if not exactly one form is given, the base64 is invalid, or the file is gone: once the
+    /// message was acknowledged.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BadContent> {
-        match (&self.text, &self.base64) {
-            (Some(text), None) => Ok(text.clone().into_bytes()),
-            (None, Some(base64)) => STANDARD.decode(base64).map_err(|_| BadContent),
+        match (&self.text, &self.base64, &self.stored) {
+            (Some(text), None, None) => Ok(text.clone().into_bytes()),
+            (None, Some(base64), None) => STANDARD.decode(base64).map_err(|_| BadContent),
+            (None, None, Some(stored)) => stored.read().map_err(|_| BadContent),
             _ => Err(BadContent),
         }
     }
@@ -90,11 +108,13 @@ impl Content {
 }
 
 /// The node itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its entity id.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// Its libp2p peer id.
     pub peer_id: String,
@@ -112,10 +132,25 @@ pub struct Status {
     pub agents: usize,
     /// Messages that wait for an agent.
     pub waiting: usize,
+    /// Messages of the outbox that are not settled.
+    pub outbox: QueueDepth,
+    /// Messages of the inbox on disk that no agent took yet.
+    pub inbox: QueueDepth,
+    /// Transfers that are under way or wait for their turn, both ways.
+    pub transfers: usize,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueDepth {
+    /// Messages in it.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
 }
 
 /// How a peer's session was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HandshakeKind {
     /// The default.
@@ -127,7 +162,7 @@ pub enum HandshakeKind {
 }
 
 /// A session with a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionStatus {
     /// Its id, a UUID v4.
     pub id: String,
@@ -142,23 +177,28 @@ pub struct SessionStatus {
     /// How long the handshake took, in microseconds.
     pub handshake_us: u64,
     /// When it was opened.
+    #[schema(value_type = u64)]
     pub since: Timestamp,
     /// When it expires.
+    #[schema(value_type = u64)]
     pub expires: Timestamp,
 }
 
 /// A peer that is connected, or that has a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerStatus {
     /// Its entity id, once a handshake proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Its libp2p peer id.
     pub peer_id: String,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted, if it is on record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trust: Option<TrustLevel>,
     /// Whether there is a connection now.
     pub connected: bool,
@@ -184,11 +224,12 @@ pub struct PeerStatus {
 }
 
 /// The answer to a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Answer {
     /// The task's id.
     pub message_id: String,
     /// Who answered.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Whether the agent did it; if not, the content says why.
     pub done: bool,
@@ -199,12 +240,13 @@ pub struct Answer {
 }
 
 /// Whether a peer lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Life {
     /// Whether its node answered.
     pub alive: bool,
     /// Who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
     /// Whether an agent is attached to its node, and is there.
     pub agent: bool,
@@ -229,7 +271,7 @@ pub struct Life {
 }
 
 /// What came of a wake-up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Woken {
     /// Whether an agent is awake, or was told.
     pub woken: bool,
@@ -242,7 +284,7 @@ pub struct Woken {
 }
 
 /// One attempt of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestartAttempt {
     /// Counts from 1.
     pub attempt: u32,
@@ -262,7 +304,7 @@ pub struct RestartAttempt {
 }
 
 /// What came of a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Restarted {
     /// Whether an agent is there, is awake, or at least was told and not found missing afterwards.
     pub ok: bool,
@@ -273,27 +315,33 @@ pub struct Restarted {
 }
 
 /// A line of the trust list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustLine {
     /// The entity.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// How it is trusted.
+    #[schema(value_type = String)]
     pub level: TrustLevel,
     /// When it was first recorded.
+    #[schema(value_type = u64)]
     pub first_seen: Timestamp,
     /// When it last completed a handshake.
+    #[schema(value_type = u64)]
     pub last_seen: Timestamp,
 }
 
 /// A failure, as the local API and the command line tell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// A stable word for programs, such as `unknown_peer`.
     pub kind: String,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// The message that it is about, if the node keeps it and it can be followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

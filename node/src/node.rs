@@ -104,6 +104,7 @@ impl Node {
             clock: Arc::clone(&clock),
             disk: Box::new(StoredRows::open(disk)?),
         })?;
+        let tasks = config.rate().task;
         let mut event_loop = EventLoop::new(Parts {
             config,
             identity,
@@ -114,7 +115,7 @@ impl Node {
             delivery,
             registry,
             transfers: TransferState::new(transfers),
-            mail: MailState::new(mailbox),
+            mail: MailState::new(mailbox, tasks),
             commands: receiver,
         });
         event_loop.recall(loaded);

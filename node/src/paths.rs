@@ -151,6 +151,12 @@ impl DataDir {
         self.root.join("api.sock")
     }
 
+    /// The token of the local API, for whoever does not come over the socket.
+    #[must_use]
+    pub fn api_token(&self) -> PathBuf {
+        self.root.join("api.token")
+    }
+
     /// Makes the directory, with mode 0700, or checks the one that is there.
     ///
     /// # Errors

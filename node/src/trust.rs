@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use peer_protocol::crypto::PublicKey;
@@ -13,6 +13,7 @@ use peer_protocol::identity::{
 use peer_protocol::time::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::events::{EventSource, NodeEvent};
 use crate::model::TrustLine;
 use crate::trust_file::TrustFile;
 
@@ -37,6 +38,8 @@ pub(crate) struct SharedTrust {
     changed: Notify,
     /// Callers that wait for their change to be on disk.
     saver: mpsc::Sender<Saved>,
+    /// Who hears of changes, once the node runs.
+    events: OnceLock<EventSource>,
 }
 
 impl SharedTrust {
@@ -44,8 +47,22 @@ impl SharedTrust {
     pub(crate) fn new(file: TrustFile) -> (Arc<Self>, Saves) {
         let (path, store) = file.into_parts();
         let (saver, saves) = mpsc::channel(MAX_WAITING);
-        let shared = Self { store: RwLock::new(store), path, changed: Notify::new(), saver };
+        let (changed, events) = (Notify::new(), OnceLock::new());
+        let shared = Self { store: RwLock::new(store), path, changed, saver, events };
         (Arc::new(shared), Saves(saves))
+    }
+
+    /// Tells of changes from now on.
+    pub(crate) fn tell_to(&self, events: EventSource) {
+        // One node has one list.
+        let _ = self.events.set(events);
+    }
+
+    fn tell(&self, entity: Option<&EntityId>, fingerprint: Fingerprint, level: TrustLevel) {
+        if let Some(events) = self.events.get() {
+            let entity = entity.cloned();
+            events.tell(NodeEvent::Trust { entity, fingerprint, level });
+        }
     }
 
     pub(crate) fn lines(&self) -> Vec<TrustLine> {
@@ -84,13 +101,16 @@ impl SharedTrust {
         fingerprint: Fingerprint,
         now: Timestamp,
     ) -> oneshot::Receiver<io::Result<()>> {
+        let pinned = entity.clone();
         self.write(|store| store.pin(entity, fingerprint, now));
+        self.tell(Some(&pinned), fingerprint, TrustLevel::Pinned);
         self.save()
     }
 
     /// Revokes a key; the receiver tells whether it could be saved.
     pub(crate) fn revoke(&self, fingerprint: Fingerprint) -> oneshot::Receiver<io::Result<()>> {
         self.write(|store| store.revoke(fingerprint));
+        self.tell(None, fingerprint, TrustLevel::Revoked);
         self.save()
     }
 
@@ -167,6 +187,9 @@ impl TrustView for SharedTrust {
             tracing::warn!(%entity, "the trust list is full: this entity's key is not remembered");
         } else {
             self.changed.notify_one();
+        }
+        if admission == Admission::Recorded {
+            self.tell(Some(entity), Fingerprint::of(key), TrustLevel::Seen);
         }
         Ok(admission)
     }

@@ -1,6 +1,7 @@
 //! A client of the local API.
 
 mod delivery;
+mod events;
 mod registry;
 mod transfers;
 mod wake;
@@ -19,20 +20,19 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::UnixStream;
 
-use super::sse::Decoder;
 use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, Failure, Incoming, Life, MailboxStatus, Netcheck, PeerStatus, Reported, Restarted,
-    Status, TrustLine, Woken,
+    Answer, ApiStatus, Failure, Life, MailboxStatus, Netcheck, PeerStatus, Reported, Restarted,
+    SessionLine, Status, TrustLine, Woken,
 };
 use crate::paths::DataDir;
-use crate::wake::AgentKey;
-use wake::Answering;
+
+pub use events::{EventStream, Messages, Told};
 
 /// Longest answer that is read, in bytes.
-const MAX_ANSWER_LEN: usize = 64 << 20;
+const MAX_ANSWER_LEN: usize = 96 << 20;
 /// How much longer than the node a client waits.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -143,7 +143,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         let asking = async {
-            let answer = self.send(method, path, body).await?;
+            let answer = self.send(method, path, body, None).await?;
             let bytes = self.collect(answer).await?;
             serde_json::from_slice(&bytes).map_err(|error| self.garbled(&error))
         };
@@ -156,6 +156,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Bytes,
+        last_event: Option<&str>,
     ) -> Result<Response<Body>, ClientError> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
@@ -175,13 +176,15 @@ impl Client {
                 tracing::debug!(%error, "the connection to the node ended");
             }
         });
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| self.garbled(&error))?;
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(id) = last_event {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| self.garbled(&error))?;
         let answer = sender.send_request(request).await.map_err(stopped)?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -223,6 +226,11 @@ impl Client {
         self.get("/v1/status").await
     }
 
+    /// Where its API can be reached besides the socket.
+    pub async fn api(&self) -> Result<ApiStatus, ClientError> {
+        self.get("/v1/api").await
+    }
+
     /// How it stands in the network.
     pub async fn netcheck(&self) -> Result<Netcheck, ClientError> {
         self.get("/v1/netcheck").await
@@ -241,6 +249,11 @@ impl Client {
     /// Its peers.
     pub async fn peers(&self) -> Result<Vec<PeerStatus>, ClientError> {
         self.get("/v1/peers").await
+    }
+
+    /// Its sessions.
+    pub async fn sessions(&self) -> Result<Vec<SessionLine>, ClientError> {
+        self.get("/v1/sessions").await
     }
 
     /// Dials an address and opens a session.
@@ -276,17 +289,6 @@ impl Client {
         self.post("/v1/restart", ask, waiting).await
     }
 
-    /// Messages for the agent, as they come.
-    pub async fn messages(&self, limit: Option<usize>) -> Result<Messages, ClientError> {
-        let key = AgentKey::random();
-        let limit = limit.map_or_else(String::new, |limit| format!("&limit={limit}"));
-        let path = format!("/v1/messages?agent={key}{limit}");
-        let answer = self.send(Method::GET, &path, Bytes::new()).await?;
-        let (client, body, decoder) = (self.clone(), answer.into_body(), Decoder::default());
-        let answering = Answering::start(self.clone(), key);
-        Ok(Messages { client, body, decoder, _answering: answering })
-    }
-
     /// Answers a task.
     pub async fn answer(&self, ask: &Reply) -> Result<(), ClientError> {
         self.post("/v1/answer", ask, DEFAULT_TIMEOUT).await.map(|_: serde_json::Value| ())
@@ -311,34 +313,5 @@ impl Client {
     pub async fn shutdown(&self) -> Result<(), ClientError> {
         let grace = crate::config::MAX_SHUTDOWN_GRACE;
         self.post("/v1/shutdown", &(), grace).await.map(|_: serde_json::Value| ())
-    }
-}
-
-/// Messages for the agent. While this lives the node counts as having an agent; a task of its own answers
-/// whenever the node asks whether it is there.
-#[derive(Debug)]
-pub struct Messages {
-    _answering: Answering,
-    client: Client,
-    body: Body,
-    decoder: Decoder,
-}
-
-impl Messages {
-    /// The next message.
-    ///
-    /// # Errors
-    /// [`ClientError::Stopped`] when the node has stopped.
-    pub async fn next(&mut self) -> Result<Incoming, ClientError> {
-        loop {
-            if let Some(event) = self.decoder.next() {
-                return serde_json::from_slice(&event).map_err(|error| self.client.garbled(&error));
-            }
-            let stopped = || ClientError::Stopped { root: self.client.root.clone() };
-            let frame = self.body.frame().await.ok_or_else(stopped)?.map_err(|_| stopped())?;
-            if let Some(bytes) = frame.data_ref() {
-                self.decoder.push(bytes).map_err(|error| self.client.garbled(&error))?;
-            }
-        }
     }
 }

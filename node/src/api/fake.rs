@@ -15,12 +15,12 @@ use peer_protocol::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
-use crate::events::EventSource;
+use crate::events::{EventSource, NodeEvent};
 use crate::handle::{Command, Handle};
 use crate::model::{
     AgentState, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
-    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, SessionStatus, Status,
-    TrustLine, WakeResult, Woken,
+    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine,
+    SessionStatus, Status, Traffic, TrustLine, WakeResult, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -50,6 +50,9 @@ pub(crate) struct Memory {
     pub(crate) probes: Vec<(String, Option<u64>)>,
     /// Agents that wait to be asked.
     pub(crate) questions: Vec<oneshot::Sender<u64>>,
+    /// How far those had come who subscribed.
+    pub(crate) after: Vec<Option<u64>>,
+    pub(crate) events: Option<EventSource>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -72,7 +75,14 @@ impl Fake {
                 it.obey(command);
             }
         });
-        (Handle::new(sender, EventSource::new()), fake)
+        let events = EventSource::new();
+        fake.look(|memory| memory.events = Some(events.clone()));
+        (Handle::new(sender, events), fake)
+    }
+
+    /// Something happens.
+    pub(crate) fn tell(&self, event: NodeEvent) {
+        self.look(|memory| memory.events.as_ref().unwrap().tell(event));
     }
 
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
@@ -126,6 +136,9 @@ impl Fake {
             Command::Peers(reply) => {
                 let _ = reply.send(vec![peer(), stranger(), legacy()]);
             }
+            Command::Sessions(reply) => {
+                let _ = reply.send(vec![session()]);
+            }
             Command::Connect(address, reply) => {
                 let text = address.to_string();
                 let answer = judge(if text.contains("tcp/9") { "offline" } else { "entity_b" });
@@ -174,7 +187,10 @@ impl Fake {
                 let _ = reply.send(if known { Ok(()) } else { Err(unknown) });
             }
             Command::Subscribe(agent, reply) => {
-                self.look(|memory| memory.subscribers.push(agent.messages));
+                self.look(|memory| {
+                    memory.after.push(agent.after);
+                    memory.subscribers.push(agent.messages);
+                });
                 let _ = reply.send(());
             }
             Command::Awake(nonce, reply) => {
@@ -267,6 +283,9 @@ pub(crate) fn status() -> Status {
         sessions: 1,
         agents: 0,
         waiting: 2,
+        outbox: QueueDepth { messages: 3, bytes: 1_536 },
+        inbox: QueueDepth { messages: 2, bytes: 20 },
+        transfers: 1,
     }
 }
 
@@ -298,6 +317,20 @@ pub(crate) fn peer() -> PeerStatus {
         }),
         queued: 0,
         last_error: None,
+    }
+}
+
+fn session() -> SessionLine {
+    let peer = peer();
+    SessionLine {
+        entity: peer.entity,
+        peer_id: peer.peer_id,
+        session: peer.session.unwrap(),
+        connected: true,
+        current: true,
+        age_ms: 1000,
+        unsettled: 0,
+        traffic: Traffic { messages_sent: 3, bytes_sent: 99, ..Traffic::default() },
     }
 }
 

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use peer_protocol::error::ErrorCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::NodeError;
 use crate::model::Failure;
@@ -13,7 +14,7 @@ use crate::transfer::TransferFailure;
 const TYPE_PREFIX: &str = "urn:peer:";
 
 /// A failure on its way through HTTP, as `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `urn:peer:` and the failure's kind.
     #[serde(rename = "type")]
@@ -26,6 +27,7 @@ pub struct Problem {
     pub detail: String,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// The message that it is about, if the node keeps it and it can be followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,12 @@ impl From<NodeError> for Problem {
     }
 }
 
+impl From<Box<Self>> for Problem {
+    fn from(problem: Box<Self>) -> Self {
+        *problem
+    }
+}
+
 const fn of_transfer(failure: &TransferFailure) -> StatusCode {
     match failure {
         TransferFailure::Unknown { .. } => StatusCode::NOT_FOUND,
@@ -96,7 +104,9 @@ const fn of_transfer(failure: &TransferFailure) -> StatusCode {
         | TransferFailure::NotRetried { .. }
         | TransferFailure::Changed { .. } => StatusCode::CONFLICT,
         TransferFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        TransferFailure::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        TransferFailure::TooMany { .. } | TransferFailure::Full { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         TransferFailure::Off => StatusCode::SERVICE_UNAVAILABLE,
         TransferFailure::Disk { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         TransferFailure::Unreadable { .. }

@@ -9,8 +9,9 @@ mod wake;
 use std::time::Duration;
 
 use peer_protocol::identity::{EntityId, Fingerprint};
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::{MAX_CONTENT_LEN, MAX_LONG_CONTENT_LEN};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::NodeError;
 use crate::model::{Content, Wait};
@@ -30,7 +31,7 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_ATTEMPTS: u32 = 100;
 
 /// Dial an address and open a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
     /// A multiaddress.
@@ -41,8 +42,9 @@ pub struct Connect {
 }
 
 /// Listen for messages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Subscription {
     /// 32 hexadecimal digits, chosen at random: under this name the subscriber can be asked whether it is
     /// there, by `POST /v1/probe`.
@@ -51,10 +53,23 @@ pub struct Subscription {
     /// End after this many; all others stay for the next listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Hand over all that waits, whatever `Last-Event-ID` says.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// Follow what happens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Events {
+    /// Only these kinds, separated by commas, as [`NodeEvent::kind`](crate::NodeEvent::kind) names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<String>,
 }
 
 /// Ask a peer, and wait for the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Talk {
     /// Entity id, peer id, fingerprint or multiaddress.
@@ -76,7 +91,7 @@ pub struct Talk {
 }
 
 /// Tell a peer how things stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Entity id, peer id, fingerprint or multiaddress.
@@ -101,7 +116,7 @@ pub struct Report {
 }
 
 /// Ask whether a peer lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Alive {
     /// Entity id, peer id, fingerprint or multiaddress.
@@ -112,7 +127,7 @@ pub struct Alive {
 }
 
 /// Ask a peer to wake its agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wake {
     /// Entity id, peer id, fingerprint or multiaddress.
@@ -126,7 +141,7 @@ pub struct Wake {
 }
 
 /// Check a peer and wake its agent, with several attempts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
     /// Entity id, peer id, fingerprint or multiaddress.
@@ -143,7 +158,7 @@ pub struct Restart {
 }
 
 /// Answer a task that came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
     /// The task's id.
@@ -155,21 +170,47 @@ pub struct Reply {
 }
 
 /// Trust an entity under a key whose fingerprint the operator has compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
     /// The entity.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
 }
 
 /// Withdraw trust from a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// An entity id or a fingerprint.
     pub who: String,
+}
+
+/// A request that brings a content.
+pub(super) trait Brings {
+    /// Its content, if it has one.
+    fn content(&mut self) -> Option<&mut Content>;
+}
+
+impl Brings for Talk {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
+}
+
+impl Brings for Report {
+    fn content(&mut self) -> Option<&mut Content> {
+        self.content.as_mut()
+    }
+}
+
+impl Brings for Reply {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
 }
 
 impl Restart {
@@ -198,19 +239,27 @@ pub(super) fn timeout(millis: Option<u64>) -> Result<Duration, NodeError> {
     Ok(timeout)
 }
 
+/// A request that makes no sense.
+pub(super) fn invalid(error: &impl ToString) -> NodeError {
+    NodeError::Invalid { detail: error.to_string() }
+}
+
 /// Content that one message can carry.
 pub(super) fn content(content: Content) -> Result<Content, NodeError> {
-    let bytes =
+    let len = content.len_hint();
+    check_len(len)?;
+    // A longer one is looked at when it is written to disk.
+    if len <= MAX_CONTENT_LEN {
         content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })?;
-    check_len(bytes.len())?;
+    }
     Ok(content)
 }
 
 fn check_len(len: usize) -> Result<(), NodeError> {
-    if len > MAX_CONTENT_LEN {
+    if len > MAX_LONG_CONTENT_LEN {
         return Err(NodeError::TooLarge {
             detail: format!(
-                "the content has {len} bytes, and one message carries at most {MAX_CONTENT_LEN} (1 MiB)"
+                "the content has {len} bytes, and one message carries at most {MAX_LONG_CONTENT_LEN} (64 MiB)"
             ),
         });
     }

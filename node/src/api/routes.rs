@@ -1,104 +1,154 @@
 //! The requests, one handler each.
 
 mod delivery;
+mod messages;
+mod node;
 mod registry;
 mod transfers;
-mod wake;
+mod waking;
 
-use std::convert::Infallible;
-use std::time::Duration;
-
-use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::routing::{get, post};
-use futures::{Stream, StreamExt as _};
-use serde_json::{Value, json};
-use tokio_stream::wrappers::ReceiverStream;
+use axum::middleware::from_fn_with_state;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Problem;
-use super::extract::{Json, Query};
-use super::request::{
-    self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Subscription, Talk, Wake,
-};
+use super::app::Shared;
+use super::events;
+use super::extract::{Json, Large};
+use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
+use super::{once, openapi};
 use crate::config::dial_address;
 use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::model::{
-    Answer, Content, Life, MailboxStatus, Netcheck, PeerStatus, ReportOptions, Reported, Restarted,
-    Status, TalkOptions, TrustLine, Woken,
+    Answer, Content, Done, Life, MailboxStatus, Netcheck, PeerStatus, ReportOptions, Reported,
+    Restarted, Status, TalkOptions, TrustLine, Woken,
 };
-
-/// How often a silent event stream says that it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type Result<T> = std::result::Result<axum::Json<T>, Problem>;
 
-/// The local API of the node behind `handle`.
-pub fn router(handle: Handle) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/peers", get(peers))
-        .route("/v1/connect", post(connect))
-        .route("/v1/talk", post(talk))
-        .route("/v1/report", post(report))
-        .route("/v1/alive", post(alive))
-        .route("/v1/wake", post(wake_up))
-        .route("/v1/restart", post(restart))
-        .route("/v1/awake", post(wake::awake))
-        .route("/v1/probe", post(wake::probe))
-        .route("/v1/messages", get(messages))
-        .route("/v1/messages/{id}/trace", get(delivery::trace))
-        .route("/v1/outbox", get(delivery::outbox))
-        .route("/v1/outbox/retry", post(delivery::retry_peer))
-        .route("/v1/outbox/{id}", get(delivery::outbox_message))
-        .route("/v1/outbox/{id}/cancel", post(delivery::cancel))
-        .route("/v1/outbox/{id}/retry", post(delivery::retry))
-        .route("/v1/inbox", get(delivery::inbox))
-        .route("/v1/inbox/ack", post(delivery::acknowledge))
-        .route("/v1/inbox/{id}", get(delivery::inbox_message))
-        .route("/v1/answer", post(answer))
-        .route("/v1/transfers", get(transfers::list).post(transfers::send))
-        .route("/v1/transfers/{id}", get(transfers::show))
-        .route("/v1/transfers/{id}/cancel", post(transfers::cancel))
-        .route("/v1/transfers/{id}/retry", post(transfers::retry))
-        .route("/v1/trust", get(trust))
-        .route("/v1/trust/pin", post(pin))
-        .route("/v1/trust/revoke", post(revoke))
-        .route("/v1/netcheck", get(netcheck))
-        .route("/v1/mailbox", get(mailbox))
-        .route("/v1/mailbox/fetch", post(fetch_mail))
-        .route("/v1/register", post(registry::register))
-        .route("/v1/lookup", post(registry::lookup))
-        .route("/v1/discover", post(registry::discover))
-        .route("/v1/dht", get(registry::dht))
-        .route("/v1/shutdown", post(shutdown))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(handle)
+/// The requests of the local API, each with its description.
+pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
+    // Those that have an effect elsewhere may be repeated.
+    let once = from_fn_with_state(shared.clone(), once::carry_out);
+    let repeatable = OpenApiRouter::new()
+        .routes(routes!(talk))
+        .routes(routes!(report))
+        .routes(routes!(wake))
+        .routes(routes!(restart))
+        .routes(routes!(transfers::send))
+        .route_layer(once);
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(repeatable)
+        .routes(routes!(status))
+        .routes(routes!(node::api))
+        .routes(routes!(peers))
+        .routes(routes!(node::sessions))
+        .routes(routes!(connect))
+        .routes(routes!(alive))
+        .routes(routes!(waking::awake))
+        .routes(routes!(waking::probe))
+        .routes(routes!(messages::messages))
+        .routes(routes!(events::events))
+        .routes(routes!(delivery::trace))
+        .routes(routes!(delivery::outbox))
+        .routes(routes!(delivery::retry_peer))
+        .routes(routes!(delivery::outbox_message))
+        .routes(routes!(delivery::cancel))
+        .routes(routes!(delivery::retry))
+        .routes(routes!(delivery::inbox))
+        .routes(routes!(delivery::acknowledge))
+        .routes(routes!(delivery::inbox_message))
+        .routes(routes!(answer))
+        .routes(routes!(transfers::list))
+        .routes(routes!(transfers::show))
+        .routes(routes!(transfers::cancel))
+        .routes(routes!(transfers::retry))
+        .routes(routes!(trust))
+        .routes(routes!(pin))
+        .routes(routes!(revoke))
+        .routes(routes!(netcheck))
+        .routes(routes!(mailbox))
+        .routes(routes!(fetch_mail))
+        .routes(routes!(registry::register))
+        .routes(routes!(registry::lookup))
+        .routes(routes!(registry::discover))
+        .routes(routes!(registry::dht))
+        .routes(routes!(shutdown))
+        .routes(routes!(openapi::document))
 }
 
+/// The node itself.
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    operation_id = "status",
+    tag = "node",
+    responses((status = 200, description = "Done", body = Status))
+)]
 async fn status(State(node): State<Handle>) -> Result<Status> {
     Ok(axum::Json(node.status().await?))
 }
 
+/// How it stands in the network.
+#[utoipa::path(
+    get,
+    path = "/v1/netcheck",
+    operation_id = "netcheck",
+    tag = "node",
+    responses((status = 200, description = "Done", body = Netcheck))
+)]
 async fn netcheck(State(node): State<Handle>) -> Result<Netcheck> {
     Ok(axum::Json(node.netcheck().await?))
 }
 
+/// How its mailbox stands.
+#[utoipa::path(
+    get,
+    path = "/v1/mailbox",
+    operation_id = "mailbox",
+    tag = "node",
+    responses((status = 200, description = "Done", body = MailboxStatus))
+)]
 async fn mailbox(State(node): State<Handle>) -> Result<MailboxStatus> {
     Ok(axum::Json(node.mailbox().await?))
 }
 
+/// Looks for messages and receipts at the mailbox nodes now.
+#[utoipa::path(
+    post,
+    path = "/v1/mailbox/fetch",
+    operation_id = "fetch_mail",
+    tag = "node",
+    responses((status = 200, description = "Done", body = MailboxStatus))
+)]
 async fn fetch_mail(State(node): State<Handle>) -> Result<MailboxStatus> {
     Ok(axum::Json(node.fetch_mail().await?))
 }
 
+/// Connected peers, and those with a session.
+#[utoipa::path(
+    get,
+    path = "/v1/peers",
+    operation_id = "peers",
+    tag = "peers",
+    responses((status = 200, description = "Done", body = Vec<PeerStatus>))
+)]
 async fn peers(State(node): State<Handle>) -> Result<Vec<PeerStatus>> {
     Ok(axum::Json(node.peers().await?))
 }
 
+/// Dials an address and opens a session.
+#[utoipa::path(
+    post,
+    path = "/v1/connect",
+    operation_id = "connect",
+    tag = "peers",
+    request_body = Connect,
+    responses((status = 200, description = "Done", body = PeerStatus))
+)]
 async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result<PeerStatus> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let address = dial_address(&ask.address)
@@ -112,14 +162,34 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
     Ok(axum::Json(connected?))
 }
 
-async fn talk(State(node): State<Handle>, Json(ask): Json<Talk>) -> Result<Answer> {
+/// Asks a peer, and waits for the answer.
+#[utoipa::path(
+    post,
+    path = "/v1/talk",
+    operation_id = "talk",
+    tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated under the same key, the request is not carried out again")),
+    request_body = Talk,
+    responses((status = 200, description = "Done", body = Answer))
+)]
+async fn talk(State(node): State<Handle>, Large(ask): Large<Talk>) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
     let options = TalkOptions { ttl: request::ttl(ask.ttl_ms), volatile: ask.volatile, timeout };
     Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, options).await?))
 }
 
-async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<Reported> {
+/// Tells a peer how things stand.
+#[utoipa::path(
+    post,
+    path = "/v1/report",
+    operation_id = "report",
+    tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated under the same key, the request is not carried out again")),
+    request_body = Report,
+    responses((status = 200, description = "Done", body = Reported))
+)]
+async fn report(State(node): State<Handle>, Large(ask): Large<Report>) -> Result<Reported> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = match ask.content {
         Some(content) => request::content(content)?,
@@ -131,16 +201,45 @@ async fn report(State(node): State<Handle>, Json(ask): Json<Report>) -> Result<R
     Ok(axum::Json(reported.await?))
 }
 
+/// Asks whether a peer lives, its node and its agent.
+#[utoipa::path(
+    post,
+    path = "/v1/alive",
+    operation_id = "alive",
+    tag = "peers",
+    request_body = Alive,
+    responses((status = 200, description = "Done", body = Life))
+)]
 async fn alive(State(node): State<Handle>, Json(ask): Json<Alive>) -> Result<Life> {
     let timeout = request::timeout(ask.timeout_ms)?;
     Ok(axum::Json(node.alive(&ask.peer, timeout).await?))
 }
 
-async fn wake_up(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
+/// Asks a peer to wake its agent.
+#[utoipa::path(
+    post,
+    path = "/v1/wake",
+    operation_id = "wake",
+    tag = "peers",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated under the same key, the request is not carried out again")),
+    request_body = Wake,
+    responses((status = 200, description = "Done", body = Woken))
+)]
+async fn wake(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
     let timeout = request::timeout(ask.timeout_ms)?;
     Ok(axum::Json(node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout).await?))
 }
 
+/// Checks a peer, and wakes its agent with several attempts.
+#[utoipa::path(
+    post,
+    path = "/v1/restart",
+    operation_id = "restart",
+    tag = "peers",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated under the same key, the request is not carried out again")),
+    request_body = Restart,
+    responses((status = 200, description = "Done", body = Restarted))
+)]
 async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result<Restarted> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let attempts = ask.attempts()?;
@@ -148,43 +247,73 @@ async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result
     Ok(axum::Json(node.restart(&ask.peer, reason, attempts, timeout).await?))
 }
 
-async fn messages(
-    State(node): State<Handle>,
-    Query(ask): Query<Subscription>,
-) -> std::result::Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>, Problem> {
-    let incoming =
-        ReceiverStream::new(node.attach(ask.limit, wake::kind(ask.agent.as_deref())?).await?);
-    // Plain data always becomes JSON; should it not, the message is left out of the stream.
-    let events = incoming.filter_map(|message| async move {
-        Event::default().event("message").json_data(message).ok().map(Ok)
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
-}
-
-async fn answer(State(node): State<Handle>, Json(ask): Json<Reply>) -> Result<Value> {
+/// Answers a task that came in, which acknowledges it.
+#[utoipa::path(
+    post,
+    path = "/v1/answer",
+    operation_id = "answer",
+    tag = "messages",
+    request_body = Reply,
+    responses((status = 200, description = "Done", body = Done))
+)]
+async fn answer(State(node): State<Handle>, Large(ask): Large<Reply>) -> Result<Done> {
     let content = request::content(ask.content)?;
     node.answer(&ask.message_id, content, ask.done).await?;
-    Ok(axum::Json(json!({})))
+    Ok(axum::Json(Done {}))
 }
 
+/// The trust list.
+#[utoipa::path(
+    get,
+    path = "/v1/trust",
+    operation_id = "trust",
+    tag = "trust",
+    responses((status = 200, description = "Done", body = Vec<TrustLine>))
+)]
 async fn trust(State(node): State<Handle>) -> Result<Vec<TrustLine>> {
     Ok(axum::Json(node.trust_list().await?))
 }
 
+/// Pins an entity to a key whose fingerprint was compared.
+#[utoipa::path(
+    post,
+    path = "/v1/trust/pin",
+    operation_id = "pin",
+    tag = "trust",
+    request_body = Pin,
+    responses((status = 200, description = "Done", body = TrustLine))
+)]
 async fn pin(State(node): State<Handle>, Json(ask): Json<Pin>) -> Result<TrustLine> {
     Ok(axum::Json(node.pin(ask.entity, ask.fingerprint).await?))
 }
 
+/// Revokes a key, and closes its sessions.
+#[utoipa::path(
+    post,
+    path = "/v1/trust/revoke",
+    operation_id = "revoke",
+    tag = "trust",
+    request_body = Revoke,
+    responses((status = 200, description = "Done", body = Vec<TrustLine>))
+)]
 async fn revoke(State(node): State<Handle>, Json(ask): Json<Revoke>) -> Result<Vec<TrustLine>> {
     Ok(axum::Json(node.revoke(&ask.who).await?))
 }
 
-async fn shutdown(State(node): State<Handle>) -> Result<Value> {
+/// Stops the node; answers once it has stopped.
+#[utoipa::path(
+    post,
+    path = "/v1/shutdown",
+    operation_id = "shutdown",
+    tag = "node",
+    responses((status = 200, description = "Done", body = Done))
+)]
+async fn shutdown(State(node): State<Handle>) -> Result<Done> {
     node.shutdown().await;
-    Ok(axum::Json(json!({})))
+    Ok(axum::Json(Done {}))
 }
 
-async fn not_found(method: Method, uri: Uri) -> Problem {
+pub(super) async fn not_found(method: Method, uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "not_found",
@@ -193,7 +322,7 @@ async fn not_found(method: Method, uri: Uri) -> Problem {
     )
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",

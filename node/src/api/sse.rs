@@ -2,13 +2,24 @@
 
 use thiserror::Error;
 
-/// Longest event that is held, in bytes: the largest content with every byte escaped, and more.
-const MAX_EVENT_LEN: usize = 8 << 20;
+/// Longest event that is held, in bytes: the largest content in base64, and more.
+const MAX_EVENT_LEN: usize = 96 << 20;
 
 /// An event is longer than any message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an event has more than {MAX_EVENT_LEN} bytes")]
 pub(super) struct EventTooLong;
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Event {
+    /// `message` unless it says otherwise.
+    pub(super) name: String,
+    pub(super) data: Vec<u8>,
+}
+
+/// Longest name or id of an event that is kept, in bytes.
+const MAX_NAME_LEN: usize = 256;
 
 /// Puts a stream of bytes together to events.
 #[derive(Debug, Default)]
@@ -18,6 +29,8 @@ pub(super) struct Decoder {
     searched: usize,
     data: Vec<u8>,
     has_data: bool,
+    name: Option<String>,
+    id: Option<String>,
 }
 
 impl Decoder {
@@ -30,8 +43,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// The data of the next event that is complete.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    /// The last id that came, with an event or without one.
+    pub(super) fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The next event that is complete.
+    pub(super) fn next(&mut self) -> Option<Event> {
         loop {
             let rest = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
@@ -44,9 +62,14 @@ impl Decoder {
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {
+                let name = self.name.take().unwrap_or_else(|| "message".to_owned());
                 if std::mem::take(&mut self.has_data) {
-                    return Some(std::mem::take(&mut self.data));
+                    return Some(Event { name, data: std::mem::take(&mut self.data) });
                 }
+            } else if let Some(name) = field(line, b"event:") {
+                self.name = Some(name);
+            } else if let Some(id) = field(line, b"id:") {
+                self.id = Some(id);
             } else if let Some(data) = line.strip_prefix(b"data:") {
                 if std::mem::replace(&mut self.has_data, true) {
                     self.data.push(b'\n');
@@ -58,6 +81,14 @@ impl Decoder {
     }
 }
 
+/// What a short field holds.
+fn field(line: &[u8], name: &[u8]) -> Option<String> {
+    let value = line.strip_prefix(name)?;
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= MAX_NAME_LEN)?;
+    Some(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +96,7 @@ mod tests {
     #[test]
     fn events_come_out_whole_however_they_come_in() {
         let stream =
-            b": hello\n\nevent: message\ndata: {\"a\":1}\n\ndata:x\r\ndata: y\r\n\r\nid: 1\n\n";
+            b": hello\n\nevent: reset\nid: 7\ndata: {\"a\":1}\n\ndata:x\r\ndata: y\r\n\r\nid: 9\n\n";
         for size in 1..stream.len() {
             let mut decoder = Decoder::default();
             let mut events = Vec::new();
@@ -75,7 +106,11 @@ mod tests {
                     events.push(event);
                 }
             }
-            assert_eq!(events, [b"{\"a\":1}".to_vec(), b"x\ny".to_vec()], "{size}");
+            let event =
+                |name: &str, data: &[u8]| Event { name: name.to_owned(), data: data.to_vec() };
+            let expected = [event("reset", b"{\"a\":1}"), event("message", b"x\ny")];
+            assert_eq!(events, expected, "{size}");
+            assert_eq!(decoder.last_id(), Some("9"), "also without an event");
         }
     }
 
@@ -83,7 +118,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut decoder = Decoder::default();
         let part = vec![b'x'; 1 << 20];
-        let pushed = (0..9).try_for_each(|_| decoder.push(&part));
+        let pushed = (0..97).try_for_each(|_| decoder.push(&part));
         assert_eq!(pushed, Err(EventTooLong));
     }
 }

@@ -2,6 +2,7 @@
 
 mod acks;
 mod alive;
+mod api;
 mod awake;
 mod connect;
 mod content;
@@ -19,6 +20,7 @@ mod listen;
 mod listing;
 mod lookup;
 mod mailbox;
+mod mcp;
 mod netcheck;
 mod outbox;
 mod output;
@@ -53,6 +55,7 @@ use crate::telemetry::Telemetry;
 use error::CliError;
 use exit::Exit;
 use output::Output;
+pub(crate) use text::time;
 
 /// A node of the Peer Communication Protocol: lets agents find each other, prove who they are, and
 /// exchange encrypted messages.
@@ -119,9 +122,11 @@ enum Command {
     Discover(discover::Args),
     Dht(dht::Args),
     Mailbox(mailbox::Args),
+    Api(api::Args),
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
+    Mcp(mcp::Args),
 }
 
 /// How long a command is silent.
@@ -265,9 +270,11 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Discover(args) => discover::execute(args, &client, output).await,
         Command::Dht(args) => dht::execute(&args, &client, output).await,
         Command::Mailbox(args) => mailbox::execute(&args, &client, output).await,
+        Command::Api(args) => api::execute(&args, &dir, &client, output).await,
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
+        Command::Mcp(args) => mcp::execute(&args, client, output).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `peer run`
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use super::exit::Exit;
 use super::id::identity;
 use super::output::Output;
 use super::status::addresses;
-use crate::api::Server;
-use crate::config::{Settings, TransferSettings};
+use crate::api::{App, Client, Server, Token};
+use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
+use crate::dashboard;
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
+use crate::mcp::Files;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -118,6 +121,10 @@ pub(super) struct Args {
     /// Where received files go [default: `received` in the data directory]
     #[arg(long, value_name = "PATH")]
     received_dir: Option<PathBuf>,
+    /// Serve the local API on a loopback port too, such as 127.0.0.1:4780, to those who have the token
+    /// that `peer api token` prints; `off` for the socket alone [default: off]
+    #[arg(long, value_name = "ADDRESS")]
+    api: Option<String>,
 }
 
 impl From<Args> for Settings {
@@ -148,6 +155,8 @@ impl From<Args> for Settings {
             rate: None,
             trusted_rate: None,
             mailbox: None,
+            api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
+            mcp: None,
             wake: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
@@ -167,6 +176,8 @@ struct Started {
     listen: Vec<String>,
     data_dir: PathBuf,
     socket: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<SocketAddr>,
 }
 
 pub(super) async fn execute(
@@ -176,6 +187,8 @@ pub(super) async fn execute(
 ) -> Result<Exit, CliError> {
     let config = super::configuration(dir, args.into())?;
     let grace = config.shutdown_grace();
+    let api = *config.api();
+    let files = Files::below(config.mcp_files())?;
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
@@ -196,14 +209,16 @@ pub(super) async fn execute(
     let store = Store::open(&dir.store()).map_err(StartError::from)?;
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
-    let server = match Server::start(&dir.socket(), handle.clone()).await {
-        Ok(server) => server,
+    let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
+    let app = App::new(handle.clone()).mount(mcp).mount_public(dashboard::router());
+    let (server, api) = match serve(app, dir, api).await {
+        Ok(served) => served,
         Err(error) => {
             handle.shutdown().await;
-            return Err(error.into());
+            return Err(error);
         }
     };
-    let started = started(first_status(&handle, listens).await?, dir);
+    let started = started(first_status(&handle, listens).await?, dir, api);
     output.show(&started, describe)?;
 
     let stopped = node.stopped();
@@ -231,6 +246,18 @@ pub(super) async fn execute(
     };
     server.stop().await;
     Ok(exit)
+}
+
+/// Serves the local API, and says where besides its socket.
+async fn serve(
+    app: App,
+    dir: &DataDir,
+    config: ApiConfig,
+) -> Result<(Server, Option<SocketAddr>), CliError> {
+    let mut server = Server::start(&dir.socket(), app).await?;
+    let Some(address) = config.listen else { return Ok((server, None)) };
+    let address = server.listen(address, Token::load_or_create(&dir.api_token())?).await?;
+    Ok((server, Some(address)))
 }
 
 struct Signals {
@@ -269,7 +296,7 @@ async fn first_status(handle: &Handle, listens: bool) -> Result<Status, NodeErro
     }
 }
 
-fn started(status: Status, dir: &DataDir) -> Started {
+fn started(status: Status, dir: &DataDir, api: Option<SocketAddr>) -> Started {
     Started {
         entity: status.entity,
         fingerprint: status.fingerprint,
@@ -277,12 +304,16 @@ fn started(status: Status, dir: &DataDir) -> Started {
         listen: status.listen,
         data_dir: dir.root().to_owned(),
         socket: dir.socket(),
+        api,
     }
 }
 
 fn describe(started: &Started) -> String {
+    let api = started.api.map_or_else(String::new, |address| {
+        format!("local API\n  http://{address} (`peer api url` prints it with the token)\n")
+    });
     format!(
-        "{}{}",
+        "{}{}{api}",
         identity(&started.entity, &started.fingerprint, &started.peer_id),
         addresses(&started.listen)
     )

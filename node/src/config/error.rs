@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,6 +86,22 @@ pub enum InvalidSetting {
     MailboxNode {
         /// The value.
         given: String,
+    },
+    /// Not an address and a port.
+    #[error(
+        "{given:?} is no address and port: expected a loopback address, such as 127.0.0.1:4780, or off"
+    )]
+    LocalAddress {
+        /// The value.
+        given: String,
+    },
+    /// An address that is not this machine's alone.
+    #[error(
+        "{given} can be reached from other machines: expected a loopback address, such as 127.0.0.1:4780"
+    )]
+    NotLocal {
+        /// The value.
+        given: SocketAddr,
     },
     /// Not a rule for waking the agent.
     #[error(transparent)]

@@ -36,6 +36,18 @@ pub enum Origin {
     Flags,
 }
 
+impl Origin {
+    /// A path that was written there: in a file it is relative to the file's directory.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        match self {
+            Self::File { path: file, .. } => {
+                file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
+            }
+            Self::Environment | Self::Flags => path.to_owned(),
+        }
+    }
+}
+
 /// Settings and where they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -89,7 +101,7 @@ impl Layer {
     /// The same of a key in a table, whose variable is named for both.
     fn describe_in(&self, table: &str, key: &str) -> String {
         match &self.origin {
-            Origin::File { .. } => self.describe(key),
+            Origin::File { path, text } => describe_line(path, text, Some(table), key),
             Origin::Environment | Origin::Flags => self.describe(&format!("{table}_{key}")),
         }
     }
@@ -111,20 +123,26 @@ impl Layer {
 
     fn describe(&self, key: &str) -> String {
         match &self.origin {
-            Origin::File { path, text } => {
-                let is_key = |line: &str| {
-                    line.trim_start()
-                        .strip_prefix(key)
-                        .is_some_and(|rest| rest.trim_start().starts_with('='))
-                };
-                let line = text.lines().position(is_key);
-                let line = line.map_or_else(String::new, |line| format!(", line {}", line + 1));
-                format!("{}{line}, key `{key}`", path.display())
-            }
+            Origin::File { path, text } => describe_line(path, text, None, key),
             Origin::Environment => format!("environment variable {}", environment_name(key)),
             Origin::Flags => format!("flag --{}", flag(key)),
         }
     }
+}
+
+/// The line of a key in a file; of a key in a table, the first after the table's name.
+fn describe_line(path: &Path, text: &str, table: Option<&str>, key: &str) -> String {
+    let begins = |line: &str| {
+        let name = line.trim().strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+        table.is_none_or(|table| name.is_some_and(|name| name.trim() == table))
+    };
+    let is_key = |line: &str| {
+        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let mut lines = text.lines().enumerate().skip_while(|(_, line)| !begins(line));
+    let line = lines.find(|(_, line)| is_key(line));
+    let line = line.map_or_else(String::new, |(line, _)| format!(", line {}", line + 1));
+    format!("{}{line}, key `{key}`", path.display())
 }
 
 impl Layer {
@@ -268,6 +286,7 @@ impl NodeConfig {
         )?;
         config.registry_file = stack.path(|s| s.registry_file.as_deref());
         config.transfers = stack.transfers()?;
+        config.mcp_files = stack.paths(|s| s.mcp.as_ref()?.files.as_deref());
         let bypass = |addresses: &[Multiaddr]| config.check_bypass(addresses);
         stack.apply("listen", |s| s.listen.as_ref(), |_| bypass(&config.listen))?;
         stack.apply("bootstrap", |s| s.bootstrap.as_ref(), |_| bypass(&config.bootstrap))?;
@@ -278,6 +297,17 @@ impl NodeConfig {
                 let made = mailbox.over(take(&mut config.mailbox));
                 config.mailbox = made.map_err(|(key, reason)| ConfigError::Value {
                     origin: layer.describe_in("mailbox", key),
+                    reason,
+                })?;
+            }
+            if let Some(api) = &settings.api {
+                let made = api.over(take(&mut config.api));
+                config.api = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: match layer.origin {
+                        Origin::File { .. } => layer.describe_in("api", key),
+                        // The one variable and flag of this table.
+                        Origin::Environment | Origin::Flags => layer.describe("api"),
+                    },
                     reason,
                 })?;
             }
@@ -387,15 +417,17 @@ impl<'a> Stack<'a> {
     /// The topmost path. In a file it is relative to the file's directory, elsewhere to the working
     /// directory.
     fn path(&self, get: impl Fn(&'a Settings) -> Option<&'a Path>) -> Option<PathBuf> {
-        self.0.iter().rev().find_map(|Layer { origin, settings }| {
-            let path = get(settings)?;
-            Some(match origin {
-                Origin::File { path: file, .. } => {
-                    file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
-                }
-                Origin::Environment | Origin::Flags => path.to_owned(),
-            })
-        })
+        let found = |layer: &'a Layer| Some(layer.origin.absolute(get(&layer.settings)?));
+        self.0.iter().rev().find_map(found)
+    }
+
+    /// The same for the topmost list of paths; none if there is none.
+    fn paths(&self, get: impl Fn(&'a Settings) -> Option<&'a [PathBuf]>) -> Vec<PathBuf> {
+        let found = |layer: &'a Layer| {
+            let paths = get(&layer.settings)?;
+            Some(paths.iter().map(|path| layer.origin.absolute(path)).collect())
+        };
+        self.0.iter().rev().find_map(found).unwrap_or_default()
     }
 }
 

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
+use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
+use super::mcp::McpSettings;
 use super::transfers::TransferSettings;
 use super::wake::WakeSettings;
 
@@ -68,6 +70,10 @@ pub struct Settings {
     pub transfers: Option<TransferSettings>,
     /// Whose mailbox the node is, and where its own messages wait.
     pub mailbox: Option<MailboxSettings>,
+    /// Where the local API listens besides its socket.
+    pub api: Option<ApiSettings>,
+    /// What language models may do through the node.
+    pub mcp: Option<McpSettings>,
     /// Who may have the agent woken, and how.
     pub wake: Option<Vec<WakeSettings>>,
 }
@@ -171,6 +177,8 @@ impl Settings {
             every: text("mailbox_every"),
             ..MailboxSettings::default()
         };
+        let api = ApiSettings { listen: text("api") };
+        let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -198,6 +206,8 @@ impl Settings {
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
+            api: (!api.is_empty()).then_some(api),
+            mcp: files.map(|files| McpSettings { files: Some(files) }),
             wake: None,
         })
     }

@@ -3,7 +3,7 @@
 use peer_protocol::identity::EntityId;
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
-use super::{MailboxConfig, NodeConfig, TransferConfig, format_duration, format_size};
+use super::{ApiConfig, MailboxConfig, NodeConfig, TransferConfig, format_duration, format_size};
 
 /// A configuration file with every key, commented out at its default; `entity` is set if given.
 #[must_use]
@@ -100,7 +100,10 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # The same for pinned peers.
 {trusted_rate}
 {transfers}
-{mailbox}{WAKE}",
+{mailbox}
+{api}
+{MCP}
+{WAKE}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -119,6 +122,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         trusted_rate = rates("trusted_rate", config.trusted_rate()),
         transfers = transfers(config.transfers()),
         mailbox = mailbox(config.mailbox()),
+        api = api(config.api()),
     )
 }
 
@@ -198,6 +202,25 @@ fn transfers(config: &TransferConfig) -> String {
         reserve = format_size(config.reserve),
         open_per_peer = config.open_per_peer,
         open = config.open,
+    )
+}
+
+/// The table `[mcp]`.
+const MCP: &str = "\
+# [mcp]
+# Directories whose files a language model that uses /mcp may send to peers; none by default.
+# files = []
+";
+
+fn api(config: &ApiConfig) -> String {
+    let listen = config.listen.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    format!(
+        "\
+# [api]
+# Where the local API listens besides its socket: a loopback address and a port, such as \"127.0.0.1:4780\",
+# or \"off\". There it wants the token that `peer api token` prints.
+# listen = \"{listen}\"
+"
     )
 }
 

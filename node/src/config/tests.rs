@@ -257,3 +257,40 @@ fn a_private_network_refuses_quic() {
     let embedded = config.with_bootstrap(vec![address]);
     assert!(matches!(embedded.check(), Err(InvalidSetting::Bypass { .. })));
 }
+
+#[test]
+fn where_the_api_listens_comes_from_every_layer() {
+    let origin = |settings| Layer::new(Origin::Flags, settings);
+    let flag = |listen: &str| {
+        let api = Some(ApiSettings { listen: Some(listen.to_owned()) });
+        origin(Settings { api, ..Settings::default() })
+    };
+    let variable = |name: &str| (name == "PEER_API").then(|| "localhost:1".to_owned());
+    let environment = Settings::from_environment(variable).unwrap();
+    let environment = Layer::new(Origin::Environment, environment);
+    let listen = |layers: &[Layer]| NodeConfig::from_layers(layers).map(|it| it.api().listen);
+    assert_eq!(listen(&[]), Ok(None));
+    let port = |port| Ok(Some(([127, 0, 0, 1], port).into()));
+    assert_eq!(listen(std::slice::from_ref(&environment)), port(1));
+    assert_eq!(listen(&[environment.clone(), flag("127.0.0.1:2")]), port(2));
+    assert_eq!(listen(&[environment, flag("off")]), Ok(None));
+
+    let refused = listen(&[flag("0.0.0.0:1")]).unwrap_err().to_string();
+    assert!(refused.starts_with("flag --api: 0.0.0.0:1 can be reached from other"), "{refused}");
+    let file = "listen = []\n[api]\nlisten = \"192.0.2.1:80\"\n";
+    let refused = load(file).unwrap_err().to_string();
+    assert!(refused.contains("config.toml, line 3, key `listen`: 192.0.2.1:80"), "{refused}");
+}
+
+#[test]
+fn directories_open_to_models_are_relative_to_their_file() {
+    let config = load("[mcp]\nfiles = [\"out\", \"/srv/x\"]\n").unwrap();
+    let [out, srv] = config.mcp_files() else { panic!("{:?}", config.mcp_files()) };
+    assert!(out.is_absolute() && out.ends_with("out"), "{out:?}");
+    assert_eq!(srv.to_str(), Some("/srv/x"));
+    let variable = |name: &str| (name == "PEER_MCP_FILES").then(|| "/a,/b".to_owned());
+    let environment = Settings::from_environment(variable).unwrap();
+    let layers = [Layer::new(Origin::Environment, environment)];
+    assert_eq!(NodeConfig::from_layers(&layers).unwrap().mcp_files().len(), 2);
+    assert!(NodeConfig::default().mcp_files().is_empty());
+}

@@ -22,6 +22,7 @@ impl EventLoop {
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Peers(reply) => drop(reply.send(self.peers())),
+            Command::Sessions(reply) => drop(reply.send(self.sessions())),
             Command::Connect(address, reply) => self.connect(address, reply),
             Command::Talk(talk, reply) => self.talk(talk, reply),
             Command::Report(report, reply) => self.report(report, reply),
@@ -30,11 +31,12 @@ impl EventLoop {
             Command::Awake(nonce, reply) => drop(reply.send(self.awake(&nonce))),
             Command::Probe { agent, answer, question } => self.on_probe(agent, answer, question),
             Command::Answer { message_id, content, done, reply } => {
-                self.answer(&message_id, &content, done, reply);
+                self.answer(&message_id, content, done, reply);
             }
             Command::Subscribe(agent, reply) => {
                 self.agent_seen = Some(self.clock.now().instant);
                 self.inbox.subscribe(agent);
+                self.tell_agents();
                 let _ = reply.send(());
             }
             Command::TrustList(reply) => drop(reply.send(self.trust.lines())),

@@ -12,6 +12,7 @@ use peer_protocol::message::{
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
+use crate::events::NodeEvent;
 use crate::model::{Answer, Content, Incoming, IncomingKind, Life, WakeResult, Woken};
 use crate::room::Share;
 
@@ -36,7 +37,7 @@ impl EventLoop {
                     ..self.incoming(from, message, IncomingKind::Task, content)
                 };
                 self.inbox.open_task(message.id, from);
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::StatusReport(report) => {
                 let content = Content {
@@ -49,7 +50,7 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::StatusReport, content)
                 };
-                self.inbox.push(incoming, share, message.body.len());
+                self.take_in(incoming, share, message.body.len());
             }
             Body::WakeUp(wake) => {
                 let content = Content::from_bytes(wake.reason.as_bytes());
@@ -69,7 +70,7 @@ impl EventLoop {
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(_) => {
-                if !self.give_answer(from, message) {
+                if !self.give_answer(from, message, None) {
                     tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
                 }
             }
@@ -89,6 +90,24 @@ impl EventLoop {
                 tracing::debug!(kind = %message.kind, "nobody waits for this message");
             }
         }
+    }
+
+    /// Puts a volatile message into the inbox; returns whether an agent is there for it.
+    pub(super) fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+        self.announce(&incoming, len as u64);
+        self.inbox.push(incoming, share, len)
+    }
+
+    /// Tells that a message has come in for the agent.
+    pub(super) fn announce(&self, incoming: &Incoming, size: u64) {
+        self.events.tell(NodeEvent::Message {
+            message_id: incoming.message_id.clone(),
+            inbox_number: incoming.inbox_number,
+            kind: incoming.kind,
+            from: incoming.from.clone(),
+            from_peer_id: incoming.from_peer_id.clone(),
+            size,
+        });
     }
 
     pub(super) fn incoming(
@@ -139,9 +158,23 @@ impl EventLoop {
         self.asks.remove(id)
     }
 
+    /// Whether somebody waits for this answer.
+    pub(super) fn is_awaited_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        let ask = message.in_reply_to.and_then(|id| self.asks.get_mut(id));
+        ask.is_some_and(|ask| match &ask.waiting {
+            Waiting::Talk(reply) => ask.peer == from && !reply.is_closed(),
+            Waiting::Report { .. } | Waiting::Alive(_) | Waiting::Wake(_) => false,
+        })
+    }
+
     /// Gives an answer to whoever asked, and still waits; returns whether somebody did. A caller that has
-    /// left does not count.
-    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+    /// left does not count. A `long` content came ahead of its message.
+    pub(super) fn give_answer(
+        &mut self,
+        from: PeerId,
+        message: &Message,
+        long: Option<Content>,
+    ) -> bool {
         if message.kind != MessageKind::TaskResult {
             return false;
         }
@@ -154,7 +187,7 @@ impl EventLoop {
         let Ok(Body::TaskResult(result)) = message.decode() else { return false };
         let content = Content {
             content_type: Some(result.content_type),
-            ..Content::from_bytes(&result.content)
+            ..long.unwrap_or_else(|| Content::from_bytes(&result.content))
         };
         let answer = Answer {
             message_id: ask.message_id.to_string(),

@@ -66,10 +66,14 @@ impl EventLoop {
             }
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
-            Event::Message(message) => self.on_message(id, &message, true),
+            Event::Message(message) => {
+                self.count_received(&id, message.body.len());
+                self.on_message(id, &message, true);
+            }
             Event::Receipt { id: message, status } => self.on_receipt(message, status),
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Ordered(arrival) => {
+                self.count_received(&id, arrival.message.body.len());
                 if let Some(arrival) = self.mail_arrives(arrival) {
                     self.on_ordered(id, *arrival);
                 }
@@ -82,6 +86,7 @@ impl EventLoop {
             // The link's driver asks the disk itself.
             Event::ResumeWanted => {}
             Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),
+            Event::Transmitted(ids) => self.on_transmitted(&ids),
             Event::OutOfSequence { id: message, stream } => {
                 self.on_out_of_sequence(id, message, stream);
             }
@@ -91,6 +96,12 @@ impl EventLoop {
                 let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
                 tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
             }
+        }
+    }
+
+    fn count_received(&mut self, id: &PeerId, len: usize) {
+        if let Some(peer) = self.directory.get_mut(id) {
+            peer.traffic.received(len);
         }
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct EventLoop {
     inbox: Inbox,
     delivery: Delivery,
     events: EventSource,
+    /// How many agents listeners were last told of.
+    agents_told: usize,
     asks: Asks,
     connecting: Vec<Connecting>,
     bootstrap: Vec<Anonymous>,
@@ -151,6 +153,8 @@ impl EventLoop {
             commands,
         } = parts;
         let started = clock.now().instant;
+        let events = EventSource::new();
+        trust.tell_to(events.clone());
         Self {
             reach: Reachability::new(&config),
             wake: WakeState::new(&config),
@@ -165,7 +169,8 @@ impl EventLoop {
             directory: Directory::default(),
             inbox,
             delivery,
-            events: EventSource::new(),
+            events,
+            agents_told: 0,
             asks: Asks::default(),
             connecting: Vec::new(),
             bootstrap: Vec::new(),
@@ -192,6 +197,7 @@ impl EventLoop {
 
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
+        self.resume_contents();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
         self.begin_registering();
@@ -254,6 +260,7 @@ impl EventLoop {
         self.tick_mailbox(now);
         self.tick_transfers();
         self.tick_wake(now);
+        self.tell_agents();
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

@@ -12,6 +12,7 @@ use peer_protocol::message::{
 
 use super::EventLoop;
 use super::asks::{Ask, Waiting};
+use super::delivery::{Ahead, Draft};
 use crate::error::NodeError;
 use crate::handle::{Outgoing, Reply, Report, Talk, Wake};
 use crate::model::{Answer, Content, Delivery, Life, Reported, Woken};
@@ -24,18 +25,15 @@ const REPORT_LIFETIME: Duration = Duration::from_secs(600);
 impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
         let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile } } = talk;
-        let bytes = match bytes_of(&content) {
-            Ok(bytes) => bytes,
-            Err(error) => return Waiting::Talk(reply).fail(error),
-        };
         let task = Task {
             name: content.name.clone(),
-            content: bytes.into(),
+            content: Vec::new().into(),
             transfer: None,
             content_type: content.media_type().to_owned(),
             conversation,
         };
-        self.send_for(&peer, &task.into(), timeout, (ttl, volatile), Waiting::Talk(reply));
+        let draft = Draft::new(task, content, None);
+        self.send_for(&peer, draft, timeout, (ttl, volatile), Waiting::Talk(reply));
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
@@ -44,14 +42,16 @@ impl EventLoop {
         let ttl = ttl.unwrap_or(self.config.message_ttl());
         let expires = Some(self.clock.now().timestamp + ttl);
         let waiting = Waiting::Report { reply, wait, expires };
-        let bytes = match bytes_of(&content) {
-            Ok(bytes) => bytes,
-            Err(error) => return waiting.fail(error),
-        };
         let content_type = content.media_type().to_owned();
-        let content = bytes.into();
-        let report = StatusReport { status, content, transfer: None, next_action, content_type };
-        self.send_for(&peer, &report.into(), timeout, (Some(ttl), false), waiting);
+        let report = StatusReport {
+            status,
+            content: Vec::new().into(),
+            transfer: None,
+            next_action,
+            content_type,
+        };
+        let draft = Draft::new(report, content, None);
+        self.send_for(&peer, draft, timeout, (Some(ttl), false), waiting);
     }
 
     /// Sends what a caller waits for: kept on disk, unless it is volatile or its receiver speaks only
@@ -59,7 +59,7 @@ impl EventLoop {
     fn send_for(
         &mut self,
         peer: &str,
-        body: &Body<'_>,
+        draft: Draft,
         timeout: Duration,
         (ttl, volatile): (Option<Duration>, bool),
         mut waiting: Waiting,
@@ -71,9 +71,22 @@ impl EventLoop {
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.wanted = true;
         }
-        if !volatile && self.is_kept_for(&id) {
-            match Message::new(&mut self.rng, body, None) {
-                Ok(message) => self.accept_for(id, message, ttl, timeout, waiting),
+        let kept = !volatile && self.is_kept_for(&id);
+        if kept && self.goes_ahead(&id, &draft) {
+            return self.spool(id, draft, move |this, spooled| match spooled {
+                Ok(message) => this.accept_for(id, message, ttl, timeout, Ahead::Content, waiting),
+                Err(error) => waiting.fail(error),
+            });
+        }
+        let body = match draft.body() {
+            Ok(body) => body,
+            Err(error) => return waiting.fail(error),
+        };
+        if kept {
+            match Message::new(&mut self.rng, &body, None) {
+                Ok(message) => {
+                    self.accept_for(id, message, ttl, timeout, Ahead::Nothing, waiting);
+                }
                 Err(error) => waiting.fail(body_error(&error)),
             }
             return;
@@ -83,7 +96,7 @@ impl EventLoop {
             *expires = None;
             lifetime = timeout.max(REPORT_LIFETIME);
         }
-        let sent = self.send(id, body, None, lifetime).map(|message| (message, id));
+        let sent = self.send(id, &body, None, lifetime).map(|message| (message, id));
         self.wait(sent, timeout, waiting);
     }
 
@@ -102,7 +115,7 @@ impl EventLoop {
     pub(super) fn answer(
         &mut self,
         message_id: &str,
-        content: &Content,
+        content: Content,
         done: bool,
         reply: Reply<()>,
     ) {
@@ -111,26 +124,24 @@ impl EventLoop {
             let message_id = message_id.to_owned();
             return drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
         };
-        let bytes = match bytes_of(content) {
-            Ok(bytes) => bytes,
-            Err(error) => return drop(reply.send(Err(error))),
-        };
         let result = TaskResult {
-            content: bytes.into(),
+            content: Vec::new().into(),
             outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
             transfer: None,
             content_type: content.media_type().to_owned(),
         };
+        let draft = Draft::new(result, content, Some(id));
         // What was asked in memory only is answered so.
         match self.inbox.asker(id) {
             Some(peer) => {
-                let sent = self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME);
+                let sent =
+                    draft.body().and_then(|body| self.send(peer, &body, Some(id), ANSWER_LIFETIME));
                 if sent.is_ok() {
                     self.inbox.close_task(id);
                 }
                 drop(reply.send(sent.map(drop)));
             }
-            None => self.answer_kept(id, &result.into(), reply),
+            None => self.answer_kept(id, draft, reply),
         }
     }
 
@@ -242,14 +253,6 @@ impl EventLoop {
             ask.waiting.fail(error);
         }
     }
-}
-
-/// The bytes of a content.
-fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
-    if content.text.is_none() && content.base64.is_none() {
-        return Ok(Vec::new());
-    }
-    content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
 }
 
 /// Why a body cannot be sent.

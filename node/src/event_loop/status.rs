@@ -1,5 +1,7 @@
 //! What the node tells of itself and its peers.
 
+use std::time::Duration;
+
 use libp2p::PeerId;
 use peer_behaviours::reachability::scope::is_relayed;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
@@ -7,7 +9,8 @@ use peer_protocol::time::Timestamp;
 
 use super::EventLoop;
 use crate::directory::Peer;
-use crate::model::{HandshakeKind, PeerStatus, SessionStatus, Status};
+use crate::events::NodeEvent;
+use crate::model::{HandshakeKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status};
 
 impl EventLoop {
     pub(super) fn status(&self) -> Status {
@@ -18,13 +21,54 @@ impl EventLoop {
             fingerprint: self.identity.fingerprint(),
             peer_id: self.swarm.local_peer_id().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: millis(uptime),
             listen: self.listen_addresses(),
             connected: peers().filter(|peer| peer.is_connected()).count(),
             sessions: peers().filter(|peer| !peer.sessions.is_empty()).count(),
             agents: self.inbox.agents(),
             waiting: self.inbox.waiting() + self.inbox.room().kept().0,
+            outbox: depth(self.delivery.queued()),
+            inbox: {
+                let (messages, bytes) = self.inbox.room().kept();
+                depth((messages, u64::try_from(bytes).unwrap_or(u64::MAX)))
+            },
+            transfers: self.open_transfers(),
         }
+    }
+
+    /// Tells when agents have come or gone.
+    pub(super) fn tell_agents(&mut self) {
+        let count = self.inbox.agents();
+        if count != self.agents_told {
+            self.agents_told = count;
+            self.events.tell(NodeEvent::Agents { count });
+        }
+    }
+
+    /// All sessions, and handshakes that would open one, by peer and age.
+    pub(super) fn sessions(&self) -> Vec<SessionLine> {
+        let now = self.clock.now().timestamp;
+        let mut lines = Vec::new();
+        for (id, peer) in self.directory.iter() {
+            let opening = peer.phase.filter(|_| peer.sessions.is_empty()).map(opening);
+            let newest = peer.sessions.len().saturating_sub(1);
+            let sessions = peer.sessions.iter().map(|(_, session)| session.clone());
+            for (at, session) in sessions.chain(opening).enumerate() {
+                let ready = !session.id.is_empty();
+                lines.push(SessionLine {
+                    entity: peer.entity.clone(),
+                    peer_id: id.to_string(),
+                    connected: peer.is_connected(),
+                    current: ready && at == newest,
+                    age_ms: if ready { millis(now.distance(session.since)) } else { 0 },
+                    unsettled: self.queued(id),
+                    traffic: peer.traffic,
+                    session,
+                });
+            }
+        }
+        lines.sort_by(|a, b| (&a.peer_id, a.session.since).cmp(&(&b.peer_id, b.session.since)));
+        lines
     }
 
     pub(super) fn listen_addresses(&self) -> Vec<String> {
@@ -82,6 +126,14 @@ impl EventLoop {
             last_error: peer.last_error.clone(),
         }
     }
+}
+
+fn depth((messages, bytes): (usize, u64)) -> QueueDepth {
+    QueueDepth { messages: u64::try_from(messages).unwrap_or(u64::MAX), bytes }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A session that is being opened, or that failed to open.

@@ -1,6 +1,7 @@
 //! Between transfers, which run in tasks of their own, and links (`docs/PROTOCOL.md` §9).
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use libp2p::PeerId;
 use peer_behaviours::secure;
@@ -8,10 +9,12 @@ use peer_protocol::id::MessageId;
 use peer_protocol::identity::TrustView as _;
 use peer_protocol::link::SendFailure;
 use peer_protocol::message::{Chunk, ChunkAck, Message, Purpose};
+use peer_protocol::time::Instant;
 use tokio::sync::mpsc;
 
 use super::EventLoop;
 use crate::error::NodeError;
+use crate::events::NodeEvent;
 use crate::handle::{Outgoing, Reply, TransferCommand};
 use crate::model::{Content, FileToSend, Incoming, IncomingKind, ReceivedFile, TransferStatus};
 use crate::room::Share;
@@ -19,6 +22,8 @@ use crate::transfer::{Fate, Key, Output, Received, Transfers};
 
 /// What transfers want is done so often in a row before the network gets its turn.
 const BURST: usize = 16;
+/// How often listeners are told how transfers go on.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// The event loop's end of transfers.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct TransferState {
     /// What became of the messages of files.
     notices: mpsc::UnboundedReceiver<(Key, bool)>,
     notify: mpsc::UnboundedSender<(Key, bool)>,
+    /// When listeners were last told how transfers go on.
+    told: Option<Instant>,
 }
 
 impl TransferState {
@@ -44,7 +51,12 @@ impl TransferState {
             unannounced: VecDeque::new(),
             notices,
             notify,
+            told: None,
         }
+    }
+
+    pub(super) const fn service(&self) -> &Transfers {
+        &self.service
     }
 
     /// What a transfer wants next.
@@ -85,8 +97,14 @@ impl EventLoop {
             },
             Output::ContentSent { peer, id, stage } => {
                 tracing::debug!(peer = %self.directory.name(&peer), transfer = %id, ?stage, "content sent");
+                self.on_content_sent(&peer, id, stage);
             }
         }
+    }
+
+    /// How many transfers are not over.
+    pub(super) fn open_transfers(&self) -> usize {
+        self.transfers.service.open_count()
     }
 
     /// Notes which files the agent was told of; what whoever listened did not get is told again.
@@ -99,6 +117,13 @@ impl EventLoop {
             }
         }
         self.announce_files();
+        let now = self.clock.now().instant;
+        if self.transfers.told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
+            self.transfers.told = Some(now);
+            for status in self.transfers.service.changed() {
+                self.events.tell(NodeEvent::Transfer(Box::new(status)));
+            }
+        }
     }
 
     /// Puts files that came in whole into the inbox, as far as there is room.
@@ -146,12 +171,19 @@ impl EventLoop {
                 digest: hex::encode(digest),
             }),
         };
+        self.announce(&incoming, size);
         self.inbox.push_file(incoming, share, key, self.transfers.notify.clone());
     }
 
     /// A chunk was taken in. Pieces are with their transfer already.
     pub(super) fn on_chunk(&mut self, from: PeerId, message: &Message, chunk: &Chunk<'_>) {
-        let Some(key) = secure::key_of(&from).filter(|_| chunk.offer.is_some()) else { return };
+        let Some(key) = secure::key_of(&from) else { return };
+        if chunk.cancel.is_some() {
+            self.transfers.service.withdrawn(&key, chunk.transfer);
+        }
+        if chunk.offer.is_none() {
+            return;
+        }
         let entity = self.entity_of(&from);
         self.transfers.service.on_offer(from, &key, entity, chunk.transfer, message.id);
     }

@@ -158,10 +158,15 @@ impl EventLoop {
         message: Message,
         deadline: Instant,
     ) -> Result<(), NodeError> {
+        let len = message.body.len();
         let secure = &mut self.swarm.behaviour_mut().secure;
         secure
             .send(peer, message, deadline)
-            .map_err(|error| self.queue_full(&peer, &error.to_string()))
+            .map_err(|error| self.queue_full(&peer, &error.to_string()))?;
+        if let Some(peer) = self.directory.get_mut(&peer) {
+            peer.traffic.sent(len);
+        }
+        Ok(())
     }
 
     fn park(&mut self, peer: PeerId, message: Message, deadline: Instant) -> Result<(), NodeError> {

@@ -119,7 +119,7 @@ impl EventLoop {
         let Waking { peer, message, body, mut incoming, share, len, rule } = waking;
         let there = matches!(life, AgentLife::Attached | AgentLife::Unknown);
         let Some(rule) = rule else {
-            self.inbox.push(incoming, share, len);
+            self.take_in(incoming, share, len);
             let (outcome, detail) = match (there, life) {
                 (true, _) => (WakeOutcome::HandedToAgent, "the attached agent was told"),
                 (false, _) if !self.config.wake().is_empty() => (
@@ -152,7 +152,7 @@ impl EventLoop {
             incoming.wake_nonce = Some(nonce.to_string());
         }
         match tell {
-            Tell::WithNonce(_) | Tell::Plainly => drop(self.inbox.push(incoming, share, len)),
+            Tell::WithNonce(_) | Tell::Plainly => drop(self.take_in(incoming, share, len)),
             Tell::Nothing => self.inbox.room().leave(share, len),
         }
         self.act();

@@ -9,6 +9,7 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::EntityId;
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Content, IncomingKind};
 
@@ -18,7 +19,7 @@ pub use waits_for::WaitsFor;
 
 /// How far a message is known to have come, as [`Status`](delivery::Status) defines it; `received` is what
 /// volatile messages, and peers of version 1.0, can say at most.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Delivery {
     /// Waits here, on disk; certainly not sent.
@@ -38,6 +39,7 @@ pub enum Delivery {
     /// The peer refused it for good.
     Failed {
         /// The protocol's code.
+        #[schema(value_type = String)]
         code: ErrorCode,
         /// More, for people.
         detail: String,
@@ -99,7 +101,7 @@ impl From<delivery::Status> for Delivery {
 }
 
 /// What became of a report by the time its caller waited no longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reported {
     /// The report's id.
     pub message_id: String,
@@ -108,6 +110,7 @@ pub struct Reported {
     pub status: Delivery,
     /// Until when the node keeps trying; none if the report is not kept on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub expires: Option<Timestamp>,
     /// Why it has come no further, in plain words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,11 +118,12 @@ pub struct Reported {
 }
 
 /// A message that this node sends, or has sent lately.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboxLine {
     /// Its id.
     pub message_id: String,
     /// Its receiver.
+    #[schema(value_type = String)]
     pub peer: EntityId,
     /// The receiver's peer id.
     pub peer_id: String,
@@ -131,10 +135,12 @@ pub struct OutboxLine {
     #[serde(flatten)]
     pub status: Delivery,
     /// When it was accepted.
+    #[schema(value_type = u64)]
     pub created: Timestamp,
     /// When its time runs out.
+    #[schema(value_type = u64)]
     pub expires: Timestamp,
-    /// 1 once it may have been sent, else 0: what a link sends again is not counted.
+    /// How often it was sent since the node started; of what was sent only before that, 1.
     pub attempts: u32,
     /// Its place among all messages to this receiver; they arrive in this order.
     pub number: u64,
@@ -144,7 +150,7 @@ pub struct OutboxLine {
 }
 
 /// A message of the outbox with what it says. Once it is settled only its line is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboxMessage {
     /// Where it is.
     pub message: OutboxLine,
@@ -166,9 +172,10 @@ pub struct OutboxMessage {
 }
 
 /// What is tried again at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Retried {
     /// The receiver.
+    #[schema(value_type = String)]
     pub peer: EntityId,
     /// Its peer id.
     pub peer_id: String,
@@ -177,13 +184,14 @@ pub struct Retried {
 }
 
 /// A message that waits for the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InboxLine {
     /// Its number; messages of all senders are handed over in this order.
     pub number: u64,
     /// Its id.
     pub message_id: String,
     /// Who sent it.
+    #[schema(value_type = String)]
     pub from: EntityId,
     /// The sender's peer id.
     pub from_peer_id: String,
@@ -192,13 +200,14 @@ pub struct InboxLine {
     /// Its body, in bytes.
     pub size: u64,
     /// When it came.
+    #[schema(value_type = u64)]
     pub received_at: Timestamp,
     /// Whether an agent that is there now was handed it, and has not acknowledged it yet.
     pub handed: bool,
 }
 
 /// What came of an acknowledgement. Each entry of the request is in exactly one of the lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acknowledged {
     /// Ids of messages that left the inbox just now.
     pub ids: Vec<String>,
@@ -209,7 +218,7 @@ pub struct Acknowledged {
 }
 
 /// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From this node.
@@ -219,13 +228,14 @@ pub enum Direction {
 }
 
 /// The way of a message, as far as this node knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Trace {
     /// Its id.
     pub message_id: String,
     /// Which way it goes.
     pub direction: Direction,
     /// The other side.
+    #[schema(value_type = String)]
     pub peer: EntityId,
     /// The other side's peer id.
     pub peer_id: String,
@@ -237,9 +247,11 @@ pub struct Trace {
     #[serde(flatten)]
     pub status: Delivery,
     /// When it was accepted here, or came in.
+    #[schema(value_type = u64)]
     pub created: Timestamp,
     /// When its time runs out; known to its sender only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub expires: Option<Timestamp>,
     /// Its place among all messages from this sender to this receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,11 +267,13 @@ pub struct Trace {
 }
 
 /// A step of a trace, such as `{"at": 1700000000000, "step": "became", "status": "delivered"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TraceStep {
     /// When.
+    #[schema(value_type = u64)]
     pub at: Timestamp,
     /// What.
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     pub step: Step,
 }

@@ -3,11 +3,12 @@
 use peer_protocol::identity::{EntityId, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Content;
 
 /// What a message is to whoever gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncomingKind {
     /// Wants an answer.
@@ -37,7 +38,7 @@ impl IncomingKind {
 }
 
 /// A message for the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incoming {
     /// Its id; a task is answered under it.
     pub message_id: String,
@@ -51,15 +52,18 @@ pub struct Incoming {
     /// What it is.
     pub kind: IncomingKind,
     /// Who sent it.
+    #[schema(value_type = String)]
     pub from: EntityId,
     /// The sender's peer id.
     pub from_peer_id: String,
     /// How the sender is trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trust: Option<TrustLevel>,
     /// Whether it came end-to-end encrypted.
     pub encrypted: bool,
     /// When it came.
+    #[schema(value_type = u64)]
     pub received_at: Timestamp,
     /// What it says: a task's content, a report's attachment, a wake-up's reason, an answer.
     pub content: Content,
@@ -87,7 +91,7 @@ pub struct Incoming {
 }
 
 /// A file that came in whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceivedFile {
     /// Its name, as its sender calls it; no path.
     pub name: String,

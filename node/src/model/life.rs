@@ -3,12 +3,13 @@
 use peer_protocol::identity::EntityId;
 use peer_protocol::message::{AgentLife, WakeOutcome};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Life;
 use crate::error::NodeError;
 
 /// What a peer's node knows of its agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
     /// It is attached, and there. (A node of before this word had others says it of any that is attached.)
@@ -33,7 +34,7 @@ impl From<AgentLife> for AgentState {
 }
 
 /// How a wake-up ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WakeResult {
     /// The agent is awake, and has proved it.
@@ -80,13 +81,14 @@ impl From<WakeOutcome> for WakeResult {
 }
 
 /// An agent's proof was taken: whoever asked for it is told that it is awake.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Awoken {
     /// Which rule of the configuration woke it, from 1.
     pub rule: usize,
     /// From the first request to the proof, in milliseconds.
     pub took_ms: u64,
     /// Who is told.
+    #[schema(value_type = Vec<String>)]
     pub asked: Vec<EntityId>,
 }
 

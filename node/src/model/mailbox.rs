@@ -1,9 +1,10 @@
 //! How the mailbox stands, for people and programs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How the mailbox stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailboxStatus {
     /// Whose mailbox this node is: `none`, `pinned`, `known` or `all`.
     pub serve: String,
@@ -20,7 +21,7 @@ pub struct MailboxStatus {
 }
 
 /// One of a node's own mailbox nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailboxNodeStatus {
     /// The node.
     pub peer_id: String,
@@ -28,10 +29,13 @@ pub struct MailboxNodeStatus {
     pub prekeys_left: Option<u64>,
     /// Items that waited there when it was asked last.
     pub items_waiting: Option<u64>,
+    /// Receipts for others that it is still to be told.
+    #[serde(default)]
+    pub receipts_owed: usize,
 }
 
 /// Messages that lie at one of their receiver's mailbox nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LyingStatus {
     /// The receiver.
     pub peer_id: String,

@@ -2,12 +2,13 @@
 
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Path;
 use super::reachability::Report;
 
 /// A bootstrap address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BootstrapStatus {
     /// As it is configured.
     pub address: String,
@@ -19,7 +20,7 @@ pub struct BootstrapStatus {
 }
 
 /// How far the clocks of peers are from this node's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClockStatus {
     /// Peers that were compared.
     pub peers: usize,
@@ -28,7 +29,7 @@ pub struct ClockStatus {
 }
 
 /// How a node stands in the network.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Netcheck {
     /// Whether and where others can reach it.
     pub reachability: Report,
@@ -52,9 +53,10 @@ pub struct Netcheck {
 }
 
 /// What keeps the node from saving anything. It goes on trying, and keeps what is to be saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreTrouble {
     /// Since when.
+    #[schema(value_type = u64)]
     pub since: Timestamp,
     /// Why.
     pub reason: String,
@@ -63,7 +65,7 @@ pub struct StoreTrouble {
 }
 
 /// Peers by the kind of way to them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PathCounts {
     /// Without anybody in between.
     pub direct: usize,

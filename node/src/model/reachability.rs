@@ -1,9 +1,10 @@
 //! How a node can be reached, as plain data.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Whether others can dial a node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reachable {
     /// It is not known yet.
@@ -18,7 +19,7 @@ pub enum Reachable {
 }
 
 /// What the NAT in front of a node does with ports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
     /// It is not known.
@@ -33,7 +34,7 @@ pub enum Nat {
 }
 
 /// What is known of how the node can be reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// Whether others can connect to the node.
     pub status: Reachable,
@@ -58,7 +59,7 @@ pub struct Report {
 }
 
 /// Where peers see the node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Observed {
     /// The address.
     pub address: String,
@@ -67,7 +68,7 @@ pub struct Observed {
 }
 
 /// An address that may be the node's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Address {
     /// The address.
     pub address: String,
@@ -82,7 +83,7 @@ pub struct Address {
 }
 
 /// A relay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Relay {
     /// The relay's peer id.
     pub peer_id: String,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where a listing comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// This node itself.
@@ -22,16 +23,19 @@ pub enum Source {
 
 /// An entity, where it is and what it can do, as a record that it signed says, or the operator's
 /// registry file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listing {
     /// Its id.
+    #[schema(value_type = String)]
     pub entity: EntityId,
     /// Its libp2p peer id.
     pub peer_id: String,
     /// Its key's fingerprint.
+    #[schema(value_type = String)]
     pub fingerprint: Fingerprint,
     /// Whether this node knows the entity under this key, and how well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trust: Option<TrustLevel>,
     /// Where it listens, the best first; none if it is reached over other nodes only.
     pub addresses: Vec<String>,
@@ -39,20 +43,23 @@ pub struct Listing {
     pub capabilities: Vec<String>,
     /// When it said so, by its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub last_seen: Option<Timestamp>,
     /// Until when that holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub expires: Option<Timestamp>,
     /// Where this comes from.
     pub source: Source,
 }
 
 /// What a lookup found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Found {
     /// The entity.
     pub listing: Listing,
     /// Other keys that claim the same name; this node's trust list refuses them.
+    #[schema(value_type = Vec<String>)]
     pub rivals: Vec<Fingerprint>,
     /// Requests that it took.
     pub asked: usize,
@@ -61,7 +68,7 @@ pub struct Found {
 }
 
 /// What a search found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Discovered {
     /// Entities that have all the capabilities asked for.
     pub listings: Vec<Listing>,
@@ -76,7 +83,7 @@ pub struct Discovered {
 }
 
 /// What became of a registration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Registered {
     /// What the registry now says of this entity.
     pub listing: Listing,
@@ -89,7 +96,7 @@ pub struct Registered {
 }
 
 /// How this node takes part in the distributed registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DhtStatus {
     /// `server` (asked by others), `client` (only asks), or `off`.
     pub mode: String,
@@ -121,7 +128,7 @@ pub struct DhtStatus {
 }
 
 /// One bucket of the routing table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bucket {
     /// The distances in it lie below two to this power: the fewer, the nearer.
     pub distance_bits: u32,
@@ -130,7 +137,7 @@ pub struct Bucket {
 }
 
 /// A peer of the routing table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TablePeer {
     /// Its libp2p peer id.
     pub peer_id: String,
@@ -139,9 +146,10 @@ pub struct TablePeer {
 }
 
 /// How this entity's registration stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Registration {
     /// When it was last made.
+    #[schema(value_type = u64)]
     pub at: Timestamp,
     /// Keys that the record stands under.
     pub keys: usize,

@@ -7,9 +7,12 @@ use peer_protocol::identity::EntityId;
 use peer_protocol::message::Purpose;
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Which way a transfer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferDirection {
     /// From this node.
@@ -30,7 +33,7 @@ impl TransferDirection {
 }
 
 /// Where a transfer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferState {
     /// Others to the same peer go first.
@@ -88,17 +91,19 @@ pub struct FileToSend {
 }
 
 /// A transfer, as it stands now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransferStatus {
     /// Its id.
     pub id: String,
     /// Which way it goes.
     pub direction: TransferDirection,
     /// The other side.
+    #[schema(value_type = String)]
     pub peer: EntityId,
     /// The other side's peer id.
     pub peer_id: String,
     /// What it is for.
+    #[schema(value_type = String)]
     pub purpose: Purpose,
     /// The file's name; none for a content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +121,7 @@ pub struct TransferStatus {
     pub state: TransferState,
     /// The protocol's code, if the other side refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub code: Option<ErrorCode>,
     /// Why it failed, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +130,9 @@ pub struct TransferStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// When it began.
+    #[schema(value_type = u64)]
     pub created: Timestamp,
     /// When something last came of it.
+    #[schema(value_type = u64)]
     pub updated: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! What people are told of transfers: where each stands, and how fast it goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,28 @@ const MAX_SAMPLES: usize = 64;
 /// All transfers that are listed.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    lines: Mutex<BTreeMap<Key, Line>>,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    all: BTreeMap<Key, Line>,
+    /// Those that changed since somebody asked.
+    changed: BTreeSet<Key>,
+}
+
+impl Lines {
+    /// A line that is about to change.
+    fn change(&mut self, key: &Key) -> Option<&mut Line> {
+        let line = self.all.get_mut(key)?;
+        self.changed.insert(*key);
+        Some(line)
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.all.remove(key);
+        self.changed.remove(key);
+    }
 }
 
 #[derive(Debug)]
@@ -35,8 +56,10 @@ impl Book {
     pub(super) fn open(&self, row: &Row, state: TransferState) -> Vec<Key> {
         let mut lines = self.lock();
         let status = status(row, state);
-        lines.insert(row.key(), Line { status, samples: VecDeque::new() });
+        lines.all.insert(row.key(), Line { status, samples: VecDeque::new() });
+        lines.changed.insert(row.key());
         let mut over: Vec<_> = lines
+            .all
             .iter()
             .filter(|(_, line)| line.status.state.is_over())
             .map(|(key, line)| (line.status.updated, *key))
@@ -52,7 +75,7 @@ impl Book {
 
     /// Notes where a transfer stands.
     pub(super) fn set(&self, key: &Key, state: TransferState, detail: Option<&str>) {
-        if let Some(line) = self.lock().get_mut(key) {
+        if let Some(line) = self.lock().change(key) {
             line.status.state = state;
             line.status.detail = detail.map(str::to_owned);
         }
@@ -61,7 +84,7 @@ impl Book {
     /// Notes how far a transfer is.
     pub(super) fn progress(&self, key: &Key, done: u64, now: Instant, at: Timestamp) {
         let mut lines = self.lock();
-        let Some(line) = lines.get_mut(key) else { return };
+        let Some(line) = lines.change(key) else { return };
         line.status.done = done;
         line.status.updated = at;
         // What was read while hashing is another measure.
@@ -79,7 +102,7 @@ impl Book {
 
     /// Forgets samples: from here on something else is measured.
     pub(super) fn restart(&self, key: &Key, done: u64) {
-        if let Some(line) = self.lock().get_mut(key) {
+        if let Some(line) = self.lock().change(key) {
             line.status.done = done;
             line.samples.clear();
         }
@@ -87,7 +110,7 @@ impl Book {
 
     /// Lists a transfer as its row now says.
     pub(super) fn replace(&self, row: &Row, state: TransferState) {
-        if let Some(line) = self.lock().get_mut(&row.key()) {
+        if let Some(line) = self.lock().change(&row.key()) {
             line.status = status(row, state);
         }
     }
@@ -100,9 +123,21 @@ impl Book {
     /// All of them, the newest last.
     pub(super) fn all(&self, now: Instant) -> Vec<TransferStatus> {
         let lines = self.lock();
-        let mut all: Vec<_> = lines.values().map(|line| line.at(now)).collect();
+        let mut all: Vec<_> = lines.all.values().map(|line| line.at(now)).collect();
         all.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
         all
+    }
+
+    /// How many are not over.
+    pub(super) fn open_count(&self) -> usize {
+        self.lock().all.values().filter(|line| !line.status.state.is_over()).count()
+    }
+
+    /// Those that have changed since this was last asked, as they stand now.
+    pub(super) fn changed(&self, now: Instant) -> Vec<TransferStatus> {
+        let mut lines = self.lock();
+        let changed = std::mem::take(&mut lines.changed);
+        changed.iter().filter_map(|key| Some(lines.all.get(key)?.at(now))).collect()
     }
 
     /// The one whose id is `name`, or begins with it.
@@ -112,7 +147,7 @@ impl Book {
         let prefix: IdPrefix = name.parse().map_err(|_| unknown())?;
         let (first, last) = prefix.range();
         let begins = |key: &&Key| (first..=last).contains(&key.id.as_bytes());
-        let found: Vec<_> = lines.keys().filter(begins).copied().collect();
+        let found: Vec<_> = lines.all.keys().filter(begins).copied().collect();
         match found.as_slice() {
             [] => Err(unknown()),
             [key] => Ok(*key),
@@ -125,10 +160,10 @@ impl Book {
 
     /// One of them.
     pub(super) fn one(&self, key: &Key, now: Instant) -> Option<TransferStatus> {
-        self.lock().get(key).map(|line| line.at(now))
+        self.lock().all.get(key).map(|line| line.at(now))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Line>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

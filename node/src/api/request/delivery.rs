@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::model::{InboxFilter, OutboxFilter};
 
 /// Which messages of the outbox; a query.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Outbox {
     /// To this peer only: entity id, peer id or fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,8 +27,9 @@ pub struct Outbox {
 }
 
 /// Which messages of the inbox; a query.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Inbox {
     /// From this peer only: entity id, peer id or fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +43,7 @@ pub struct Inbox {
 }
 
 /// Tell that the agent took messages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledge {
     /// Which, 1 to 1000: numbers such as `n17`, ids, or how those begin.
@@ -48,7 +51,7 @@ pub struct Acknowledge {
 }
 
 /// Try all that waits for a peer again at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPeer {
     /// Entity id, peer id or fingerprint.

@@ -1,6 +1,7 @@
 //! Requests to the registry.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use peer_protocol::registry::Capability;
 
@@ -12,7 +13,7 @@ const MAX_LISTINGS: usize = 1000;
 const MAX_CAPABILITIES: usize = 32;
 
 /// Register this entity anew.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Capabilities that it has from now on.
@@ -24,7 +25,7 @@ pub struct Register {
 }
 
 /// Look an entity up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// Entity id, peer id or fingerprint.
@@ -38,7 +39,7 @@ pub struct Lookup {
 }
 
 /// Search for entities that have all of these capabilities.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discover {
     /// At least one.

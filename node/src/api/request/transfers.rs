@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::NodeError;
 use crate::model::FileToSend;
 
 /// Send a file of this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Send {
     /// Entity id, peer id, fingerprint or multiaddress.
     pub peer: String,
     /// The file, as an absolute path. The node reads it.
+    #[schema(value_type = String)]
     pub path: PathBuf,
     /// The name that the receiver is told; that of the path if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,12 +7,15 @@ use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Effect, Status, Step, Ticket, Write};
+use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{MessageId, StreamId};
 use peer_protocol::link::SendFailure;
 use peer_protocol::message::{Message, ReceiptStatus};
 
 use super::Submitted;
 use crate::event_loop::EventLoop;
+use crate::events::NodeEvent;
+use crate::model::Delivery;
 
 impl EventLoop {
     /// Does what the outbox and the inbox want by now.
@@ -37,7 +40,11 @@ impl EventLoop {
             Effect::Withdraw { peer, ids } => {
                 self.swarm.behaviour_mut().secure.withdraw(&peer_id_of(&peer), ids);
             }
-            Effect::NotAccepted { id, .. } => self.not_accepted(id),
+            Effect::Ahead { peer, id } => self.send_ahead(&peer, id),
+            Effect::NotAccepted { peer, id } => {
+                self.transfers.service().end_content(&peer, id, false);
+                self.not_accepted(id);
+            }
             Effect::Tell { peer, id, status } => self.tell(&peer, id, &status),
             Effect::Recall { peer, ids, status } => self.read(
                 move |store| store.recall(&peer, &ids),
@@ -65,12 +72,23 @@ impl EventLoop {
         }
         let id = peer_id_of(&peer);
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+        let lens: Vec<_> = messages.iter().map(|message| message.body.len()).collect();
         if let Err(error) = self.swarm.behaviour_mut().secure.hand(id, messages) {
             tracing::debug!(peer = %self.directory.name(&id), %error, "there can be no link");
             self.detach(&id);
             return;
         }
+        self.delivery.attempts.handed(&ids);
+        if let Some(peer) = self.directory.get_mut(&id) {
+            lens.into_iter().for_each(|len| peer.traffic.sent(len));
+        }
         self.note(ids, &Step::GivenToLink);
+    }
+
+    /// Messages left for their peer.
+    pub(in crate::event_loop) fn on_transmitted(&mut self, ids: &[MessageId]) {
+        let now = self.clock.now().timestamp;
+        self.delivery.attempts.transmitted(ids, now);
     }
 
     /// Takes down steps of messages, which nobody waits for.
@@ -106,10 +124,11 @@ impl EventLoop {
         tracing::warn!(
             peer = %self.directory.name(&from),
             %stream,
-            "the peer has seen later messages: a new stream is begun. Was this node's store restored \
-             from an old copy?"
+            "the peer has seen later messages: a new stream is begun, after a pause if it took nothing \
+             in this one. Was this node's store restored from an old copy?"
         );
-        self.delivery.outbox.out_of_sequence(&key, id, stream);
+        let now = self.clock.now().instant;
+        self.delivery.outbox.out_of_sequence(&key, id, stream, now);
         self.pump();
     }
 
@@ -126,6 +145,9 @@ impl EventLoop {
         let (Some(key), SendFailure::Refused { code, detail }) = (key_of(&from), why) else {
             return true;
         };
+        if *code == ErrorCode::ChunkError && self.send_content_again(&key, id) {
+            return true;
+        }
         let now = self.clock.now();
         self.delivery.outbox.refused(&key, id, *code, detail.clone(), now);
         self.pump();
@@ -144,10 +166,18 @@ impl EventLoop {
 
     /// What is known of a message has changed.
     fn tell(&mut self, peer: &PublicKey, id: MessageId, status: &Status) {
+        let peer_id = peer_id_of(peer);
+        self.events.tell(NodeEvent::Outbox {
+            message_id: id.to_string(),
+            peer: self.entity_of(&peer_id),
+            peer_id: peer_id.to_string(),
+            status: Delivery::from(status.clone()),
+        });
         self.accepted(id);
         self.tell_caller(id, status);
         if status.is_settled() {
             let taken = matches!(status, Status::Delivered | Status::Processed);
+            self.transfers.service().end_content(peer, id, taken);
             self.mail_settled(peer, &[id], taken);
             self.cancelled(id);
         }

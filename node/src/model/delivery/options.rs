@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use peer_protocol::limits::MAX_MESSAGE_TTL;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Longest time to live (`docs/PROTOCOL.md` §8.1).
 pub const MAX_TTL: Duration = MAX_MESSAGE_TTL;
@@ -11,7 +12,9 @@ pub const MAX_TTL: Duration = MAX_MESSAGE_TTL;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How far a message has to come until its caller waits no longer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// It is on disk here.

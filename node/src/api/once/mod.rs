@@ -1,0 +1,186 @@
+//! Requests that are repeated under one `Idempotency-Key` are carried out once.
+//!
+//! The first request with a key is carried out to its end even if its client leaves; whoever repeats it
+//! waits for its answer, and gets the same. Another request with the same key is refused. Success is
+//! remembered, and failure after which the request may have had an effect that nobody can follow; after any
+//! other failure it may be tried again. All that is in memory, within the bounds of [`Table`].
+
+mod table;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Bytes;
+use tokio::sync::Semaphore;
+
+use self::table::Begun;
+pub(super) use self::table::Table;
+use super::app::Shared;
+use super::extract::{broken_body, invalid};
+use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
+
+/// The header with the key: 1 to 255 visible ASCII characters.
+pub(super) const KEY: &str = "idempotency-key";
+/// Says that an answer is that of an earlier request.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const MAX_KEY_LEN: usize = 255;
+/// Large bodies of such requests that are in memory at once; the others wait on their sockets.
+static LARGE: Semaphore = Semaphore::const_new(2);
+
+/// An answer, as it is remembered.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    body: Bytes,
+}
+
+/// Carries a request out, unless one with its key was.
+pub(super) async fn carry_out(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let key = match key(request.headers()) {
+        Ok(Some(key)) => key,
+        Ok(None) => return next.run(request).await,
+        Err(problem) => return (*problem).into_response(),
+    };
+    let (parts, body) = request.into_parts();
+    let is_small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
+    let weight = if is_small { None } else { LARGE.acquire().await.ok() };
+    let body = match to_bytes(body, MAX_BODY_LEN).await {
+        Ok(body) => body,
+        Err(error) => return broken_body(&error, MAX_BODY_LEN).into_response(),
+    };
+    let table = Arc::clone(shared.once());
+    let same = table.digest(&(parts.method.as_str(), parts.uri.path(), &body[..]));
+    let (mut answer, replayed) = match table.begin(&key, same, Instant::now()) {
+        Begun::Now(answer) => {
+            let request = Request::from_parts(parts, Body::from(body));
+            // Not with its client: it goes on when that leaves.
+            tokio::spawn(async move {
+                let answer = Answer::of(next.run(request).await).await;
+                table.end(&key, answer, Instant::now());
+                drop(weight);
+            });
+            (answer, false)
+        }
+        Begun::Before(answer) => (answer, true),
+        Begun::Other => return other(&key).into_response(),
+        Begun::Full => return full().into_response(),
+    };
+    let answer = answer.wait_for(Option::is_some).await;
+    match answer.ok().and_then(|answer| answer.clone()) {
+        Some(answer) => answer.to_response(replayed),
+        None => cut_off().into_response(),
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Box<Problem>> {
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(first) = keys.next() else { return Ok(None) };
+    let text = first.to_str().ok().filter(|_| keys.next().is_none());
+    let fits = |text: &&str| {
+        (1..=MAX_KEY_LEN).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic())
+    };
+    text.filter(fits).map(|text| Some(text.to_owned())).ok_or_else(|| {
+        let detail = "`Idempotency-Key` is one header of 1 to 255 visible ASCII characters";
+        Box::new(invalid(detail.to_owned()))
+    })
+}
+
+impl Answer {
+    async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        match to_bytes(body, usize::MAX).await {
+            Ok(body) => {
+                let content_type = parts.headers.get(CONTENT_TYPE).cloned();
+                Self { status: parts.status, content_type, body }
+            }
+            Err(_) => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                content_type: None,
+                body: Bytes::new(),
+            },
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Whether the request is done with. After other failures it may be carried out again: nothing came of
+    /// it, or what came of it names a message that can be followed.
+    fn is_final(&self) -> bool {
+        let followed = || {
+            let problem = serde_json::from_slice::<Problem>(&self.body);
+            problem.is_ok_and(|problem| problem.message_id.is_some())
+        };
+        match self.status {
+            StatusCode::FORBIDDEN | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                !followed()
+            }
+            status => status.is_success(),
+        }
+    }
+
+    fn to_response(&self, replayed: bool) -> Response {
+        let mut response = (self.status, self.body.clone()).into_response();
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_TYPE);
+        if let Some(content_type) = &self.content_type {
+            headers.insert(CONTENT_TYPE, content_type.clone());
+        }
+        if replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+impl Table {
+    /// Equal for equal requests. Different ones are told apart but for chance: clients are the operator's
+    /// own programs.
+    fn digest(&self, request: &(&str, &str, &[u8])) -> u64 {
+        self.hasher().hash_one(request)
+    }
+}
+
+/// What tells requests apart.
+type Hasher = RandomState;
+
+fn other(key: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        format!("another request was sent with the `Idempotency-Key` {key:?}"),
+        "use a new key for each request, and the same only to repeat it",
+    )
+}
+
+fn full() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_keys",
+        "too many requests with an `Idempotency-Key` are under way".to_owned(),
+        "try again when some of them have ended",
+    )
+}
+
+fn cut_off() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopped",
+        "the node stopped before the request had ended".to_owned(),
+        "start it again: `peer run`",
+    )
+}
