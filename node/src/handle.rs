@@ -259,6 +259,7 @@ impl Handle {
         self.attach(limit, after, AgentKind::Program).await
     }
 
+    /// The same for another program.
     pub(crate) async fn attach(
         &self,
         limit: Option<usize>,

@@ -14,8 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use peer_node::api::{Alive, Client, Restart, Wake};
+use peer_node::config::NodeConfig;
 use peer_node::model::{AgentState, Life, WakeResult, Woken};
 use peer_node::paths::DataDir;
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
+use peer_protocol::identity::Fingerprint;
 use peer_tests::processes::{Node, Options, eventually, program};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -26,6 +29,9 @@ use tokio::runtime::Runtime;
 const KILLS: usize = 100;
 /// Within this time 95 of 100 killed agents are to be awake again.
 const WAKE_TIME: Duration = Duration::from_secs(2);
+
+/// How long a thousand wake-ups may take.
+const LONG: Duration = Duration::from_secs(60);
 
 /// `asker` wants `sleeper`'s agent woken.
 struct Pair {
@@ -219,17 +225,31 @@ fn an_agent_that_hangs_is_noticed_and_replaced() {
 
 #[test]
 fn a_thousand_wake_ups_at_once_start_one_process() {
-    let pair = Pair::pinned("", LISTEN);
-    let client = pair.client();
+    // The node that asks is a part of this program: a local API has fewer connections.
+    let key = Ed25519Authenticator::from_seed(&[7; 32]);
+    let fingerprint = Fingerprint::of(&key.public_key());
+    let pair = Pair::start(&format!("peers = [\"{fingerprint}\"]"), LISTEN);
+    pair.sleeper.run(&["trust", "pin", "many", &fingerprint.to_string()]).unwrap();
+    let address = pair.sleeper.address().parse().unwrap();
     let outcomes = pair.runtime.block_on(async {
+        let config = NodeConfig::default()
+            .with_entity("many".parse().unwrap())
+            .with_listen(Vec::new())
+            .with_mdns(false)
+            .with_upnp(false);
+        let node = peer_node::Node::builder().config(config).key(key).start().await.unwrap();
+        let handle = node.handle();
+        handle.connect(address).await.unwrap();
         let all = (0..1000).map(|number| {
-            let client = client.clone();
-            tokio::spawn(async move { wake(&client, &format!("number {number}")).await.outcome })
+            let handle = handle.clone();
+            let reason = format!("number {number}");
+            tokio::spawn(async move { handle.wake("sleeper", reason, LONG).await.unwrap().outcome })
         });
         let mut outcomes = Vec::new();
         for one in all.collect::<Vec<_>>() {
             outcomes.push(one.await.unwrap());
         }
+        handle.shutdown().await;
         outcomes
     });
     let awake = outcomes.iter().filter(|outcome| **outcome == WakeResult::Awake).count();

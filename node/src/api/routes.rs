@@ -5,7 +5,7 @@ mod messages;
 mod node;
 mod registry;
 mod transfers;
-mod wake;
+mod waking;
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
@@ -36,7 +36,7 @@ pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
     let repeatable = OpenApiRouter::new()
         .routes(routes!(talk))
         .routes(routes!(report))
-        .routes(routes!(wake_up))
+        .routes(routes!(wake))
         .routes(routes!(restart))
         .routes(routes!(transfers::send))
         .route_layer(once);
@@ -48,8 +48,8 @@ pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(node::sessions))
         .routes(routes!(connect))
         .routes(routes!(alive))
-        .routes(routes!(wake::awake))
-        .routes(routes!(wake::probe))
+        .routes(routes!(waking::awake))
+        .routes(routes!(waking::probe))
         .routes(routes!(messages::messages))
         .routes(routes!(events::events))
         .routes(routes!(delivery::trace))
@@ -225,7 +225,7 @@ async fn alive(State(node): State<Handle>, Json(ask): Json<Alive>) -> Result<Lif
     request_body = Wake,
     responses((status = 200, description = "Done", body = Woken))
 )]
-async fn wake_up(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
+async fn wake(State(node): State<Handle>, Json(ask): Json<Wake>) -> Result<Woken> {
     let timeout = request::timeout(ask.timeout_ms)?;
     Ok(axum::Json(node.wake(&ask.peer, ask.reason.unwrap_or_default(), timeout).await?))
 }

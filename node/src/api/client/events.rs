@@ -115,8 +115,7 @@ impl Client {
     ) -> Result<Messages, ClientError> {
         let key = AgentKey::random();
         let limit = limit.map_or_else(String::new, |limit| format!("&limit={limit}"));
-        let path = format!("/v1/messages?agent={key}{limit}");
-        let stream = self.stream(&path, last).await?;
+        let stream = self.stream(&format!("/v1/messages?agent={key}{limit}"), last).await?;
         Ok(Messages { stream, _answering: Answering::start(self.clone(), key) })
     }
 

@@ -9,7 +9,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::wake;
 use crate::api::Problem;
 use crate::api::app::Shared;
 use crate::api::extract::{Query, last_event_id};
@@ -41,8 +40,8 @@ pub(super) async fn messages(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let last = last_event_id(&headers)?.map(number).transpose()?;
     let after = last.filter(|_| !ask.again);
-    let kind = wake::kind(ask.agent.as_deref())?;
     let place = shared.stream()?;
+    let kind = super::waking::kind(ask.agent.as_deref())?;
     let incoming = ReceiverStream::new(node.attach(ask.limit, after, kind).await?);
     // A long content is read when its message is handed over; one that cannot be read stays in the inbox.
     let events = incoming.filter_map(move |message| {

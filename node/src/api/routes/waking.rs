@@ -15,7 +15,7 @@ use crate::wake::AgentKey;
 /// How long a request waits for a question.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Gives back the nonce with which the agent was woken: proof that it is awake.
+/// Gives back the nonce with which the agent was woken: it is awake.
 #[utoipa::path(
     post,
     path = "/v1/awake",
@@ -28,14 +28,15 @@ pub(super) async fn awake(State(node): State<Handle>, Json(ask): Json<Awake>) ->
     Ok(axum::Json(node.awake(&ask.nonce).await?))
 }
 
-/// Waits to be asked whether the agent is there, and answers the last question.
+/// Waits to be asked whether the agent is there, and answers the last question. Whoever takes messages under a
+/// name is to have one such request open at all times.
 #[utoipa::path(
     post,
     path = "/v1/probe",
     operation_id = "probe",
     tag = "messages",
     request_body = Probe,
-    responses((status = 200, description = "A question, or none for now", body = Probed))
+    responses((status = 200, description = "A question, or none for a while", body = Probed))
 )]
 pub(super) async fn probe(State(node): State<Handle>, Json(ask): Json<Probe>) -> Result<Probed> {
     let probe = node.probe(agent(&ask.agent)?, ask.answer, WAIT).await?;
