@@ -27,7 +27,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 pub use crate::large::Weight;
-pub use api::{ApiStatus, Done};
+pub use api::{ApiStatus, Done, LogTail};
 pub use content::StoredContent;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,

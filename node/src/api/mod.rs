@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`](crate::model::Status) |
 //! | `GET /v1/api` | | [`ApiStatus`](crate::model::ApiStatus) |
+//! | `GET /v1/log` | query: [`Log`] | [`LogTail`](crate::model::LogTail) |
 //! | `GET /v1/peers` | | [`PeerStatus`](crate::model::PeerStatus)es |
 //! | `GET /v1/sessions` | | [`SessionLine`](crate::model::SessionLine)s |
 //! | `POST /v1/connect` | [`Connect`] | [`PeerStatus`](crate::model::PeerStatus) |
@@ -86,7 +87,7 @@ pub use app::{App, Limits};
 pub use client::{Client, ClientError, EventStream, Messages, Told};
 pub use problem::Problem;
 pub use request::{
-    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Lookup,
+    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Log, Lookup,
     MAX_TIMEOUT, Outbox, Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke,
     Send, Subscription, Talk, Wake,
 };

@@ -68,6 +68,17 @@ pub struct Events {
     pub kinds: Option<String>,
 }
 
+/// Which lines of the log; a query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Log {
+    /// The last so many, 1 to 1000; 100 if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
+    pub lines: Option<usize>,
+}
+
 /// Ask a peer, and wait for the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -44,6 +44,7 @@ pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
         .merge(repeatable)
         .routes(routes!(status))
         .routes(routes!(node::api))
+        .routes(routes!(node::log))
         .routes(routes!(peers))
         .routes(routes!(node::sessions))
         .routes(routes!(connect))
