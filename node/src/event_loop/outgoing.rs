@@ -21,9 +21,19 @@ pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(600);
 /// How long the node keeps trying to deliver a report, whether or not its caller still waits.
 const REPORT_LIFETIME: Duration = Duration::from_secs(600);
 
+/// How a caller's message is sent.
+struct How {
+    ttl: Option<Duration>,
+    /// Kept in memory only.
+    volatile: bool,
+    /// The id that its caller's key determines, if it is not to be sent again.
+    id: Option<MessageId>,
+}
+
 impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
-        let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile } } = talk;
+        let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile, id } } =
+            talk;
         let bytes = match bytes_of(&content) {
             Ok(bytes) => bytes,
             Err(error) => return Waiting::Talk(reply).fail(error),
@@ -35,12 +45,13 @@ impl EventLoop {
             content_type: content.media_type().to_owned(),
             conversation,
         };
-        self.send_for(&peer, &task.into(), timeout, (ttl, volatile), Waiting::Talk(reply));
+        let how = How { ttl, volatile, id };
+        self.send_for(&peer, &task.into(), timeout, how, Waiting::Talk(reply));
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
         let Outgoing { peer, timeout, what } = report;
-        let Report { status, next_action, content, ttl, wait } = what;
+        let Report { status, next_action, content, ttl, wait, id } = what;
         let ttl = ttl.unwrap_or(self.config.message_ttl());
         let expires = Some(self.clock.now().timestamp + ttl);
         let waiting = Waiting::Report { reply, wait, expires };
@@ -51,7 +62,8 @@ impl EventLoop {
         let content_type = content.media_type().to_owned();
         let content = bytes.into();
         let report = StatusReport { status, content, transfer: None, next_action, content_type };
-        self.send_for(&peer, &report.into(), timeout, (Some(ttl), false), waiting);
+        let how = How { ttl: Some(ttl), volatile: false, id };
+        self.send_for(&peer, &report.into(), timeout, how, waiting);
     }
 
     /// Sends what a caller waits for: kept on disk, unless it is volatile or its receiver speaks only
@@ -61,7 +73,7 @@ impl EventLoop {
         peer: &str,
         body: &Body<'_>,
         timeout: Duration,
-        (ttl, volatile): (Option<Duration>, bool),
+        How { ttl, volatile, id: once }: How,
         mut waiting: Waiting,
     ) {
         let id = match self.resolve(peer) {
@@ -73,7 +85,13 @@ impl EventLoop {
         }
         if !volatile && self.is_kept_for(&id) {
             match Message::new(&mut self.rng, body, None) {
-                Ok(message) => self.accept_for(id, message, ttl, timeout, waiting),
+                Ok(message) => match once {
+                    Some(once) => {
+                        let message = Message { id: once, ..message };
+                        self.accept_once_for(id, message, ttl, timeout, waiting);
+                    }
+                    None => self.accept_for(id, message, ttl, timeout, waiting),
+                },
                 Err(error) => waiting.fail(body_error(&error)),
             }
             return;
