@@ -18,3 +18,4 @@ pub mod routing;
 pub mod secure;
 
 pub use clock::{Clock, SystemClock};
+pub use prefix::Prefix;

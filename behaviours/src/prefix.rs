@@ -1,5 +1,7 @@
 //! The network that a connection comes from: identities are free, addresses are not.
 
+use std::net::IpAddr;
+
 use libp2p_core::multiaddr::Protocol;
 use libp2p_core::{ConnectedPoint, Multiaddr, PeerId};
 
@@ -8,10 +10,14 @@ use libp2p_core::{ConnectedPoint, Multiaddr, PeerId};
 /// A relay stands for everybody behind it, and its own IP address for nobody: the relay's neighbours
 /// are not taken for its clients, nor its clients for one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Prefix {
+pub enum Prefix {
+    /// An IPv4 network.
     V4([u8; 3]),
+    /// An IPv6 network.
     V6([u16; 3]),
+    /// Whoever is behind this relay.
     Relay(PeerId),
+    /// No address.
     Other,
 }
 
@@ -36,24 +42,27 @@ impl Prefix {
         if let Some(relay) = relay_of(address) {
             return Self::Relay(relay);
         }
-        for protocol in address {
-            let ipv4 = match protocol {
-                Protocol::Ip4(ip) => Some(ip),
-                Protocol::Ip6(ip) => match ip.to_ipv4_mapped() {
-                    Some(ip) => Some(ip),
-                    None => {
-                        let [a, b, c, ..] = ip.segments();
-                        return Self::V6([a, b, c]);
-                    }
-                },
-                _ => None,
-            };
-            if let Some(ip) = ipv4 {
+        let ip = address.iter().find_map(|protocol| match protocol {
+            Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+            Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+            _ => None,
+        });
+        ip.map_or(Self::Other, Self::of_ip)
+    }
+
+    /// The network of an address.
+    #[must_use]
+    pub fn of_ip(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => {
                 let [a, b, c, _] = ip.octets();
-                return Self::V4([a, b, c]);
+                Self::V4([a, b, c])
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, ..] = ip.segments();
+                Self::V6([a, b, c])
             }
         }
-        Self::Other
     }
 
     /// Whether only this machine, its own network or a translator in front of it has such

@@ -1,5 +1,8 @@
 //! Putting a node together, with defaults for everything.
 
+use std::sync::Arc;
+
+use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::identity::{EntityId, EntityIdError};
 
@@ -17,6 +20,7 @@ pub struct NodeBuilder {
     key: Option<Ed25519Authenticator>,
     trust: Option<TrustFile>,
     store: Option<Store>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl NodeBuilder {
@@ -58,6 +62,13 @@ impl NodeBuilder {
         self
     }
 
+    /// The clock; the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
@@ -67,6 +78,7 @@ impl NodeBuilder {
         let policy = self.config.trust_policy();
         let trust = self.trust.unwrap_or_else(|| TrustFile::in_memory(policy));
         let store = self.store.map_or_else(Store::in_memory, Ok)?;
-        Node::start(self.config, key, trust, store).await
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        Node::start_at(self.config, key, trust, store, clock).await
     }
 }

@@ -9,8 +9,10 @@ mod address;
 mod api;
 mod duration;
 mod error;
+mod gateway;
 mod layer;
 mod mailbox;
+mod mcp;
 mod private_network;
 mod reachability;
 mod registry;
@@ -36,8 +38,10 @@ pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use api::{ApiConfig, ApiSettings};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use error::{ConfigError, InvalidSetting};
+pub use gateway::{GatewayConfig, GatewayPeer, GatewayPeerSettings, GatewaySettings, HttpUrl};
 pub use layer::{Layer, Origin};
 pub use mailbox::{MailboxConfig, MailboxSettings, ServeMailbox};
+pub use mcp::McpSettings;
 pub use private_network::{PrivateNetwork, PrivateNetworkError};
 pub use registry::DhtMode;
 pub use settings::{QuotaSettings, RateSettings, Settings};
@@ -82,6 +86,8 @@ pub struct NodeConfig {
     transfers: TransferConfig,
     mailbox: MailboxConfig,
     api: ApiConfig,
+    mcp_files: Vec<PathBuf>,
+    gateway: GatewayConfig,
 }
 
 impl Default for NodeConfig {
@@ -114,6 +120,8 @@ impl Default for NodeConfig {
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
             api: ApiConfig::default(),
+            mcp_files: Vec::new(),
+            gateway: GatewayConfig::default(),
         }
     }
 }

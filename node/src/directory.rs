@@ -26,6 +26,15 @@ const MAX_FOUND: usize = 4;
 /// Most addresses remembered per peer; the oldest goes first.
 const MAX_ADDRESSES: usize = 16;
 
+/// How a peer is reached that speaks version 1.0 over HTTP.
+#[derive(Debug)]
+pub(crate) struct Http {
+    /// Where it takes messages; if nowhere, it has to ask for them.
+    pub(crate) url: Option<String>,
+    /// Whether the configuration names it.
+    pub(crate) named: bool,
+}
+
 /// One peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -57,6 +66,8 @@ pub(crate) struct Peer {
     pub(crate) protocol: Option<&'static str>,
     /// Whether it has said so since it connected.
     pub(crate) identified: bool,
+    /// That it speaks version 1.0 over HTTP.
+    pub(crate) http: Option<Http>,
     /// The state of the handshake under way, if no session is ready.
     pub(crate) phase: Option<&'static str>,
     pub(crate) sessions: Vec<(SessionId, SessionStatus)>,
@@ -88,6 +99,7 @@ impl Peer {
             found: Vec::new(),
             protocol: None,
             identified: false,
+            http: None,
             phase: None,
             sessions: Vec::new(),
             last_error: None,
@@ -95,6 +107,16 @@ impl Peer {
             clock_ahead_ms: None,
             redial: Redial::default(),
         }
+    }
+
+    /// Whether it is known to speak nothing better than version 1.0.
+    pub(crate) fn speaks_legacy(&self) -> bool {
+        self.protocol == Some("1.0") && (self.identified || self.http.is_some())
+    }
+
+    /// Whether the configuration names it.
+    fn is_named(&self) -> bool {
+        self.http.as_ref().is_some_and(|http| http.named)
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -214,7 +236,9 @@ impl Directory {
                 let gone = self
                     .peers
                     .iter()
-                    .filter(|(_, peer)| !peer.is_connected() && !peer.redial.is_kept())
+                    .filter(|(_, peer)| {
+                        !peer.is_connected() && !peer.redial.is_kept() && !peer.is_named()
+                    })
                     .min_by_key(|(_, peer)| (!peer.sessions.is_empty(), peer.seen))
                     .map(|(id, _)| *id)?;
                 self.peers.remove(&gone);

@@ -48,6 +48,14 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The gateway cannot listen.
+    #[error("the version 1.0 gateway cannot listen on {address}: {reason}")]
+    Gateway {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why, such as an address in use.
+        reason: String,
+    },
     /// The transport could not be set up.
     #[error("the network transport could not be set up: {reason}")]
     Transport {

@@ -2,6 +2,7 @@
 
 mod deferred;
 mod delivery;
+mod gateway;
 mod mailbox;
 mod registry;
 mod transfers;
@@ -21,6 +22,7 @@ use crate::model::{
 };
 
 pub(crate) use delivery::DeliveryCommand;
+pub(crate) use gateway::{Asked, GatewayCommand, Said, WeakHandle};
 pub(crate) use registry::Registry;
 pub(crate) use transfers::TransferCommand;
 
@@ -45,6 +47,7 @@ pub(crate) enum Command {
     Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
     Mailbox { visit: bool, reply: Reply<MailboxStatus> },
+    Gateway(GatewayCommand),
     Shutdown(oneshot::Sender<()>),
 }
 

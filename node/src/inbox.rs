@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use libp2p::PeerId;
 use peer_protocol::id::MessageId;
+use peer_protocol::time::Instant;
 use tokio::sync::mpsc;
 
 use self::listener::{Listener, Next};
@@ -31,7 +32,7 @@ pub(crate) struct Held {
     notice: Option<Notice>,
 }
 
-/// Tells, when a file's message is gone, whether an agent was handed it.
+/// Tells, when a file's message is gone, whether an agent has heard of it.
 #[derive(Debug)]
 pub(crate) struct Notice {
     key: Key,
@@ -47,7 +48,7 @@ impl Drop for Notice {
 }
 
 impl Held {
-    /// An agent was handed it.
+    /// An agent has heard of it.
     fn handed(&self) {
         if let Some(notice) = &self.notice {
             notice.handed.store(true, Ordering::Relaxed);
@@ -119,8 +120,8 @@ impl Inbox {
         self.push_held(incoming, share, len, None)
     }
 
-    /// Takes in the message of a file, for which room was taken; `told` is told when an agent was handed
-    /// it, or whoever was to be handed it has left.
+    /// Takes in the message of a file, for which room was taken; `told` is told when an agent has heard of
+    /// it. One that dies at once has not: then the next is told.
     pub(crate) fn push_file(
         &mut self,
         incoming: Incoming,
@@ -167,6 +168,12 @@ impl Inbox {
         for listener in &mut self.listeners {
             listener.skip(number);
         }
+    }
+
+    /// An answer did not get to whoever asked: it is for any agent.
+    pub(crate) fn unclaimed(&mut self, number: u64) {
+        self.claimed.remove(&number);
+        self.reload(number + 1);
     }
 
     /// It is on disk that an agent took a message.
@@ -285,8 +292,11 @@ impl Inbox {
         let (gone, there): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.listeners).into_iter().partition(Listener::is_gone);
         self.listeners = there;
-        for listener in gone {
-            for held in listener.volatile {
+        for mut listener in gone {
+            // Whoever got all that it wanted has left because of that.
+            listener.confirm(Instant::default());
+            let unheard: Vec<_> = listener.take_unsure().collect();
+            for held in unheard.into_iter().chain(listener.volatile) {
                 let only = Arc::strong_count(&held) == 1;
                 if only {
                     match self.listeners.first_mut() {
@@ -295,6 +305,13 @@ impl Inbox {
                     }
                 }
             }
+        }
+    }
+
+    /// Notes which files agents have heard of by now.
+    pub(crate) fn confirm(&mut self, now: Instant) {
+        for listener in &mut self.listeners {
+            listener.confirm(now);
         }
     }
 

@@ -2,8 +2,10 @@
 //! and the command line.
 
 mod api;
+mod content;
 mod delivery;
 mod event;
+mod forwarded;
 mod id;
 mod incoming;
 mod life;
@@ -24,13 +26,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
+pub use crate::large::Weight;
 pub use api::{ApiStatus, Done, LogTail};
+pub use content::StoredContent;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
     OutboxMessage, Page, ReportOptions, Reported, Retried, TalkOptions, Trace, TraceStep, Wait,
     WaitsFor,
 };
 pub use event::{EventLine, Reset, ResetReason};
+pub use forwarded::{Forwarded, ForwardedContent, ToForward};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
@@ -58,6 +63,12 @@ pub struct Content {
     /// A file's name, if the content is a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Where a long content lies that is not in memory; never part of JSON.
+    #[serde(skip)]
+    pub stored: Option<StoredContent>,
+    /// What it takes of the room for long contents, while a request brings it.
+    #[serde(skip)]
+    pub weight: Weight,
 }
 
 /// The content is neither text nor valid base64, or it is both.
@@ -75,14 +86,16 @@ impl Content {
         }
     }
 
-    /// The bytes.
+    /// The bytes. Those of a long content are read from its file, which blocks.
     ///
     /// # Errors
-    /// [`BadContent`] if neither or both forms are given, or the base64 is invalid.
+    /// [`BadContent`] if not exactly one form is given, the base64 is invalid, or the file is gone: once the
+    /// message was acknowledged.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BadContent> {
-        match (&self.text, &self.base64) {
-            (Some(text), None) => Ok(text.clone().into_bytes()),
-            (None, Some(base64)) => STANDARD.decode(base64).map_err(|_| BadContent),
+        match (&self.text, &self.base64, &self.stored) {
+            (Some(text), None, None) => Ok(text.clone().into_bytes()),
+            (None, Some(base64), None) => STANDARD.decode(base64).map_err(|_| BadContent),
+            (None, None, Some(stored)) => stored.read().map_err(|_| BadContent),
             _ => Err(BadContent),
         }
     }
@@ -120,6 +133,21 @@ pub struct Status {
     pub agents: usize,
     /// Messages that wait for an agent.
     pub waiting: usize,
+    /// Messages of the outbox that are not settled.
+    pub outbox: QueueDepth,
+    /// Messages of the inbox on disk that no agent took yet.
+    pub inbox: QueueDepth,
+    /// Transfers that are under way or wait for their turn, both ways.
+    pub transfers: usize,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueDepth {
+    /// Messages in it.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
 }
 
 /// How a peer's session was opened.

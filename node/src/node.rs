@@ -1,5 +1,6 @@
 //! Starting and stopping a node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use peer_behaviours::{Clock, SystemClock, registry};
@@ -11,12 +12,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::builder::NodeBuilder;
-use crate::config::{DhtMode, NodeConfig};
+use crate::config::{DhtMode, GatewayPeer, InvalidSetting, NodeConfig};
 use crate::error::StartError;
 use crate::event_loop::{
     Delivery, EventLoop, MailState, Parts, RegistryState, Resuming, TransferState,
 };
-use crate::handle::Handle;
+use crate::gateway::{self, Gateway, Passing};
+use crate::handle::{Handle, WeakHandle};
 use crate::inbox::Inbox;
 use crate::mailbox::{self, Mailbox, StoredRows};
 use crate::registry_file::RegistryFile;
@@ -34,6 +36,7 @@ const COMMANDS: usize = 256;
 #[derive(Debug)]
 pub struct Node {
     handle: Handle,
+    gateway: Option<SocketAddr>,
     event_loop: JoinHandle<()>,
 }
 
@@ -48,10 +51,30 @@ impl Node {
         trust: TrustFile,
         store: Store,
     ) -> Result<Self, StartError> {
+        Self::start_at(config, key, trust, store, Arc::new(SystemClock::new())).await
+    }
+
+    /// The same, with a clock of the caller's.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way.
+    pub async fn start_at(
+        config: NodeConfig,
+        key: Ed25519Authenticator,
+        trust: TrustFile,
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         config.check()?;
         let seed = key.seed();
         let identity = Identity::new(config.entity().cloned(), Arc::new(key))?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let own = |peer: &&GatewayPeer| {
+            identity.answers_to(&peer.entity) || peer.key == *identity.public_key()
+        };
+        if let Some(peer) = config.gateway().peers.iter().find(own) {
+            let given = peer.entity.to_string();
+            return Err(InvalidSetting::OwnName { given }.into());
+        }
         let (trust, saves) = SharedTrust::new(trust);
         let intake = Intake::new(config.transfers(), Arc::clone(&trust), Arc::clone(&clock));
         let intake = Arc::new(intake);
@@ -76,11 +99,13 @@ impl Node {
         let disk = store.clone();
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
+        let gateway = Arc::new(gateway::Shared::default());
         let shared = swarm::Shared {
             room,
             trust: Arc::clone(&trust),
             clock: Arc::clone(&clock),
             disk: Arc::new(Resuming(store.clone())),
+            gateway: Arc::clone(&gateway),
         };
         let swarm = swarm::build(&config, &seed, link, shared, registry)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
@@ -103,27 +128,36 @@ impl Node {
             clock: Arc::clone(&clock),
             disk: Box::new(StoredRows::open(disk)?),
         })?;
+        let tasks = config.rate().task;
+        let passing = Passing::new(&config.gateway().forward, Arc::clone(&gateway.places));
+        let (passing, items) = passing.unzip();
         let mut event_loop = EventLoop::new(Parts {
-            config,
-            identity,
+            config: config.clone(),
+            identity: identity.clone(),
             swarm,
             trust,
-            clock,
+            clock: Arc::clone(&clock),
             inbox,
             delivery,
             registry,
             transfers: TransferState::new(transfers),
-            mail: MailState::new(mailbox),
+            mail: MailState::new(mailbox, tasks),
+            passing,
             commands: receiver,
         });
         event_loop.recall(loaded);
         let events = event_loop.events();
         event_loop.listen().await?;
+        let node = WeakHandle::new(&commands, events.clone());
+        let parts = gateway::Parts { config, identity, clock, node, shared: gateway, items };
+        let gateway = Gateway::start(parts).await?;
+        let address = gateway.address();
         let event_loop = tokio::spawn(async move {
             event_loop.run().await;
             saver.abort();
+            drop(gateway);
         });
-        Ok(Self { handle: Handle::new(commands, events), event_loop })
+        Ok(Self { handle: Handle::new(commands, events), gateway: address, event_loop })
     }
 
     /// Puts a node together, with defaults for everything.
@@ -136,6 +170,12 @@ impl Node {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Where its gateway for version 1.0 peers listens, if it does.
+    #[must_use]
+    pub const fn gateway(&self) -> Option<SocketAddr> {
+        self.gateway
     }
 
     /// Waits until the node has stopped, after [`Handle::shutdown`].

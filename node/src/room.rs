@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::TransferId;
 use peer_protocol::identity::Fingerprint;
 use peer_protocol::link::Admission;
 use peer_protocol::message::{Body, ErrorReport, Message, MessageKind};
 
-use crate::transfer::Intake;
+use crate::transfer::{Intake, transfer_of};
 use crate::trust::SharedTrust;
 
 /// Most volatile messages held for agents.
@@ -209,6 +210,13 @@ impl Room {
         usage.check(share, message.body.len(), ORDERED, entitled).map_err(later)
     }
 
+    /// Whether a message's content is here. Each has its own, of the same id.
+    fn has_content(&self, from: &PublicKey, message: &Message, transfer: TransferId) -> bool {
+        message.order.is_some()
+            && transfer_of(message.id) == Some(transfer)
+            && self.intake.has_content(from, transfer)
+    }
+
     fn is_pinned(&self, share: Share) -> bool {
         match share {
             Share::Peer(key) => PublicKey::from_bytes(&key)
@@ -220,8 +228,10 @@ impl Room {
 
 impl Admission for Room {
     fn admit(&self, from: &PublicKey, message: &Message) -> Result<(), ErrorReport> {
-        if names_transfer(message) {
-            let detail = "no transfer brought this content here; send it in the message";
+        if let Some(transfer) = transfer_named(message)
+            && !self.has_content(from, message, transfer)
+        {
+            let detail = "no transfer of this id brought the content of this message here";
             return Err(ErrorReport::new(ErrorCode::ChunkError, detail));
         }
         match (message.order, message.kind) {
@@ -232,14 +242,14 @@ impl Admission for Room {
     }
 }
 
-/// Whether the content went ahead of the message, as a transfer (§9.4): without it the message would seem
+/// The transfer that went ahead of the message with its content (§9.4): without that the message would seem
 /// to say nothing.
-fn names_transfer(message: &Message) -> bool {
+fn transfer_named(message: &Message) -> Option<TransferId> {
     match message.decode() {
-        Ok(Body::Task(task)) => task.transfer.is_some(),
-        Ok(Body::TaskResult(result)) => result.transfer.is_some(),
-        Ok(Body::StatusReport(report)) => report.transfer.is_some(),
-        _ => false,
+        Ok(Body::Task(task)) => task.transfer,
+        Ok(Body::TaskResult(result)) => result.transfer,
+        Ok(Body::StatusReport(report)) => report.transfer,
+        _ => None,
     }
 }
 
@@ -338,7 +348,7 @@ pub(crate) mod tests {
     #[test]
     fn a_message_whose_content_is_not_here_is_refused() {
         let mut rng = rand::rng();
-        let transfer = Some(peer_protocol::id::TransferId::random(&mut rng));
+        let transfer = Some(TransferId::random(&mut rng));
         let report = StatusReport { transfer, ..StatusReport::default() };
         let message = Message::new(&mut rng, &Body::from(report), None).unwrap();
         let refused = room().admit(&key(1), &message).unwrap_err();

@@ -3,6 +3,7 @@
 mod parts;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::behaviour::Behaviour;
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::event_loop::LegacyAdmission;
+use crate::gateway;
 use crate::room::Room;
 use crate::trust::SharedTrust;
 
@@ -38,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) trust: Arc<SharedTrust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Resumes>,
+    pub(crate) gateway: Arc<gateway::Shared>,
 }
 
 /// A swarm that listens nowhere yet.
@@ -48,7 +51,7 @@ pub(crate) fn build(
     shared: Shared,
     registry: Option<registry::Config>,
 ) -> Result<Swarm<Behaviour>, StartError> {
-    let Shared { room, trust, clock, disk } = shared;
+    let Shared { room, trust, clock, disk, gateway } = shared;
     let failed = |reason: String| StartError::Transport { reason };
     let keypair =
         identity::Keypair::ed25519_from_bytes(*seed).map_err(|error| failed(error.to_string()))?;
@@ -56,7 +59,7 @@ pub(crate) fn build(
     let (connections, relay_client) = transport::build(&keypair, config.private_network())
         .map_err(|error| failed(error.to_string()))?;
     let legacy = config.legacy().then(|| {
-        let config = legacy_config(config, &link, &room);
+        let config = legacy_config(config, &link, &room, &gateway);
         legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
     });
     // What a node on loopback would find with these is not reachable there.
@@ -109,12 +112,26 @@ fn multicast(own: PeerId) -> Option<mdns::tokio::Behaviour> {
 }
 
 /// Version 1.0 under the same identity, rates and bounds.
-fn legacy_config(config: &NodeConfig, link: &LinkConfig, room: &Arc<Room>) -> legacy::Config {
+fn legacy_config(
+    config: &NodeConfig,
+    link: &LinkConfig,
+    room: &Arc<Room>,
+    gateway: &gateway::Shared,
+) -> legacy::Config {
+    let others: BTreeSet<_> = config.gateway().forward.iter().cloned().collect();
+    let places = Arc::clone(&gateway.places);
     legacy::Config {
         rate: link.rate,
         trusted_rate: link.trusted_rate,
         require_encryption: config.require_encryption(),
-        admission: Arc::new(LegacyAdmission(Arc::clone(room))),
+        admission: Arc::new(LegacyAdmission {
+            room: Arc::clone(room),
+            places,
+            others: others.clone(),
+        }),
+        others,
+        terms: gateway::terms(config.gateway()),
+        courier: gateway::courier(config.gateway(), &gateway.counts),
         ..legacy::Config::new(link.handshake.identity.clone())
     }
 }

@@ -311,7 +311,8 @@ async fn a_key_outlives_what_the_api_remembers() {
     assert_eq!((status, &answer["content"]["text"]), (200, &json!("pong")));
 
     // Its receipt comes after the answer.
-    while alice.client.trace(&task_id.parse().unwrap()).await.unwrap().status != Delivery::Processed {
+    while alice.client.trace(&task_id.parse().unwrap()).await.unwrap().status != Delivery::Processed
+    {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     alice.serve_anew().await;

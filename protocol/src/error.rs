@@ -175,6 +175,7 @@ impl From<&TransferError> for ErrorCode {
     fn from(error: &TransferError) -> Self {
         match error {
             TransferError::NotAccepted
+            | TransferError::NotPinned
             | TransferError::TooLarge { .. }
             | TransferError::TooMany { .. }
             | TransferError::Quota { .. }

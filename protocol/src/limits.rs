@@ -102,12 +102,16 @@ pub const MAX_OWED_PROCESSED: usize = 4_096;
 pub const MAX_HELD_MESSAGES: usize = 1_024;
 /// Most bytes of their bodies (§8.2).
 pub const MAX_HELD_BYTES: usize = 4 << 20;
+/// Most bytes that those of all peers take together (§8.2).
+pub const MAX_ALL_HELD_BYTES: usize = 64 << 20;
 /// Default time to live of an ordered message (§8.1).
 pub const MESSAGE_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Longest time to live of an ordered message (§8.1).
 pub const MAX_MESSAGE_TTL: Duration = Duration::from_secs(30 * 86_400);
 /// Contents longer than this go as a transfer ahead of their message, in bytes (§9.4).
 pub const MAX_INLINE_CONTENT_LEN: usize = 64 << 10;
+/// Longest content of a message that goes as a transfer, in bytes (§9.4).
+pub const MAX_LONG_CONTENT_LEN: usize = 64 << 20;
 /// Longest name of a file in an offer, in bytes (§9.1).
 pub const MAX_FILE_NAME_LEN: usize = 255;
 /// Longest transfer, in bytes (§9.1).

@@ -7,13 +7,30 @@ use std::time::Duration;
 
 use peer_protocol::message::StatusReport;
 use peer_tests::simulation::durable::{Fate, Faults, Gale, Model, Outcome, Station};
-use peer_tests::simulation::{Chance, Rules, World, for_each_seed, mixed_terms};
+use peer_tests::simulation::{Chance, Rules, World, for_each_seed, for_each_seed_of, mixed_terms};
 
-#[test]
-fn everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so() {
-    for_each_seed(400, |seed| {
-        let _ = Gale::default().run(Chance::seeded(seed), 2);
-    });
+/// Seeds of the main storm, in all parts together.
+const SEEDS: u64 = 4_000;
+/// Tests among which they are shared out, so that they run beside each other.
+const PARTS: u64 = 8;
+
+macro_rules! everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so {
+    ($($name:ident: $part:literal),+ $(,)?) => {
+        mod everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                for_each_seed_of($part, PARTS, SEEDS, |seed| {
+                    let _ = Gale::default().run(Chance::seeded(seed), 2);
+                });
+            })+
+        }
+    };
+}
+
+everything_accepted_arrives_once_and_in_order_and_nobody_is_told_what_is_not_so! {
+    part_1: 0, part_2: 1, part_3: 2, part_4: 3, part_5: 4, part_6: 5, part_7: 6, part_8: 7,
 }
 
 #[test]
@@ -40,9 +57,8 @@ fn on_good_disks_with_long_lives_and_right_clocks_everything_is_processed() {
 #[test]
 fn the_same_on_the_nodes_own_store_whose_disk_loses_what_was_not_synced() {
     use peer_tests::simulation::durable::Real;
-    let gale = Gale { leaps: false, ..Gale::default() };
     for_each_seed(40, |seed| {
-        let _ = gale.run_on(Chance::seeded(seed), 2, |_, _| Box::new(Real::default()));
+        let _ = Gale::default().run_on(Chance::seeded(seed), 2, |_, _| Box::new(Real::default()));
     });
 }
 
@@ -66,7 +82,8 @@ fn more_than_a_thousand_sends_end_in_every_status_there_is() {
 /// Takes a check out of both nodes: the simulation notices, and says one of `why`.
 fn caught(faults: Faults, why: &[&str]) {
     const MOST: u64 = 600;
-    let gale = Gale { actions: 40, faults, ..Gale::default() };
+    let long_contents = faults.takes_without_content;
+    let gale = Gale { actions: 40, long_contents, faults, ..Gale::default() };
     let fails = |seed| {
         let run = || {
             let _: Outcome = gale.run(Chance::seeded(seed), 2);
@@ -100,6 +117,14 @@ fn a_sender_that_does_not_write_what_may_have_been_sent_is_caught() {
 fn a_receiver_that_acknowledges_before_the_disk_has_written_is_caught() {
     let why = ["is not on disk, but acknowledged"];
     caught(Faults { acknowledges_early: true, ..Faults::default() }, &why);
+}
+
+#[test]
+fn a_receiver_that_takes_a_message_without_its_content_is_caught() {
+    let why = ["arrived without its content"];
+    caught(Faults { takes_without_content: true, ..Faults::default() }, &why);
+    let both = Faults { takes_without_content: true, forgets_holds: true, ..Faults::default() };
+    caught(both, &why);
 }
 
 #[test]

@@ -1,22 +1,26 @@
 //! What the behaviour is built with.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use peer_protocol::identity::Identity;
-use peer_protocol::legacy::Object;
+use libp2p_core::PeerId;
+use peer_protocol::identity::{EntityId, Identity};
+use peer_protocol::legacy::Unsigned;
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::RateProfile;
 
+use super::courier::{Courier, Terms};
 use crate::secure::GateConfig;
 
 /// Whether the node takes a message, asked before the message is acknowledged.
 pub trait Admission: Send + Sync {
-    /// Takes the message in, or says why not. With a time to try again the sender may do so.
+    /// Takes the message in, or says why not. With a time to try again the sender may do so. Its recipient
+    /// is this entity, or one of [`Config::others`].
     ///
     /// # Errors
     /// What the sender is told.
-    fn admit(&self, msg_type: &str, payload: &Object) -> Result<(), ErrorReport>;
+    fn admit(&self, message: &Unsigned) -> Result<(), ErrorReport>;
 }
 
 /// Takes every message.
@@ -24,7 +28,7 @@ pub trait Admission: Send + Sync {
 pub struct AdmitAll;
 
 impl Admission for AdmitAll {
-    fn admit(&self, _: &str, _: &Object) -> Result<(), ErrorReport> {
+    fn admit(&self, _: &Unsigned) -> Result<(), ErrorReport> {
         Ok(())
     }
 }
@@ -45,6 +49,13 @@ pub struct Config {
     pub require_encryption: bool,
     /// Whether what comes in is taken.
     pub admission: Arc<dyn Admission>,
+    /// Other entities whose messages are taken, as [`EventKind::ForOther`](super::EventKind::ForOther), to be
+    /// passed on.
+    pub others: BTreeSet<EntityId>,
+    /// What the operator has said of single peers. Their links are never forgotten.
+    pub terms: HashMap<PeerId, Terms>,
+    /// Carries messages to the peers that are not on libp2p.
+    pub courier: Option<Arc<dyn Courier>>,
 }
 
 impl Config {
@@ -58,6 +69,9 @@ impl Config {
             gate: GateConfig::default(),
             require_encryption: false,
             admission: Arc::new(AdmitAll),
+            others: BTreeSet::new(),
+            terms: HashMap::new(),
+            courier: None,
         }
     }
 }

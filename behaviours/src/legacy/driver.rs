@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use libp2p_core::PeerId;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::SessionId;
 use peer_protocol::identity::EntityId;
 use peer_protocol::legacy::{Message, MessageError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
@@ -13,18 +14,22 @@ use peer_protocol::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 use super::event::{EventKind, Outgoing};
-use super::link::Link;
+use super::link::{Link, Way};
 use crate::clock::Clock;
 
 /// What the behaviour tells a link.
 pub(super) enum Input {
-    Request(ExchangeId, Result<Box<Message>, MessageError>),
+    Request(ExchangeId, Way, Result<Box<Message>, MessageError>),
     Refuse(ExchangeId, Option<EntityId>, ErrorReport),
     Answer(RequestId, Vec<u8>),
     /// A request failed, perhaps after it had arrived.
     Failed(RequestId),
     /// A request could not be sent.
     Unsent(RequestId),
+    /// A request was refused, though not by the peer's signature.
+    Refused(RequestId, ErrorReport),
+    /// Whoever waits for the answer to a request of the peer has gone.
+    Gone(ExchangeId),
     Open,
     Send(Outgoing, Instant),
     Close,
@@ -35,6 +40,8 @@ pub(super) enum Input {
 /// What a link tells the behaviour.
 pub(super) enum Output {
     Transmit(Transmit),
+    /// The peer was offered a session: its next message may name it.
+    Offered(SessionId),
     Event(EventKind),
 }
 
@@ -99,13 +106,17 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Request(exchange, message) => self.link.handle_request(exchange, message, now),
+            Input::Request(exchange, way, message) => {
+                self.link.handle_request(exchange, way, message, now);
+            }
             Input::Refuse(exchange, to, report) => {
                 self.link.refuse(exchange, to.as_ref(), &report, now);
             }
             Input::Answer(id, bytes) => self.link.handle_answer(id, &bytes, now),
             Input::Failed(id) => self.link.handle_failure(id, true, now),
             Input::Unsent(id) => self.link.handle_failure(id, false, now),
+            Input::Refused(id, report) => self.link.handle_refusal(id, report, now),
+            Input::Gone(exchange) => self.link.hung_up(exchange),
             Input::Open => self.link.open(now),
             Input::Send(message, deadline) => self.link.send(message, deadline, now),
             Input::Close => self.link.close(),
@@ -117,7 +128,9 @@ impl Driver {
     /// this one.
     async fn drain(&mut self) -> Result<(), mpsc::error::SendError<(PeerId, Output)>> {
         loop {
-            if let Some(transmit) = self.link.poll_transmit() {
+            if let Some(session) = self.link.poll_offered() {
+                self.outputs.send((self.peer, Output::Offered(session))).await?;
+            } else if let Some(transmit) = self.link.poll_transmit() {
                 self.outputs.send((self.peer, Output::Transmit(transmit))).await?;
             } else if let Some(event) = self.link.poll_event() {
                 self.outputs.send((self.peer, Output::Event(event))).await?;

@@ -6,7 +6,7 @@ use libp2p_core::PeerId;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{MessageId, SessionId};
 use peer_protocol::identity::EntityId;
-use peer_protocol::legacy::Object;
+use peer_protocol::legacy::{Message, Object};
 use peer_protocol::link::{Ended, SendFailure};
 use peer_protocol::time::Instant;
 use thiserror::Error;
@@ -38,6 +38,11 @@ pub enum EventKind {
     NeedConnection,
     /// The peer does not speak version 1.0.
     Unsupported,
+    /// The courier did not get an answer of the peer.
+    Uncarried {
+        /// Why.
+        reason: String,
+    },
     /// A session is ready.
     SessionReady(SessionInfo),
     /// A session is no more.
@@ -62,6 +67,11 @@ pub enum EventKind {
         msg_type: String,
         /// Its content.
         payload: Object,
+    },
+    /// A message for one of the [others](super::Config::others) came in and was taken.
+    ForOther {
+        /// The message as its sender signed it.
+        message: Box<Message>,
     },
     /// The peer's node took a message.
     Delivered {

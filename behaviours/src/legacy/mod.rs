@@ -7,9 +7,11 @@
 //! Version 1.0 is for peers that know nothing better. [`Behaviour::demand_encryption`] rules it out
 //! for a peer that does, for as long as the process runs.
 
+mod calls;
 mod carrier;
 mod codec;
 mod config;
+mod courier;
 mod driver;
 mod event;
 mod link;
@@ -25,25 +27,32 @@ use std::task::Waker;
 use hashlink::LruCache;
 use libp2p_core::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol, THandlerInEvent, ToSwarm};
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::SessionId;
 use peer_protocol::identity::TrustView;
 use peer_protocol::legacy::{Message, MessageError};
 use peer_protocol::limits::MAX_SEEN_ENTITIES;
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::RateLimited;
-use peer_protocol::time::Instant;
+use peer_protocol::time::{Instant, Timestamp};
 use tokio::sync::mpsc;
 
 pub use self::config::{Admission, AdmitAll, Config};
+pub use self::courier::{Call, Carried, CarryError, Courier, Terms};
 pub use self::event::{Event, EventKind, Outgoing, SendError, SessionInfo};
+pub use self::link::refusal;
 
+use self::calls::Calls;
 use self::carrier::{Arrival, Carrier};
 use self::driver::{Input, Output};
+use self::link::Way;
 use self::peers::Peer;
 use crate::clock::Clock;
 use crate::prefix::Prefix;
 use crate::secure::gate::Gate;
+use crate::secure::key_of;
 
 /// The protocol's name.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.0.0");
@@ -60,9 +69,13 @@ pub struct Behaviour {
     trust: Arc<dyn TrustView>,
     clock: Arc<dyn Clock>,
     carrier: Carrier,
+    calls: Calls,
     gate: Gate,
     peers: HashMap<PeerId, Peer>,
     links: usize,
+    uses: u64,
+    /// Since when nonces are remembered.
+    started: Timestamp,
     /// Peers that speak version 1.1; the one seen least recently is forgotten first.
     barred: LruCache<PeerId, ()>,
     outputs: mpsc::Receiver<(PeerId, Output)>,
@@ -79,12 +92,15 @@ impl Behaviour {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
         Self {
             gate: Gate::new(config.gate),
+            calls: Calls::new(config.courier.clone()),
+            started: clock.now().timestamp,
             config: Arc::new(config),
             trust,
             clock,
             carrier: Carrier::new(),
             peers: HashMap::new(),
             links: 0,
+            uses: 0,
             barred: LruCache::new(MAX_SEEN_ENTITIES),
             outputs,
             outputs_sender,
@@ -151,6 +167,21 @@ impl Behaviour {
         self.config.require_encryption || self.barred.contains_key(peer)
     }
 
+    /// Takes a request that came otherwise than over libp2p. Its answer follows, unless there is none.
+    pub fn call(&mut self, call: Call) {
+        let Call { peer, from, message, answer } = call;
+        let exchange = self.calls.open(peer, answer);
+        self.on_request(peer, exchange, (Way::Call, Prefix::of_ip(from)), Ok(message));
+        self.wake();
+    }
+
+    /// The key of the peer that has a session of this id, or was just offered one.
+    #[must_use]
+    pub fn session_key(&self, session: SessionId) -> Option<PublicKey> {
+        let knows = |peer: &Peer| peer.link.as_ref().is_some_and(|link| link.knows(session));
+        self.peers.iter().find(|(_, peer)| knows(peer)).and_then(|(id, _)| key_of(id))
+    }
+
     fn check_allowed(&self, peer: &PeerId) -> Result<(), SendError> {
         if self.demands_encryption(peer) { Err(SendError::EncryptionRequired) } else { Ok(()) }
     }
@@ -158,7 +189,10 @@ impl Behaviour {
     fn on_arrival(&mut self, peer: PeerId, connection: ConnectionId, arrival: Arrival) {
         match arrival {
             Arrival::Request { exchange, message } => {
-                self.on_request(peer, connection, exchange, message);
+                let connections = self.peers.get(&peer).map(|peer| &peer.connections);
+                let prefix = connections.and_then(|known| known.get(&connection)).copied();
+                let from = (Way::Connection, prefix.unwrap_or(Prefix::Other));
+                self.on_request(peer, exchange, from, message);
             }
             Arrival::Answer { id, bytes } => self.report(peer, Input::Answer(id, bytes)),
             Arrival::Failed { id } => self.report(peer, Input::Failed(id)),
@@ -179,8 +213,8 @@ impl Behaviour {
     fn on_request(
         &mut self,
         peer: PeerId,
-        connection: ConnectionId,
         exchange: ExchangeId,
+        (way, prefix): (Way, Prefix),
         message: Result<Box<Message>, MessageError>,
     ) {
         let sender = message.as_ref().ok().map(|message| message.content().sender_id.clone());
@@ -188,37 +222,73 @@ impl Behaviour {
         let input = if self.demands_encryption(&peer) {
             let report = ErrorReport::new(ErrorCode::EncryptionRequired, REQUIRED);
             Input::Refuse(exchange, sender, report)
-        } else if let Err(limited) = self.admit(&peer, connection, handshake) {
+        } else if let Err(limited) = self.admit(&peer, prefix, handshake) {
             Input::Refuse(exchange, sender, link::rate_limited(limited))
         } else {
-            Input::Request(exchange, message)
+            Input::Request(exchange, way, message)
         };
         if self.offer(peer, input).is_err() {
             // The peer's request fails at once, and it tries again later.
-            let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
+            let _ = self.transmit(peer, Transmit::Drop { exchange });
         }
     }
 
     /// Limits that no single link sees.
-    fn admit(
-        &mut self,
-        peer: &PeerId,
-        connection: ConnectionId,
-        handshake: bool,
-    ) -> Result<(), RateLimited> {
+    fn admit(&mut self, peer: &PeerId, prefix: Prefix, handshake: bool) -> Result<(), RateLimited> {
         if !handshake {
             return Ok(());
         }
-        let connections = self.peers.get(peer).map(|peer| &peer.connections);
-        let prefix = connections.and_then(|known| known.get(&connection)).copied();
-        self.gate.admit(*peer, prefix.unwrap_or(Prefix::Other), self.clock.now().instant)
+        self.gate.admit(*peer, prefix, self.clock.now().instant)
+    }
+
+    /// What is for a peer with a connection goes over libp2p.
+    fn transmit(&mut self, peer: PeerId, transmit: Transmit) -> Result<(), RequestId> {
+        let called = match &transmit {
+            Transmit::Request { .. } => {
+                let connected = self.peers.get(&peer).is_some_and(|p| !p.connections.is_empty());
+                !connected && self.is_by_courier(&peer)
+            }
+            Transmit::Answer { exchange, .. } | Transmit::Drop { exchange } => {
+                Calls::has(*exchange)
+            }
+        };
+        if called {
+            self.calls.transmit(peer, transmit)
+        } else {
+            self.carrier.transmit(peer, transmit)
+        }
+    }
+
+    fn on_carried(&mut self, peer: PeerId, id: RequestId, carried: Carried) {
+        let error = match carried {
+            Ok(bytes) => return self.report(peer, Input::Answer(id, bytes)),
+            Err(error) => error,
+        };
+        let reason = error.to_string();
+        self.report(
+            peer,
+            match error {
+                CarryError::Unsent { .. } => Input::Unsent(id),
+                CarryError::Lost { .. } => Input::Failed(id),
+                CarryError::Refused { reason } => {
+                    Input::Refused(id, ErrorReport::new(ErrorCode::InvalidState, reason))
+                }
+            },
+        );
+        let event = Event { peer, kind: EventKind::Uncarried { reason } };
+        self.pending.push_back(ToSwarm::GenerateEvent(event));
     }
 
     fn on_output(&mut self, peer: PeerId, output: Output) {
         match output {
             Output::Transmit(transmit) => {
-                if let Err(id) = self.carrier.transmit(peer, transmit) {
+                if let Err(id) = self.transmit(peer, transmit) {
                     self.unsent(peer, id);
+                }
+            }
+            Output::Offered(session) => {
+                if let Some(link) = self.link_of(&peer) {
+                    link.offered = Some(session);
                 }
             }
             Output::Event(kind) => {

@@ -28,13 +28,17 @@ pub(super) struct LinkHandle {
     inputs: mpsc::Sender<Input>,
     reach: watch::Sender<Reach>,
     pub(super) session: Option<SessionId>,
+    /// The session that the peer was last offered, whether or not it has confirmed it.
+    pub(super) offered: Option<SessionId>,
+    /// When it was last used, counted in uses of all links.
+    pub(super) used: u64,
     /// Messages given to the link whose fate is not known yet.
     pub(super) unsettled: usize,
 }
 
 impl LinkHandle {
     pub(super) const fn new(inputs: mpsc::Sender<Input>, reach: watch::Sender<Reach>) -> Self {
-        Self { inputs, reach, session: None, unsettled: 0 }
+        Self { inputs, reach, session: None, offered: None, used: 0, unsettled: 0 }
     }
 
     /// Hands over something that may be refused if the link is busy; returns whether it was taken.
@@ -47,6 +51,11 @@ impl LinkHandle {
         if self.inputs.try_send(input).is_err() {
             tracing::error!("the input channel of a version 1.0 link overflowed its reserve");
         }
+    }
+
+    /// Whether the peer was told of this session.
+    pub(super) fn knows(&self, session: SessionId) -> bool {
+        self.session == Some(session) || self.offered == Some(session)
     }
 
     pub(super) fn reached(&self, connected: bool) {

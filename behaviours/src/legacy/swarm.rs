@@ -10,7 +10,9 @@ use libp2p_swarm::{
     THandlerOutEvent, ToSwarm,
 };
 
+use super::calls::Called;
 use super::carrier::{Inner, Polled};
+use super::driver::Input;
 use super::{Behaviour, Event};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
@@ -94,6 +96,13 @@ impl NetworkBehaviour for Behaviour {
                 self.on_output(peer, output);
                 continue;
             }
+            if let Poll::Ready((peer, called)) = self.calls.poll(cx) {
+                match called {
+                    Called::Carried(id, carried) => self.on_carried(peer, id, carried),
+                    Called::Gone(exchange) => self.report(peer, Input::Gone(exchange)),
+                }
+                continue;
+            }
             match self.carrier.poll(cx) {
                 Poll::Ready(Polled::Arrival(peer, connection, arrival)) => {
                     self.on_arrival(peer, connection, arrival);
@@ -123,11 +132,12 @@ impl Behaviour {
     }
 
     fn on_closed(&mut self, event: ConnectionClosed<'_>) {
+        let by_courier = self.is_by_courier(&event.peer_id);
         let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
         peer.connections.remove(&event.connection_id);
         if peer.connections.is_empty() {
             match &peer.link {
-                Some(link) => link.reached(false),
+                Some(link) => link.reached(by_courier),
                 None => drop(self.peers.remove(&event.peer_id)),
             }
         }

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::Resume;
 use peer_protocol::id::MessageId;
+use peer_protocol::identity::EntityId;
 use peer_protocol::link::Link;
 use peer_protocol::message::Message;
 use peer_protocol::time::Now;
@@ -52,7 +53,7 @@ pub(super) enum Notice {
     Stored(Vec<MessageId>),
     NotStored(Vec<MessageId>),
     Processed(Vec<MessageId>),
-    Mail(Vec<Message>),
+    Mail(EntityId, Vec<Message>),
 }
 
 /// What is to be told to the link.
@@ -69,7 +70,9 @@ impl Word {
             Self::Notice(Notice::Stored(ids)) => link.stored(&ids, now),
             Self::Notice(Notice::NotStored(ids)) => link.not_stored(&ids, now),
             Self::Notice(Notice::Processed(ids)) => link.processed(&ids, now),
-            Self::Notice(Notice::Mail(messages)) => link.take_mail(messages, now),
+            Self::Notice(Notice::Mail(sender, messages)) => {
+                link.take_mail(&sender, messages, now);
+            }
             Self::Resumed(resume) => link.resume(&resume, now),
         }
     }
@@ -117,7 +120,7 @@ impl Durable {
         // The behaviour's end may be gone; its inputs say so as well.
         if let Poll::Ready(Some(notice)) = self.notices.poll_recv(cx) {
             // Mail comes without a session.
-            if matches!(notice, Notice::Mail(_)) {
+            if matches!(notice, Notice::Mail(..)) {
                 self.session_ready();
             }
             return Poll::Ready(Word::Notice(notice));

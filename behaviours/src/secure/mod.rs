@@ -35,7 +35,7 @@ use libp2p_swarm::{
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::id::MessageId;
-use peer_protocol::identity::TrustView;
+use peer_protocol::identity::{EntityId, TrustView};
 use peer_protocol::link::{self, Ended, ExchangeId, Link, LinkConfig, Transmit};
 use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
@@ -210,13 +210,25 @@ impl Behaviour {
         Ok(())
     }
 
-    /// Takes ordered messages of `peer` in that were fetched from a mailbox.
+    /// Takes ordered messages of `peer` in that were fetched from a mailbox, where it signed them as
+    /// `sender`.
     ///
     /// # Errors
     /// [`SendError`] if there is no room for another link, or the peer's key is of another kind.
-    pub fn take_mail(&mut self, peer: PeerId, messages: Vec<Message>) -> Result<(), SendError> {
-        self.peer(peer)?.notify(Notice::Mail(messages));
+    pub fn take_mail(
+        &mut self,
+        peer: PeerId,
+        sender: EntityId,
+        messages: Vec<Message>,
+    ) -> Result<(), SendError> {
+        self.peer(peer)?.notify(Notice::Mail(sender, messages));
         Ok(())
+    }
+
+    /// Whether there is a link with `peer`.
+    #[must_use]
+    pub fn has_link(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some()
     }
 
     /// Takes ordered messages back from the link with `peer`; see [`Link::withdraw`].

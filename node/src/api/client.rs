@@ -31,7 +31,7 @@ use crate::paths::DataDir;
 pub use events::{EventStream, Messages, Told};
 
 /// Longest answer that is read, in bytes.
-const MAX_ANSWER_LEN: usize = 64 << 20;
+const MAX_ANSWER_LEN: usize = 96 << 20;
 /// How much longer than the node a client waits.
 const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -1,31 +1,58 @@
 //! What requests carry, refused as [`Problem`]s if it makes no sense.
 
-use axum::body::to_bytes;
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use serde::de::DeserializeOwned;
 
 use super::body::{Broken, TooSlow};
-use super::{MAX_BODY_LEN, Problem, request};
+use super::request::{self, Brings};
+use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
 use crate::error::NodeError;
+use crate::model::Weight;
 
-/// The body of a request, at most [`MAX_BODY_LEN`] bytes of JSON.
+/// The body of a request, at most [`MAX_SMALL_BODY_LEN`] bytes of JSON.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        // The guard has bounded it already.
-        let bytes = to_bytes(request.into_body(), MAX_BODY_LEN).await;
-        let bytes = bytes.map_err(|error| broken_body(&error))?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            invalid(format!("the body is not what this request takes: {error}"))
-        })?;
+        read(request.into_body(), MAX_SMALL_BODY_LEN).await.map(Self)
+    }
+}
+
+/// The body of a request that brings a content, at most [`MAX_BODY_LEN`] bytes of JSON.
+pub(super) struct Large<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Brings, S: Sync> FromRequest<S> for Large<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = request.into_body();
+        let small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
+        if small {
+            return read(body, MAX_SMALL_BODY_LEN).await.map(Self);
+        }
+        let weight = Weight::take().await;
+        let mut value: T = read(body, MAX_BODY_LEN).await?;
+        if let Some(content) = value.content() {
+            content.weight = weight;
+        }
         Ok(Self(value))
     }
+}
+
+async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem> {
+    let announced = body.size_hint().lower();
+    if announced > most as u64 {
+        return Err(too_large(&format!("{announced} bytes"), most));
+    }
+    let bytes = to_bytes(body, most).await.map_err(|error| broken_body(&error, most))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("the body is not what this request takes: {error}")))
 }
 
 /// The query of a request.
@@ -61,19 +88,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// A body that could not be read.
-pub(super) fn broken_body(error: &axum::Error) -> Problem {
+/// A body of at most `most` bytes that could not be read.
+pub(super) fn broken_body(error: &axum::Error, most: usize) -> Problem {
     match Broken::of(error) {
-        Broken::TooLarge => too_large(&format!("more than {MAX_BODY_LEN} bytes")),
+        Broken::TooLarge => too_large(&format!("more than {most} bytes"), most),
         Broken::TooSlow(slow) => too_slow(slow),
         Broken::Otherwise => invalid(format!("the body of the request broke off: {error}")),
     }
 }
 
-pub(super) fn too_large(size: &str) -> Problem {
+pub(super) fn too_large(size: &str, most: usize) -> Problem {
     let detail = format!(
-        "the body of the request has {size}, and the limit is {MAX_BODY_LEN}; \
-         one message carries at most {MAX_CONTENT_LEN} bytes of content (1 MiB)"
+        "the body of the request has {size}, and the limit is {most}; \
+         one message carries at most {MAX_LONG_CONTENT_LEN} bytes of content (64 MiB)"
     );
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,

@@ -19,8 +19,8 @@ use crate::events::{EventSource, NodeEvent};
 use crate::handle::{Command, Handle};
 use crate::model::{
     Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, SessionLine, SessionStatus, Status, Traffic, TrustLine,
-    Woken,
+    OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status,
+    Traffic, TrustLine, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -175,6 +175,7 @@ impl Fake {
                 });
                 let _ = reply.send(());
             }
+            Command::Gateway(command) => drop(command),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -253,6 +254,9 @@ pub(crate) fn status() -> Status {
         sessions: 1,
         agents: 0,
         waiting: 2,
+        outbox: QueueDepth { messages: 3, bytes: 1_536 },
+        inbox: QueueDepth { messages: 2, bytes: 20 },
+        transfers: 1,
     }
 }
 
@@ -342,6 +346,7 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }

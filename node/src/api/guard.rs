@@ -41,7 +41,7 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
     let announced = request.body().size_hint().lower();
     if announced > MAX_BODY_LEN as u64 {
-        return too_large(&format!("{announced} bytes")).into_response();
+        return too_large(&format!("{announced} bytes"), MAX_BODY_LEN).into_response();
     }
     let bound = |body| Body::new(Timed::new(Limited::new(body, MAX_BODY_LEN), guard.body_time));
     next.run(request.map(bound)).await

@@ -93,5 +93,8 @@ pub use request::{
 pub use server::{Server, ServerError};
 pub use token::{Token, TokenError};
 
-/// Longest request body, in bytes: the largest content in base64, and what goes around it.
-pub const MAX_BODY_LEN: usize = 3 << 19;
+/// Longest body of a request that brings a content, in bytes: the largest content in base64, and what goes
+/// around it.
+pub const MAX_BODY_LEN: usize = 86 << 20;
+/// Longest body of any other request, in bytes.
+const MAX_SMALL_BODY_LEN: usize = 3 << 19;

@@ -104,7 +104,9 @@ const fn of_transfer(failure: &TransferFailure) -> StatusCode {
         | TransferFailure::NotRetried { .. }
         | TransferFailure::Changed { .. } => StatusCode::CONFLICT,
         TransferFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        TransferFailure::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        TransferFailure::TooMany { .. } | TransferFailure::Full { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         TransferFailure::Off => StatusCode::SERVICE_UNAVAILABLE,
         TransferFailure::Disk { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         TransferFailure::Unreadable { .. }

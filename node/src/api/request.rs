@@ -8,7 +8,7 @@ mod transfers;
 use std::time::Duration;
 
 use peer_protocol::identity::{EntityId, Fingerprint};
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::{MAX_CONTENT_LEN, MAX_LONG_CONTENT_LEN};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -194,6 +194,30 @@ pub struct Revoke {
     pub who: String,
 }
 
+/// A request that brings a content.
+pub(super) trait Brings {
+    /// Its content, if it has one.
+    fn content(&mut self) -> Option<&mut Content>;
+}
+
+impl Brings for Talk {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
+}
+
+impl Brings for Report {
+    fn content(&mut self) -> Option<&mut Content> {
+        self.content.as_mut()
+    }
+}
+
+impl Brings for Reply {
+    fn content(&mut self) -> Option<&mut Content> {
+        Some(&mut self.content)
+    }
+}
+
 impl Restart {
     /// Attempts if the request does not say.
     pub const DEFAULT_ATTEMPTS: u32 = 3;
@@ -227,17 +251,20 @@ pub(super) fn invalid(error: &impl ToString) -> NodeError {
 
 /// Content that one message can carry.
 pub(super) fn content(content: Content) -> Result<Content, NodeError> {
-    let bytes =
+    let len = content.len_hint();
+    check_len(len)?;
+    // A longer one is looked at when it is written to disk.
+    if len <= MAX_CONTENT_LEN {
         content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })?;
-    check_len(bytes.len())?;
+    }
     Ok(content)
 }
 
 fn check_len(len: usize) -> Result<(), NodeError> {
-    if len > MAX_CONTENT_LEN {
+    if len > MAX_LONG_CONTENT_LEN {
         return Err(NodeError::TooLarge {
             detail: format!(
-                "the content has {len} bytes, and one message carries at most {MAX_CONTENT_LEN} (1 MiB)"
+                "the content has {len} bytes, and one message carries at most {MAX_LONG_CONTENT_LEN} (64 MiB)"
             ),
         });
     }

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::Problem;
 use super::app::Shared;
 use super::events;
-use super::extract::Json;
+use super::extract::{Json, Large};
 use super::once::MessageKey;
 use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
 use super::{once, openapi};
@@ -175,7 +175,7 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
 async fn talk(
     State(node): State<Handle>,
     once: Option<Extension<MessageKey>>,
-    Json(ask): Json<Talk>,
+    Large(ask): Large<Talk>,
 ) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
@@ -198,7 +198,7 @@ async fn talk(
 async fn report(
     State(node): State<Handle>,
     once: Option<Extension<MessageKey>>,
-    Json(ask): Json<Report>,
+    Large(ask): Large<Report>,
 ) -> Result<Reported> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = match ask.content {
@@ -267,7 +267,7 @@ async fn restart(State(node): State<Handle>, Json(ask): Json<Restart>) -> Result
     request_body = Reply,
     responses((status = 200, description = "Done", body = Done))
 )]
-async fn answer(State(node): State<Handle>, Json(ask): Json<Reply>) -> Result<Done> {
+async fn answer(State(node): State<Handle>, Large(ask): Large<Reply>) -> Result<Done> {
     let content = request::content(ask.content)?;
     node.answer(&ask.message_id, content, ask.done).await?;
     Ok(axum::Json(Done {}))

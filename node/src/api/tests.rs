@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use peer_protocol::error::ErrorCode;
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::{MAX_CONTENT_LEN, MAX_LONG_CONTENT_LEN};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -175,14 +175,14 @@ async fn bad_requests_are_refused_with_the_reason() {
 #[tokio::test]
 async fn the_largest_content_passes_and_one_byte_more_does_not() {
     let rig = rig().await;
-    let mut bytes = vec![0xff; MAX_CONTENT_LEN];
+    let mut bytes = vec![0xff; MAX_LONG_CONTENT_LEN];
     let answer = rig.client.talk(&talk("entity_b", Content::from_bytes(&bytes))).await.unwrap();
     assert_eq!(answer.content.to_bytes().unwrap(), bytes);
     bytes.push(0);
     let refused = rig.client.talk(&talk("entity_b", Content::from_bytes(&bytes))).await;
     let failure = refused.unwrap_err().into_failure();
     assert_eq!(failure.kind, "too_large");
-    assert!(failure.detail.contains("1048577") && failure.detail.contains("1048576"));
+    assert!(failure.detail.contains("67108865") && failure.detail.contains("67108864"));
     assert_eq!(rig.fake.look(|memory| memory.talks.len()), 1);
 }
 
@@ -191,11 +191,11 @@ async fn an_oversized_body_is_refused_with_size_and_limit() {
     let rig = rig().await;
     let refused = problem(&rig, "/v1/talk", &vec![b' '; MAX_BODY_LEN + 1], 413).await;
     assert_eq!(refused.kind, "urn:peer:too_large");
-    for number in [MAX_BODY_LEN + 1, MAX_BODY_LEN, MAX_CONTENT_LEN] {
+    for number in [MAX_BODY_LEN + 1, MAX_BODY_LEN, MAX_LONG_CONTENT_LEN] {
         assert!(refused.detail.contains(&number.to_string()), "{}", refused.detail);
     }
     // The client of this crate gets the answer too, though it is still sending.
-    let huge = Content { text: Some("x".repeat(8 << 20)), ..Content::default() };
+    let huge = Content { text: Some("x".repeat(MAX_BODY_LEN)), ..Content::default() };
     let failure = rig.client.talk(&talk("entity_b", huge)).await.unwrap_err().into_failure();
     assert_eq!(failure.kind, "too_large", "{failure:?}");
 
@@ -203,7 +203,7 @@ async fn an_oversized_body_is_refused_with_size_and_limit() {
     let head = "POST /v1/talk HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-    for _ in 0..32 {
+    for _ in 0..=MAX_BODY_LEN / 0x10000 {
         let _ = stream.write_all(chunk.as_bytes()).await;
     }
     let mut answer = [0; 12];

@@ -4,16 +4,14 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 
 use super::error::CliError;
 use crate::model::Content;
 
 /// How a message may be given, for help texts.
 pub(super) const HELP: &str =
-    "The message itself, `-` for standard input, or `@file` for a file; at most 1 MiB";
+    "The message itself, `-` for standard input, or `@file` for a file; at most 64 MiB";
 
 /// The content of an argument. Without one it comes from standard input, unless that is a terminal.
 pub(super) fn read(argument: Option<&str>) -> Result<Content, CliError> {
@@ -26,7 +24,7 @@ pub(super) fn read(argument: Option<&str>) -> Result<Content, CliError> {
         None | Some("-") => from_reader(io::stdin().lock(), "standard input"),
         Some(argument) => match argument.strip_prefix('@') {
             Some(path) => from_file(Path::new(path)),
-            None if argument.len() > MAX_CONTENT_LEN => {
+            None if argument.len() > MAX_LONG_CONTENT_LEN => {
                 Err(too_large("the message", &argument.len().to_string()))
             }
             None => Ok(compact(argument.as_bytes())),
@@ -47,7 +45,7 @@ fn from_file(path: &Path) -> Result<Content, CliError> {
     if metadata.is_dir() {
         return Err(unreadable("it is a directory"));
     }
-    if metadata.len() > MAX_CONTENT_LEN as u64 {
+    if metadata.len() > MAX_LONG_CONTENT_LEN as u64 {
         return Err(too_large(&place, &metadata.len().to_string()));
     }
     let file = File::open(path).map_err(|error| unreadable(&error.to_string()))?;
@@ -58,45 +56,28 @@ fn from_file(path: &Path) -> Result<Content, CliError> {
 fn from_reader(reader: impl Read, place: &str) -> Result<Content, CliError> {
     let mut bytes = Vec::new();
     reader
-        .take(MAX_CONTENT_LEN as u64 + 1)
+        .take(MAX_LONG_CONTENT_LEN as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| CliError::system(&format!("cannot read {place}"), &error))?;
-    if bytes.len() > MAX_CONTENT_LEN {
-        return Err(too_large(place, &format!("more than {MAX_CONTENT_LEN}")));
+    if bytes.len() > MAX_LONG_CONTENT_LEN {
+        return Err(too_large(place, &format!("more than {MAX_LONG_CONTENT_LEN}")));
     }
-    Ok(compact(&bytes))
+    Ok(Content::compact(bytes))
 }
 
 fn too_large(place: &str, size: &str) -> CliError {
     CliError::new(
         "too_large",
         format!(
-            "{place} has {size} bytes, and one message carries at most {MAX_CONTENT_LEN} (1 MiB)"
+            "{place} has {size} bytes, and one message carries at most {MAX_LONG_CONTENT_LEN} (64 MiB)"
         ),
         "send less, or split it",
     )
 }
 
-/// Content in whichever form is shorter as JSON: text full of escapes is longer than base64.
+/// Content in whichever form is shorter as JSON.
 pub(super) fn compact(bytes: &[u8]) -> Content {
-    let content = Content::from_bytes(bytes);
-    let Some(text) = &content.text else { return content };
-    let escaped: usize = text
-        .bytes()
-        .map(|byte| match byte {
-            b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
-            0..0x20 => 6,
-            _ => 1,
-        })
-        .sum();
-    if escaped <= bytes.len().div_ceil(3) * 4 {
-        return content;
-    }
-    Content {
-        base64: Some(STANDARD.encode(bytes)),
-        content_type: Some(content.media_type().to_owned()),
-        ..Content::default()
-    }
+    Content::compact(bytes.to_vec())
 }
 
 #[cfg(test)]
@@ -128,11 +109,11 @@ mod tests {
         File::create(&path).unwrap().set_len(5 << 30).unwrap();
         let big = failure(read(Some(&format!("@{}", path.display()))).unwrap_err());
         assert_eq!(big.kind, "too_large");
-        assert!(big.detail.contains("5368709120") && big.detail.contains("1048576"), "{big:?}");
+        assert!(big.detail.contains("5368709120") && big.detail.contains("67108864"), "{big:?}");
         let endless = failure(from_reader(io::repeat(b'x'), "standard input").unwrap_err());
-        assert!(endless.detail.contains("more than 1048576"), "{endless:?}");
-        let most = from_reader(io::repeat(b'x').take(MAX_CONTENT_LEN as u64), "x").unwrap();
-        assert_eq!(most.to_bytes().unwrap().len(), MAX_CONTENT_LEN);
+        assert!(endless.detail.contains("more than 67108864"), "{endless:?}");
+        let most = from_reader(io::repeat(b'x').take(MAX_LONG_CONTENT_LEN as u64), "x").unwrap();
+        assert_eq!(most.to_bytes().unwrap().len(), MAX_LONG_CONTENT_LEN);
     }
 
     #[test]
@@ -147,10 +128,10 @@ mod tests {
     #[test]
     fn any_content_of_full_size_fits_into_a_request() {
         for byte in [b'x', b'\n', 0, b'"', 0xff] {
-            let content = compact(&vec![byte; MAX_CONTENT_LEN]);
+            let content = compact(&vec![byte; MAX_LONG_CONTENT_LEN]);
             let json = serde_json::to_vec(&content).unwrap();
             assert!(json.len() + 16_384 < crate::api::MAX_BODY_LEN, "{byte}: {}", json.len());
-            assert_eq!(content.to_bytes().unwrap().len(), MAX_CONTENT_LEN);
+            assert_eq!(content.to_bytes().unwrap().len(), MAX_LONG_CONTENT_LEN);
             let text = byte != 0xff;
             assert_eq!(content.media_type() == "text/plain", text);
         }

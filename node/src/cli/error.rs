@@ -6,6 +6,7 @@ use crate::api::{ClientError, ServerError, TokenError};
 use crate::config::ConfigError;
 use crate::error::NodeError;
 use crate::keystore::KeyError;
+use crate::mcp::BadDirectory;
 use crate::model::Failure;
 use crate::paths::PathError;
 use crate::trust_file::TrustFileError;
@@ -87,6 +88,14 @@ impl From<ServerError> for CliError {
 impl From<TokenError> for CliError {
     fn from(error: TokenError) -> Self {
         Self::new("token", error.to_string(), error.next_step())
+    }
+}
+
+impl From<BadDirectory> for CliError {
+    fn from(error: BadDirectory) -> Self {
+        let next =
+            "name a directory that is there: `peer mcp --files <path>`, or `files` in `[mcp]`";
+        Self::new("config", error.to_string(), next)
     }
 }
 

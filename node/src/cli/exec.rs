@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use peer_protocol::limits::MAX_CONTENT_LEN;
+use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
@@ -117,9 +117,9 @@ impl Program {
 }
 
 fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
-    if answer.len() > MAX_CONTENT_LEN {
+    if answer.len() > MAX_LONG_CONTENT_LEN {
         return Ran::failed(&format!(
-            "the program was stopped: its answer has more than {MAX_CONTENT_LEN} bytes (1 MiB)"
+            "the program was stopped: its answer has more than {MAX_LONG_CONTENT_LEN} bytes (64 MiB)"
         ));
     }
     match status {
@@ -183,8 +183,8 @@ impl Drop for Group {
 async fn read_answer(output: Option<impl AsyncRead + Unpin>, answer: &mut Vec<u8>, group: &Group) {
     if let Some(output) = output {
         // What was read before an error still counts.
-        let _ = output.take(MAX_CONTENT_LEN as u64 + 1).read_to_end(answer).await;
-        if answer.len() > MAX_CONTENT_LEN {
+        let _ = output.take(MAX_LONG_CONTENT_LEN as u64 + 1).read_to_end(answer).await;
+        if answer.len() > MAX_LONG_CONTENT_LEN {
             group.kill();
         }
     }
@@ -253,9 +253,9 @@ mod tests {
     #[tokio::test]
     async fn large_input_and_output_at_once_do_not_lock_up() {
         let mut message = task("task-1", "");
-        message.content = Content::from_bytes(&vec![0xee; MAX_CONTENT_LEN]);
+        message.content = Content::from_bytes(&vec![0xee; MAX_LONG_CONTENT_LEN]);
         let ran = program("cat").run(&message).await;
-        assert_eq!(ran.content.to_bytes().unwrap().len(), MAX_CONTENT_LEN);
+        assert_eq!(ran.content.to_bytes().unwrap().len(), MAX_LONG_CONTENT_LEN);
         let ran = program("exit 0").run(&message).await;
         assert_eq!((ran.done, said(&ran).as_str()), (true, ""));
     }
@@ -266,7 +266,7 @@ mod tests {
         let stubborn = "trap '' PIPE; yes 2>/dev/null; sleep 60";
         let ran = program(stubborn).run(&task("task-1", "x")).await;
         assert!(!ran.done);
-        assert!(said(&ran).contains("1048576"), "{}", said(&ran));
+        assert!(said(&ran).contains("67108864"), "{}", said(&ran));
     }
 
     #[tokio::test]

@@ -172,7 +172,12 @@ pub(super) fn details(message: &Incoming) -> impl Iterator<Item = (&'static str,
     let done = message.done.map(|done| if done { "done" } else { "could not do it" }.to_owned());
     let file = message.file.as_ref();
     let file = file.map(|file| format!("{} ({}), {}", file.name, size(file.size), file.path));
+    let writer = message.forwarded.as_ref().map(|writer| {
+        let (entity, via) = (&writer.entity, &message.from);
+        format!("{entity}, version {}, through {via} and NOT ENCRYPTED until there", writer.version)
+    });
     [
+        ("written by", writer),
         ("status", message.status.clone()),
         ("next", message.next_action.clone()),
         ("conversation", message.conversation.clone()),

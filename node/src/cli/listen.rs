@@ -30,7 +30,7 @@ use crate::paths::DataDir;
 /// PEER_FROM_PEER_ID, PEER_TRUST, PEER_KIND (task, status_report, wake_up, answer, file), PEER_MESSAGE_ID,
 /// PEER_INBOX_NUMBER, PEER_ENCRYPTED, PEER_RECEIVED_AT, PEER_CONTENT_TYPE, PEER_NAME, PEER_STATUS,
 /// PEER_NEXT_ACTION, PEER_CONVERSATION, PEER_IN_REPLY_TO, PEER_DONE, PEER_FILE, PEER_FILE_SIZE and
-/// PEER_FILE_DIGEST. A message is acknowledged once CMD has succeeded. What CMD prints (at most 1 MiB)
+/// PEER_FILE_DIGEST. A message is acknowledged once CMD has succeeded. What CMD prints (at most 64 MiB)
 /// answers a task; if it fails, the answer says so, with the end of its standard error, and the task is done
 /// with. Any other message stays in the inbox if CMD fails, and is not tried again before the next start.
 /// Example: peer listen --exec 'tr a-z A-Z'

@@ -50,11 +50,12 @@ fn describe(status: &MailboxStatus) -> String {
     if !nodes.is_empty() {
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |it| it.to_string());
         let row = |node: &MailboxNodeStatus| {
-            vec![node.peer_id.clone(), number(node.prekeys_left), number(node.items_waiting)]
+            let (left, items) = (number(node.prekeys_left), number(node.items_waiting));
+            vec![node.peer_id.clone(), left, items, node.receipts_owed.to_string()]
         };
         text.push('\n');
         text.push_str(&table(
-            &["MAILBOX NODE", "PREKEYS", "ITEMS"],
+            &["MAILBOX NODE", "PREKEYS", "ITEMS", "OWED"],
             nodes.iter().map(row).collect(),
         ));
     }

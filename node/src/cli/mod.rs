@@ -19,6 +19,7 @@ mod listen;
 mod listing;
 mod lookup;
 mod mailbox;
+mod mcp;
 mod netcheck;
 mod outbox;
 mod output;
@@ -53,6 +54,7 @@ use crate::telemetry::Telemetry;
 use error::CliError;
 use exit::Exit;
 use output::Output;
+pub(crate) use text::time;
 
 /// A node of the Peer Communication Protocol: lets agents find each other, prove who they are, and
 /// exchange encrypted messages.
@@ -122,6 +124,7 @@ enum Command {
     Ping(ping::Args),
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
+    Mcp(mcp::Args),
 }
 
 /// How long a command is silent.
@@ -268,6 +271,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
+        Command::Mcp(args) => mcp::execute(&args, client, output).await,
     }
 }
 

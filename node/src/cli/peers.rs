@@ -6,7 +6,7 @@ use super::output::Output;
 use super::text::{printable, table};
 use super::trust::level;
 use crate::api::Client;
-use crate::model::PeerStatus;
+use crate::model::{PathKind, PeerStatus};
 
 /// List connected peers, and those with a session
 ///
@@ -41,6 +41,8 @@ fn row(peer: &PeerStatus) -> Vec<String> {
     let session = match (&peer.session, peer.connected) {
         (Some(session), _) => session.state.clone(),
         (None, true) => "none".to_owned(),
+        // Over HTTP there is no connection to lose.
+        (None, false) if is_over_http(peer) => "none".to_owned(),
         (None, false) => "disconnected".to_owned(),
     };
     let encrypted = match (&peer.session, peer.encrypted) {
@@ -58,6 +60,10 @@ fn row(peer: &PeerStatus) -> Vec<String> {
         peer.path.as_ref().map_or("-", |path| path.kind.as_str()).to_owned(),
         address(peer),
     ]
+}
+
+fn is_over_http(peer: &PeerStatus) -> bool {
+    peer.path.as_ref().is_some_and(|path| path.kind == PathKind::Http)
 }
 
 fn name(peer: &PeerStatus) -> String {

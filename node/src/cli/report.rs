@@ -25,7 +25,7 @@ pub(super) struct Args {
     peer: PeerArgs,
     /// How things stand, in a line
     status: String,
-    /// Something to go with it: text, `-` for standard input, or `@file`; at most 1 MiB
+    /// Something to go with it: text, `-` for standard input, or `@file`; at most 64 MiB
     #[arg(value_name = "CONTENT")]
     content: Option<String>,
     /// What comes next

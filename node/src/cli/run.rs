@@ -13,12 +13,14 @@ use super::exit::Exit;
 use super::id::identity;
 use super::output::Output;
 use super::status::addresses;
-use crate::api::{App, Server, Token};
+use crate::api::{App, Client, Server, Token};
 use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
+use crate::dashboard;
 use crate::error::NodeError;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
+use crate::mcp::Files;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -154,6 +156,8 @@ impl From<Args> for Settings {
             trusted_rate: None,
             mailbox: None,
             api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
+            mcp: None,
+            gateway: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,
@@ -170,6 +174,8 @@ struct Started {
     fingerprint: Fingerprint,
     peer_id: String,
     listen: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<SocketAddr>,
     data_dir: PathBuf,
     socket: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,6 +190,7 @@ pub(super) async fn execute(
     let config = super::configuration(dir, args.into())?;
     let grace = config.shutdown_grace();
     let api = *config.api();
+    let files = Files::below(config.mcp_files())?;
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
@@ -201,14 +208,16 @@ pub(super) async fn execute(
     let store = Store::open(&dir.store()).map_err(StartError::from)?;
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
-    let (server, api) = match serve(App::new(handle.clone()), dir, api).await {
+    let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
+    let app = App::new(handle.clone()).mount(mcp).mount_public(dashboard::router());
+    let (server, api) = match serve(app, dir, api).await {
         Ok(served) => served,
         Err(error) => {
             handle.shutdown().await;
             return Err(error);
         }
     };
-    let started = started(first_status(&handle, listens).await?, dir, api);
+    let started = started(first_status(&handle, listens).await?, node.gateway(), dir, api);
     output.show(&started, describe)?;
 
     let stopped = node.stopped();
@@ -286,12 +295,18 @@ async fn first_status(handle: &Handle, listens: bool) -> Result<Status, NodeErro
     }
 }
 
-fn started(status: Status, dir: &DataDir, api: Option<SocketAddr>) -> Started {
+fn started(
+    status: Status,
+    gateway: Option<SocketAddr>,
+    dir: &DataDir,
+    api: Option<SocketAddr>,
+) -> Started {
     Started {
         entity: status.entity,
         fingerprint: status.fingerprint,
         peer_id: status.peer_id,
         listen: status.listen,
+        gateway,
         data_dir: dir.root().to_owned(),
         socket: dir.socket(),
         api,
@@ -302,8 +317,11 @@ fn describe(started: &Started) -> String {
     let api = started.api.map_or_else(String::new, |address| {
         format!("local API\n  http://{address} (`peer api url` prints it with the token)\n")
     });
+    let gateway = started.gateway.map_or_else(String::new, |address| {
+        format!("version 1.0 gateway, not encrypted\n  http://{address}\n")
+    });
     format!(
-        "{}{}{api}",
+        "{}{}{api}{gateway}",
         identity(&started.entity, &started.fingerprint, &started.peer_id),
         addresses(&started.listen)
     )
@@ -315,6 +333,10 @@ impl From<StartError> for CliError {
             StartError::Listen { .. } => {
                 ("listen", "stop what uses the address, or choose another: `--listen <multiaddr>`")
             }
+            StartError::Gateway { .. } => (
+                "gateway",
+                "stop what uses the address, or choose another: `listen` below [gateway]",
+            ),
             StartError::Identity(_) => ("config", "choose another entity id, or leave it out"),
             StartError::Config(_) => ("config", "correct the configuration"),
             StartError::RegistryFile(error) => ("registry_file", error.next_step()),

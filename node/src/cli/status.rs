@@ -4,9 +4,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::id::identity;
 use super::output::Output;
-use super::text::{pairs, span};
+use super::text::{pairs, size, span};
 use crate::api::Client;
-use crate::model::Status;
+use crate::model::{QueueDepth, Status};
 
 /// Show the running node: who it is, where it listens, how busy it is
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,15 @@ fn describe(status: &Status) -> String {
         ("peers", format!("{} connected, {} with a session", status.connected, status.sessions)),
         ("agents", format!("{} listening", status.agents)),
         ("waiting", format!("{} messages for an agent", status.waiting)),
+        ("inbox", format!("{} on disk", depth(&status.inbox))),
+        ("outbox", format!("{} not settled", depth(&status.outbox))),
+        ("transfers", format!("{} open", status.transfers)),
     ]);
     format!("{identity}{pairs}{}", addresses(&status.listen))
+}
+
+fn depth(queue: &QueueDepth) -> String {
+    format!("{} messages, {}", queue.messages, size(queue.bytes))
 }
 
 /// Addresses for people, one a line, ready to copy.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use peer_protocol::identity::EntityIdError;
+
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
@@ -9,7 +11,7 @@ use super::text::printable;
 use super::{PeerArgs, content, millis};
 use crate::api::{self, Client};
 use crate::config::parse_duration;
-use crate::model::{Answer, Content};
+use crate::model::{Answer, Content, ForwardedContent, ToForward};
 
 /// Ask a peer's agent, wait, and print the answer
 ///
@@ -33,6 +35,10 @@ pub(super) struct Args {
     /// Keep it in memory only, and give it up after --timeout
     #[arg(long)]
     volatile: bool,
+    /// PEER speaks only version 1.0, and this peer is its gateway: it reads message and answer, and
+    /// passes them on
+    #[arg(long, value_name = "GATEWAY")]
+    through: Option<String>,
 }
 
 pub(super) async fn execute(
@@ -41,15 +47,21 @@ pub(super) async fn execute(
     output: &mut Output,
 ) -> Result<Exit, CliError> {
     let timeout = args.peer.timeout.timeout;
+    let content = content::read(args.message.as_deref())?;
+    let (peer, content) = match args.through {
+        Some(gateway) => (gateway, forwarded(&args.peer.peer, content)?),
+        None => (args.peer.peer, content),
+    };
     let ask = api::Talk {
-        peer: args.peer.peer,
-        content: content::read(args.message.as_deref())?,
+        peer,
+        content,
         conversation: args.conversation,
         timeout_ms: args.peer.timeout.millis(),
         ttl_ms: args.ttl.and_then(millis),
         volatile: args.volatile,
     };
     let answer = super::patiently(output, timeout, client.talk(&ask)).await?;
+    let answer = if output.json() { answer } else { unwrapped(answer) };
     if output.json() {
         output.document(&answer)?;
     } else if answer.done {
@@ -58,6 +70,27 @@ pub(super) async fn execute(
         return Err(unable(&answer));
     }
     Ok(if answer.done { Exit::Ok } else { Exit::Failed })
+}
+
+/// What a gateway is to pass on to the version 1.0 peer `to`.
+fn forwarded(to: &str, content: Content) -> Result<Content, CliError> {
+    let next = "name the version 1.0 peer by its entity id, and the gateway by --through";
+    let to = to.parse().map_err(|error: EntityIdError| {
+        CliError::new("invalid", format!("{to:?}: {error}"), next)
+    })?;
+    let message = content.text.ok_or_else(|| {
+        let detail = "version 1.0 carries text only, and this is not UTF-8".to_owned();
+        CliError::new("invalid", detail, "send text")
+    })?;
+    Ok(ToForward { to, message }.to_content())
+}
+
+/// The words of a version 1.0 peer that a gateway brings.
+fn unwrapped(answer: Answer) -> Answer {
+    match ForwardedContent::read(&answer.content) {
+        Some(said) => Answer { content: Content::from_bytes(said.message.as_bytes()), ..answer },
+        None => answer,
+    }
 }
 
 fn print(answer: &Answer, output: &mut Output) -> Result<(), CliError> {

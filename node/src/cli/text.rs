@@ -103,7 +103,7 @@ pub(super) fn moment(timestamp: Timestamp) -> String {
 }
 
 /// A point in time, in UTC: `2023-11-14 22:13:20Z`.
-pub(super) fn time(timestamp: Timestamp) -> String {
+pub(crate) fn time(timestamp: Timestamp) -> String {
     let seconds = timestamp.as_millis() / 1000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days to a date, by 400-year eras that begin in March (Howard Hinnant's algorithm).

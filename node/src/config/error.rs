@@ -103,6 +103,29 @@ pub enum InvalidSetting {
         /// The value.
         given: SocketAddr,
     },
+    /// Not a public key.
+    #[error("{given:?} is no Ed25519 key: expected 64 hexadecimal digits")]
+    PublicKey {
+        /// The value.
+        given: String,
+    },
+    /// Named more than once.
+    #[error("{given:?} is there twice")]
+    Twice {
+        /// The value.
+        given: String,
+    },
+    /// The node's own name where a peer's belongs.
+    #[error("{given:?} is this node's own name")]
+    OwnName {
+        /// The value.
+        given: String,
+    },
+    /// A gateway for version 1.0, which is switched off.
+    #[error(
+        "the gateway is for version 1.0 peers, and version 1.0 is switched off: legacy = false"
+    )]
+    GatewayWithoutLegacy,
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

@@ -35,6 +35,18 @@ pub enum Origin {
     Flags,
 }
 
+impl Origin {
+    /// A path that was written there: in a file it is relative to the file's directory.
+    fn absolute(&self, path: &Path) -> PathBuf {
+        match self {
+            Self::File { path: file, .. } => {
+                file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
+            }
+            Self::Environment | Self::Flags => path.to_owned(),
+        }
+    }
+}
+
 /// Settings and where they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -246,6 +258,7 @@ impl NodeConfig {
         )?;
         config.registry_file = stack.path(|s| s.registry_file.as_deref());
         config.transfers = stack.transfers()?;
+        config.mcp_files = stack.paths(|s| s.mcp.as_ref()?.files.as_deref());
         let bypass = |addresses: &[Multiaddr]| config.check_bypass(addresses);
         stack.apply("listen", |s| s.listen.as_ref(), |_| bypass(&config.listen))?;
         stack.apply("bootstrap", |s| s.bootstrap.as_ref(), |_| bypass(&config.bootstrap))?;
@@ -267,6 +280,13 @@ impl NodeConfig {
                         // The one variable and flag of this table.
                         Origin::Environment | Origin::Flags => layer.describe("api"),
                     },
+                    reason,
+                })?;
+            }
+            if let Some(gateway) = &settings.gateway {
+                let made = gateway.over(take(&mut config.gateway));
+                config.gateway = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("gateway", key),
                     reason,
                 })?;
             }
@@ -373,15 +393,17 @@ impl<'a> Stack<'a> {
     /// The topmost path. In a file it is relative to the file's directory, elsewhere to the working
     /// directory.
     fn path(&self, get: impl Fn(&'a Settings) -> Option<&'a Path>) -> Option<PathBuf> {
-        self.0.iter().rev().find_map(|Layer { origin, settings }| {
-            let path = get(settings)?;
-            Some(match origin {
-                Origin::File { path: file, .. } => {
-                    file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
-                }
-                Origin::Environment | Origin::Flags => path.to_owned(),
-            })
-        })
+        let found = |layer: &'a Layer| Some(layer.origin.absolute(get(&layer.settings)?));
+        self.0.iter().rev().find_map(found)
+    }
+
+    /// The same for the topmost list of paths; none if there is none.
+    fn paths(&self, get: impl Fn(&'a Settings) -> Option<&'a [PathBuf]>) -> Vec<PathBuf> {
+        let found = |layer: &'a Layer| {
+            let paths = get(&layer.settings)?;
+            Some(paths.iter().map(|path| layer.origin.absolute(path)).collect())
+        };
+        self.0.iter().rev().find_map(found).unwrap_or_default()
     }
 }
 

@@ -115,8 +115,9 @@ impl NodeConfig {
     /// Checks what no single value shows: in a private network no address may be QUIC.
     ///
     /// # Errors
-    /// [`InvalidSetting::Bypass`].
+    /// [`InvalidSetting`] says what.
     pub fn check(&self) -> Result<(), InvalidSetting> {
+        self.check_gateway()?;
         let all = [&self.listen, &self.bootstrap, &self.external];
         all.into_iter().try_for_each(|addresses| self.check_bypass(addresses))
     }

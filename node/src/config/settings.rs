@@ -8,8 +8,10 @@ use peer_protocol::rate_limit::{Quota, RateProfile};
 
 use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
+use super::gateway::GatewaySettings;
 use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
+use super::mcp::McpSettings;
 use super::transfers::TransferSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
@@ -70,6 +72,10 @@ pub struct Settings {
     pub mailbox: Option<MailboxSettings>,
     /// Where the local API listens besides its socket.
     pub api: Option<ApiSettings>,
+    /// What language models may do through the node.
+    pub mcp: Option<McpSettings>,
+    /// The gateway for version 1.0 peers that know only HTTP.
+    pub gateway: Option<GatewaySettings>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -172,6 +178,9 @@ impl Settings {
             ..MailboxSettings::default()
         };
         let api = ApiSettings { listen: text("api") };
+        let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
+        let gateway =
+            GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -200,6 +209,8 @@ impl Settings {
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
             api: (!api.is_empty()).then_some(api),
+            mcp: files.map(|files| McpSettings { files: Some(files) }),
+            gateway: (!gateway.is_empty()).then_some(gateway),
         })
     }
 }

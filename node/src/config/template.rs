@@ -101,7 +101,9 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {trusted_rate}
 {transfers}
 {mailbox}
-{api}",
+{api}
+{MCP}
+{GATEWAY}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -167,6 +169,13 @@ fn transfers(config: &TransferConfig) -> String {
     )
 }
 
+/// The table `[mcp]`.
+const MCP: &str = "\
+# [mcp]
+# Directories whose files a language model that uses /mcp may send to peers; none by default.
+# files = []
+";
+
 fn api(config: &ApiConfig) -> String {
     let listen = config.listen.map_or_else(|| "off".to_owned(), |address| address.to_string());
     format!(
@@ -178,6 +187,18 @@ fn api(config: &ApiConfig) -> String {
 "
     )
 }
+
+const GATEWAY: &str = "\
+# [gateway]
+# Version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
+# Where to listen, such as 127.0.0.1:8080; empty for nowhere.
+# listen = \"\"
+# Entities of version 1.1 to which their messages are passed on, and whose messages to them are.
+# forward = []
+# Peers whose keys are known, each in a table [[gateway.peer]] of its own with the keys entity, public_key
+# (64 hexadecimal digits), url (http, where it takes messages; else it has to ask for them) and
+# require_session (true if it can do the handshake of this program, which the original cannot).
+";
 
 fn mailbox(config: &MailboxConfig) -> String {
     let keep = &config.keep;

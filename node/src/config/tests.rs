@@ -281,3 +281,16 @@ fn where_the_api_listens_comes_from_every_layer() {
     let refused = load(file).unwrap_err().to_string();
     assert!(refused.contains("config.toml, line 3, key `listen`: 192.0.2.1:80"), "{refused}");
 }
+
+#[test]
+fn directories_open_to_models_are_relative_to_their_file() {
+    let config = load("[mcp]\nfiles = [\"out\", \"/srv/x\"]\n").unwrap();
+    let [out, srv] = config.mcp_files() else { panic!("{:?}", config.mcp_files()) };
+    assert!(out.is_absolute() && out.ends_with("out"), "{out:?}");
+    assert_eq!(srv.to_str(), Some("/srv/x"));
+    let variable = |name: &str| (name == "PEER_MCP_FILES").then(|| "/a,/b".to_owned());
+    let environment = Settings::from_environment(variable).unwrap();
+    let layers = [Layer::new(Origin::Environment, environment)];
+    assert_eq!(NodeConfig::from_layers(&layers).unwrap().mcp_files().len(), 2);
+    assert!(NodeConfig::default().mcp_files().is_empty());
+}

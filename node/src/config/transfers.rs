@@ -57,7 +57,7 @@ pub struct TransferConfig {
     pub received: Option<PathBuf>,
     /// Whose files are taken.
     pub accept: AcceptFiles,
-    /// Whether contents are taken that go ahead of their messages (§9.4); only where somebody asks for them.
+    /// Whether contents are taken that go ahead of their messages (§9.4).
     pub contents: bool,
     /// Largest file that is taken.
     pub max_file: u64,
@@ -79,7 +79,7 @@ impl Default for TransferConfig {
             root: None,
             received: None,
             accept: AcceptFiles::default(),
-            contents: false,
+            contents: true,
             max_file: 16 << 30,
             per_peer: 64 << 30,
             total: 256 << 30,

@@ -29,7 +29,7 @@ impl EventLoop {
             Command::Alive(heartbeat, reply) => self.alive(&heartbeat, reply),
             Command::Wake(wake, reply) => self.wake(wake, reply),
             Command::Answer { message_id, content, done, reply } => {
-                self.answer(&message_id, &content, done, reply);
+                self.answer(&message_id, content, done, reply);
             }
             Command::Subscribe(agent, reply) => {
                 self.agent_seen = Some(self.clock.now().instant);
@@ -50,6 +50,7 @@ impl EventLoop {
             Command::Registry(command) => self.on_registry_command(command),
             Command::Delivery(command) => self.on_delivery_command(command),
             Command::Transfer(command) => self.on_transfer_command(command),
+            Command::Gateway(command) => self.on_gateway_command(command),
             Command::Shutdown(reply) => {
                 let _ = reply.send(());
             }

@@ -264,8 +264,8 @@ impl EventLoop {
     pub(super) fn open_session(&mut self, id: PeerId) {
         match self.directory.get(&id) {
             // Identify comes first: it tells whether the peer still speaks only version 1.0.
-            Some(peer) if peer.protocol == Some("1.0") && !peer.identified => return,
-            Some(peer) if peer.protocol == Some("1.0") => return self.open_legacy(id),
+            Some(peer) if peer.speaks_legacy() => return self.open_legacy(id),
+            Some(peer) if peer.protocol == Some("1.0") => return,
             _ => {}
         }
         if let Err(error) = self.swarm.behaviour_mut().secure.open(id) {

@@ -12,7 +12,7 @@ use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
 use crate::events::NodeEvent;
-use crate::model::{Answer, Content, Incoming, IncomingKind, Life, Woken};
+use crate::model::{Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, Woken};
 use crate::room::Share;
 
 impl EventLoop {
@@ -23,6 +23,11 @@ impl EventLoop {
             Some(key) if encrypted => Share::of(&key),
             _ => Share::Legacy,
         };
+        if encrypted && self.pass_outward(from, message.id, &body) {
+            // It needs no room among the agent's messages.
+            self.inbox.room().leave(share, message.body.len());
+            return self.inbox.open_task(message.id, from);
+        }
         match body {
             Body::Task(task) => {
                 let content = Content {
@@ -30,10 +35,11 @@ impl EventLoop {
                     name: task.name,
                     ..Content::from_bytes(&task.content)
                 };
+                let incoming = self.incoming(from, message, IncomingKind::Task, content);
                 let incoming = Incoming {
                     conversation: task.conversation,
-                    encrypted,
-                    ..self.incoming(from, message, IncomingKind::Task, content)
+                    encrypted: encrypted && incoming.encrypted,
+                    ..incoming
                 };
                 self.inbox.open_task(message.id, from);
                 self.take_in(incoming, share, message.body.len());
@@ -43,11 +49,12 @@ impl EventLoop {
                     content_type: Some(report.content_type),
                     ..Content::from_bytes(&report.content)
                 };
+                let incoming = self.incoming(from, message, IncomingKind::StatusReport, content);
                 let incoming = Incoming {
                     status: Some(report.status),
                     next_action: report.next_action,
-                    encrypted,
-                    ..self.incoming(from, message, IncomingKind::StatusReport, content)
+                    encrypted: encrypted && incoming.encrypted,
+                    ..incoming
                 };
                 self.take_in(incoming, share, message.body.len());
             }
@@ -79,7 +86,7 @@ impl EventLoop {
                 self.reply(from, message, &DiscoveryResponse { entities }.into());
             }
             Body::TaskResult(_) => {
-                if !self.give_answer(from, message) {
+                if !self.give_answer(from, message, None) {
                     tracing::debug!(from = %self.entity_of(&from), "an answer that nobody waits for");
                 }
             }
@@ -128,6 +135,7 @@ impl EventLoop {
     ) -> Incoming {
         let entity = self.entity_of(&from);
         let key = self.directory.get(&from).map(|peer| peer.key);
+        let forwarded = ForwardedContent::read(&content).map(|it| it.forwarded);
         Incoming {
             message_id: message.id.to_string(),
             inbox_number: None,
@@ -136,14 +144,16 @@ impl EventLoop {
             trust: key.and_then(|key| self.trust.level(&entity, &key)),
             from: entity,
             from_peer_id: from.to_string(),
-            encrypted: true,
+            // What a gateway brings was readable on its way there.
+            encrypted: forwarded.is_none(),
             received_at: self.clock.now().timestamp,
-            content,
             status: None,
             next_action: None,
             conversation: None,
             in_reply_to: None,
             done: None,
+            forwarded,
+            content,
             file: None,
         }
     }
@@ -172,9 +182,23 @@ impl EventLoop {
         self.asks.remove(id)
     }
 
+    /// Whether somebody waits for this answer.
+    pub(super) fn is_awaited_answer(&mut self, from: PeerId, message: &Message) -> bool {
+        let ask = message.in_reply_to.and_then(|id| self.asks.get_mut(id));
+        ask.is_some_and(|ask| match &ask.waiting {
+            Waiting::Talk(reply) => ask.peer == from && !reply.is_closed(),
+            Waiting::Report { .. } | Waiting::Alive(_) | Waiting::Wake(_) => false,
+        })
+    }
+
     /// Gives an answer to whoever asked, and still waits; returns whether somebody did. A caller that has
-    /// left does not count.
-    pub(super) fn give_answer(&mut self, from: PeerId, message: &Message) -> bool {
+    /// left does not count. A `long` content came ahead of its message.
+    pub(super) fn give_answer(
+        &mut self,
+        from: PeerId,
+        message: &Message,
+        long: Option<Content>,
+    ) -> bool {
         if message.kind != MessageKind::TaskResult {
             return false;
         }
@@ -187,7 +211,7 @@ impl EventLoop {
         let Ok(Body::TaskResult(result)) = message.decode() else { return false };
         let content = Content {
             content_type: Some(result.content_type),
-            ..Content::from_bytes(&result.content)
+            ..long.unwrap_or_else(|| Content::from_bytes(&result.content))
         };
         let answer = Answer {
             message_id: ask.message_id.to_string(),

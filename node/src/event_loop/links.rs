@@ -86,6 +86,7 @@ impl EventLoop {
             // The link's driver asks the disk itself.
             Event::ResumeWanted => {}
             Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),
+            Event::Transmitted(ids) => self.on_transmitted(&ids),
             Event::OutOfSequence { id: message, stream } => {
                 self.on_out_of_sequence(id, message, stream);
             }

@@ -3,6 +3,7 @@
 
 mod outgoing;
 mod seam;
+mod strangers;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,10 +20,12 @@ use peer_protocol::identity::{Fingerprint, TrustView as _};
 use peer_protocol::link::MailVerdict;
 use peer_protocol::mailbox::Opened;
 use peer_protocol::message::{Body, Mailbox as Request, MailboxResult, Message};
+use peer_protocol::rate_limit::Quota;
 use peer_protocol::time::Instant;
 use tokio::sync::mpsc;
 
 use self::outgoing::Outgoing;
+use self::strangers::Strangers;
 use super::EventLoop;
 use super::outgoing::ANSWER_LIFETIME;
 use crate::config::ServeMailbox;
@@ -48,6 +51,7 @@ pub(crate) struct MailState {
     /// Messages that came by mail, by id: whose they are.
     mail: LruCache<MessageId, PublicKey>,
     outgoing: Outgoing,
+    strangers: Strangers,
 }
 
 #[derive(Debug)]
@@ -58,13 +62,18 @@ struct Asked {
 }
 
 impl MailState {
-    pub(crate) fn new((mailbox, outputs): (Mailbox, mpsc::UnboundedReceiver<Output>)) -> Self {
+    /// With the rate of strangers' tasks.
+    pub(crate) fn new(
+        (mailbox, outputs): (Mailbox, mpsc::UnboundedReceiver<Output>),
+        tasks: Quota,
+    ) -> Self {
         Self {
             mailbox,
             outputs,
             asked: HashMap::new(),
             mail: LruCache::new(MAX_MAIL),
             outgoing: Outgoing::default(),
+            strangers: Strangers::new(tasks),
         }
     }
 
@@ -99,8 +108,10 @@ impl EventLoop {
 
     fn on_mail_output(&mut self, output: Output) {
         match output {
-            Output::Reply { to, in_reply_to, answer } => {
+            Output::Reply { to, in_reply_to, answer, share } => {
                 self.answer_request(&to, in_reply_to, *answer);
+                // The link has it now, within bounds of its own.
+                drop(share);
             }
             Output::Ask { asker, node, request } => self.ask_node(asker, node, *request),
             Output::Mail(opened) => self.on_mail(*opened),
@@ -137,9 +148,8 @@ impl EventLoop {
             ServeMailbox::Known => self.trust.knows(fingerprint),
             ServeMailbox::All => true,
         };
-        let (id, request) = (message.id, Box::new(request));
-        let input = Input::Request { from: key, id, request, serve };
-        if let Err(answer) = self.mail.mailbox.request(input) {
+        let (id, len) = (message.id, message.body.len());
+        if let Err(answer) = self.mail.mailbox.request(key, id, (request, len), serve) {
             self.answer_request(&key, id, *answer);
         }
     }
@@ -202,7 +212,8 @@ impl EventLoop {
         self.tick_outgoing_mail(now);
     }
 
-    /// Mail came in: its sender is judged as in a handshake, and its messages go to the link with it.
+    /// Mail came in, whose signature holds: its sender is judged as in a handshake, and its messages go to
+    /// the link with it, which charges them at its rates. Before that nothing is made for a sender.
     fn on_mail(&mut self, opened: Opened) {
         let letter = opened.letter;
         let sender = letter.sender;
@@ -215,21 +226,34 @@ impl EventLoop {
             return;
         }
         let Some(id) = secure::peer_id_of(&sender) else { return };
+        if !self.takes_mail_of(&id, &sender) {
+            tracing::debug!(from = %letter.sender_id, "mail of a stranger has to wait");
+            ids.iter().for_each(|id| self.on_mail_verdict(&sender, *id, MailVerdict::Later));
+            return;
+        }
         if let Some(peer) = self.directory.entry(id)
             && peer.entity.is_none()
         {
-            peer.entity = Some(letter.sender_id);
+            peer.entity = Some(letter.sender_id.clone());
         }
         for message in &ids {
             self.mail.mail.insert(*message, sender);
         }
-        let taken = self.swarm.behaviour_mut().secure.take_mail(id, letter.messages);
-        if let Err(error) = taken {
+        let secure = &mut self.swarm.behaviour_mut().secure;
+        if let Err(error) = secure.take_mail(id, letter.sender_id, letter.messages) {
             tracing::warn!(peer = %self.directory.name(&id), %error, "mail has to wait");
             for id in ids {
                 self.on_mail_verdict(&sender, id, MailVerdict::Later);
             }
         }
+    }
+
+    /// Whether a link may be made for mail of this key, if there is none: for those on the trust list, and
+    /// for so many others.
+    fn takes_mail_of(&mut self, id: &PeerId, key: &PublicKey) -> bool {
+        let known =
+            self.swarm.behaviour().secure.has_link(id) || self.trust.knows(Fingerprint::of(key));
+        known || self.mail.strangers.admit(key, self.clock.now().instant)
     }
 
     /// What a link says of a message that came by mail and is not taken now.

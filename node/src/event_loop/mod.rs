@@ -48,7 +48,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::delivery::{Delivery, Resuming};
-pub(crate) use self::legacy::LegacyAdmission;
+pub(crate) use self::legacy::{LegacyAdmission, translate};
 pub(crate) use self::mailbox::MailState;
 pub(crate) use self::registry::RegistryState;
 pub(crate) use self::transfers::TransferState;
@@ -64,6 +64,7 @@ use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
 use crate::events::EventSource;
+use crate::gateway::Passing;
 use crate::handle::Command;
 use crate::inbox::Inbox;
 use crate::trust::SharedTrust;
@@ -88,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) registry: RegistryState,
     pub(crate) transfers: TransferState,
     pub(crate) mail: MailState,
+    pub(crate) passing: Option<Passing>,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -131,6 +133,8 @@ pub(crate) struct EventLoop {
     registry: RegistryState,
     transfers: TransferState,
     mail: MailState,
+    /// Takes messages that are passed on between versions 1.0 and 1.1.
+    passing: Option<Passing>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -147,6 +151,7 @@ impl EventLoop {
             registry,
             transfers,
             mail,
+            passing,
             commands,
         } = parts;
         let started = clock.now().instant;
@@ -182,6 +187,7 @@ impl EventLoop {
             registry,
             transfers,
             mail,
+            passing,
             commands,
         }
     }
@@ -193,6 +199,8 @@ impl EventLoop {
 
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
+        self.resume_contents();
+        self.keep_gateway_peers();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
         self.begin_registering();

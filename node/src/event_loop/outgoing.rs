@@ -12,6 +12,7 @@ use peer_protocol::message::{
 
 use super::EventLoop;
 use super::asks::{Ask, Waiting};
+use super::delivery::{Ahead, Draft};
 use crate::error::NodeError;
 use crate::handle::{Outgoing, Reply, Report, Talk, Wake};
 use crate::model::{Answer, Content, Delivery, Life, Reported, Woken};
@@ -34,19 +35,16 @@ impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
         let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile, id } } =
             talk;
-        let bytes = match bytes_of(&content) {
-            Ok(bytes) => bytes,
-            Err(error) => return Waiting::Talk(reply).fail(error),
-        };
         let task = Task {
             name: content.name.clone(),
-            content: bytes.into(),
+            content: Vec::new().into(),
             transfer: None,
             content_type: content.media_type().to_owned(),
             conversation,
         };
+        let draft = Draft::new(task, content, None);
         let how = How { ttl, volatile, id };
-        self.send_for(&peer, &task.into(), timeout, how, Waiting::Talk(reply));
+        self.send_for(&peer, draft, timeout, how, Waiting::Talk(reply));
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
@@ -55,15 +53,17 @@ impl EventLoop {
         let ttl = ttl.unwrap_or(self.config.message_ttl());
         let expires = Some(self.clock.now().timestamp + ttl);
         let waiting = Waiting::Report { reply, wait, expires };
-        let bytes = match bytes_of(&content) {
-            Ok(bytes) => bytes,
-            Err(error) => return waiting.fail(error),
-        };
         let content_type = content.media_type().to_owned();
-        let content = bytes.into();
-        let report = StatusReport { status, content, transfer: None, next_action, content_type };
+        let report = StatusReport {
+            status,
+            content: Vec::new().into(),
+            transfer: None,
+            next_action,
+            content_type,
+        };
+        let draft = Draft::new(report, content, None);
         let how = How { ttl: Some(ttl), volatile: false, id };
-        self.send_for(&peer, &report.into(), timeout, how, waiting);
+        self.send_for(&peer, draft, timeout, how, waiting);
     }
 
     /// Sends what a caller waits for: kept on disk, unless it is volatile or its receiver speaks only
@@ -71,7 +71,7 @@ impl EventLoop {
     fn send_for(
         &mut self,
         peer: &str,
-        body: &Body<'_>,
+        draft: Draft,
         timeout: Duration,
         How { ttl, volatile, id: once }: How,
         mut waiting: Waiting,
@@ -84,25 +84,50 @@ impl EventLoop {
             peer.wanted = true;
         }
         if !volatile && self.is_kept_for(&id) {
-            match Message::new(&mut self.rng, body, None) {
-                Ok(message) => match once {
-                    Some(once) => {
-                        let message = Message { id: once, ..message };
-                        self.accept_once_for(id, message, ttl, timeout, waiting);
-                    }
-                    None => self.accept_for(id, message, ttl, timeout, waiting),
-                },
-                Err(error) => waiting.fail(body_error(&error)),
-            }
-            return;
+            return match once {
+                Some(once) => self.keep_once_for(id, once, draft, ttl, timeout, waiting),
+                None => self.keep_for(id, draft, ttl, timeout, waiting),
+            };
         }
+        let body = match draft.body() {
+            Ok(body) => body,
+            Err(error) => return waiting.fail(error),
+        };
         let mut lifetime = timeout;
         if let Waiting::Report { expires, .. } = &mut waiting {
             *expires = None;
             lifetime = timeout.max(REPORT_LIFETIME);
         }
-        let sent = self.send(id, body, None, lifetime).map(|message| (message, id));
+        let sent = self.send(id, &body, None, lifetime).map(|message| (message, id));
         self.wait(sent, timeout, waiting);
+    }
+
+    /// Takes a caller's message into the outbox, its content first if that is long.
+    pub(super) fn keep_for(
+        &mut self,
+        id: PeerId,
+        draft: Draft,
+        ttl: Option<Duration>,
+        timeout: Duration,
+        waiting: Waiting,
+    ) {
+        if self.goes_ahead(&id, &draft) {
+            return self.spool(id, draft, move |this, spooled| match spooled {
+                Ok(message) => this.accept_for(id, message, ttl, timeout, Ahead::Content, waiting),
+                Err(error) => waiting.fail(error),
+            });
+        }
+        let chosen = draft.id();
+        let message = draft.body().and_then(|body| {
+            Message::new(&mut self.rng, &body, None).map_err(|error| body_error(&error))
+        });
+        match message {
+            Ok(message) => {
+                let message = Message { id: chosen.unwrap_or(message.id), ..message };
+                self.accept_for(id, message, ttl, timeout, Ahead::Nothing, waiting);
+            }
+            Err(error) => waiting.fail(error),
+        }
     }
 
     pub(super) fn alive(&mut self, heartbeat: &Outgoing<()>, reply: Reply<Life>) {
@@ -120,7 +145,7 @@ impl EventLoop {
     pub(super) fn answer(
         &mut self,
         message_id: &str,
-        content: &Content,
+        content: Content,
         done: bool,
         reply: Reply<()>,
     ) {
@@ -129,26 +154,24 @@ impl EventLoop {
             let message_id = message_id.to_owned();
             return drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
         };
-        let bytes = match bytes_of(content) {
-            Ok(bytes) => bytes,
-            Err(error) => return drop(reply.send(Err(error))),
-        };
         let result = TaskResult {
-            content: bytes.into(),
+            content: Vec::new().into(),
             outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },
             transfer: None,
             content_type: content.media_type().to_owned(),
         };
+        let draft = Draft::new(result, content, Some(id));
         // What was asked in memory only is answered so.
         match self.inbox.asker(id) {
             Some(peer) => {
-                let sent = self.send(peer, &result.into(), Some(id), ANSWER_LIFETIME);
+                let sent =
+                    draft.body().and_then(|body| self.send(peer, &body, Some(id), ANSWER_LIFETIME));
                 if sent.is_ok() {
                     self.inbox.close_task(id);
                 }
                 drop(reply.send(sent.map(drop)));
             }
-            None => self.answer_kept(id, &result.into(), reply),
+            None => self.answer_kept(id, draft, reply),
         }
     }
 
@@ -260,14 +283,6 @@ impl EventLoop {
             ask.waiting.fail(error);
         }
     }
-}
-
-/// The bytes of a content.
-fn bytes_of(content: &Content) -> Result<Vec<u8>, NodeError> {
-    if content.text.is_none() && content.base64.is_none() {
-        return Ok(Vec::new());
-    }
-    content.to_bytes().map_err(|error| NodeError::Invalid { detail: error.to_string() })
 }
 
 /// Why a body cannot be sent.

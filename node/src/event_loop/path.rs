@@ -14,7 +14,12 @@ impl EventLoop {
             let carriers = self.routes.get(id).map(|hops| hops.saturating_sub(1));
             carriers.map(|_| Path { kind: PathKind::Hops, address: None, carriers })
         };
-        self.directory.get(id).and_then(connection).or_else(over_hops)
+        let known = self.directory.get(id);
+        let over_http = || {
+            let http = known.filter(|peer| peer.speaks_legacy())?.http.as_ref()?;
+            Some(Path { kind: PathKind::Http, address: http.url.clone(), carriers: None })
+        };
+        known.and_then(connection).or_else(over_hops).or_else(over_http)
     }
 }
 

@@ -10,7 +10,7 @@ use peer_protocol::time::Timestamp;
 use super::EventLoop;
 use crate::directory::Peer;
 use crate::events::NodeEvent;
-use crate::model::{HandshakeKind, PeerStatus, SessionLine, SessionStatus, Status};
+use crate::model::{HandshakeKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status};
 
 impl EventLoop {
     pub(super) fn status(&self) -> Status {
@@ -27,6 +27,12 @@ impl EventLoop {
             sessions: peers().filter(|peer| !peer.sessions.is_empty()).count(),
             agents: self.inbox.agents(),
             waiting: self.inbox.waiting() + self.inbox.room().kept().0,
+            outbox: depth(self.delivery.queued()),
+            inbox: {
+                let (messages, bytes) = self.inbox.room().kept();
+                depth((messages, u64::try_from(bytes).unwrap_or(u64::MAX)))
+            },
+            transfers: self.open_transfers(),
         }
     }
 
@@ -82,6 +88,7 @@ impl EventLoop {
             peer.is_connected()
                 || !peer.sessions.is_empty()
                 || peer.redial.is_kept()
+                || peer.http.as_ref().is_some_and(|http| http.named)
                 || self.queued(id) > 0
         };
         let mut peers: Vec<_> =
@@ -112,7 +119,9 @@ impl EventLoop {
             trust: self.trust.level(&named, &peer.key),
             connected: peer.is_connected(),
             path: self.path(id),
-            address: address.map(ToString::to_string),
+            address: address
+                .map(ToString::to_string)
+                .or_else(|| peer.http.as_ref().and_then(|http| http.url.clone())),
             protocol: peer.protocol.map(str::to_owned),
             encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),
             session: session.or_else(|| peer.phase.map(opening)),
@@ -120,6 +129,10 @@ impl EventLoop {
             last_error: peer.last_error.clone(),
         }
     }
+}
+
+fn depth((messages, bytes): (usize, u64)) -> QueueDepth {
+    QueueDepth { messages: u64::try_from(messages).unwrap_or(u64::MAX), bytes }
 }
 
 fn millis(duration: Duration) -> u64 {

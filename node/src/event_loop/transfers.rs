@@ -55,6 +55,10 @@ impl TransferState {
         }
     }
 
+    pub(super) const fn service(&self) -> &Transfers {
+        &self.service
+    }
+
     /// What a transfer wants next.
     pub(super) async fn next(&mut self) -> Option<Output> {
         self.outputs.recv().await
@@ -93,8 +97,14 @@ impl EventLoop {
             },
             Output::ContentSent { peer, id, stage } => {
                 tracing::debug!(peer = %self.directory.name(&peer), transfer = %id, ?stage, "content sent");
+                self.on_content_sent(&peer, id, stage);
             }
         }
+    }
+
+    /// How many transfers are not over.
+    pub(super) fn open_transfers(&self) -> usize {
+        self.transfers.service.open_count()
     }
 
     /// Notes which files the agent was told of; what whoever listened did not get is told again.
@@ -153,6 +163,7 @@ impl EventLoop {
             conversation: None,
             in_reply_to: None,
             done: None,
+            forwarded: None,
             file: Some(ReceivedFile {
                 name,
                 path: path.display().to_string(),
@@ -166,7 +177,13 @@ impl EventLoop {
 
     /// A chunk was taken in. Pieces are with their transfer already.
     pub(super) fn on_chunk(&mut self, from: PeerId, message: &Message, chunk: &Chunk<'_>) {
-        let Some(key) = secure::key_of(&from).filter(|_| chunk.offer.is_some()) else { return };
+        let Some(key) = secure::key_of(&from) else { return };
+        if chunk.cancel.is_some() {
+            self.transfers.service.withdrawn(&key, chunk.transfer);
+        }
+        if chunk.offer.is_none() {
+            return;
+        }
         let entity = self.entity_of(&from);
         self.transfers.service.on_offer(from, &key, entity, chunk.transfer, message.id);
     }

@@ -38,21 +38,22 @@ impl EventLoop {
     /// What to speak with `peer`.
     pub(super) fn version(&self, peer: &PeerId) -> Version {
         let Some(known) = self.directory.get(peer) else { return Version::Undecided };
+        if known.speaks_legacy() {
+            return self.legacy_version(peer);
+        }
         match (known.protocol, known.identified) {
             (Some("1.1"), _) => Version::Secure,
             // Only version 1.1 travels over hops.
             (_, false) if self.is_over_hops(peer) => Version::Secure,
             (_, false) => Version::Undecided,
-            (Some("1.0"), true) => self.legacy_version(peer),
             // It speaks neither; its link goes on trying.
             (_, true) => Version::Secure,
         }
     }
 
-    /// Whether a connected peer has said that it speaks only version 1.0.
+    /// Whether a peer has said that it speaks only version 1.0.
     pub(super) fn is_legacy(&self, peer: &PeerId) -> bool {
-        let known = self.directory.get(peer);
-        known.is_some_and(|known| known.identified && known.protocol == Some("1.0"))
+        self.directory.get(peer).is_some_and(crate::directory::Peer::speaks_legacy)
     }
 
     fn legacy_version(&self, peer: &PeerId) -> Version {
@@ -236,7 +237,7 @@ impl EventLoop {
     }
 }
 
-fn refused(peer: String, detail: &str) -> NodeError {
+pub(super) fn refused(peer: String, detail: &str) -> NodeError {
     let code = ErrorCode::EncryptionRequired;
     NodeError::Refused { peer, code, detail: detail.to_owned() }
 }

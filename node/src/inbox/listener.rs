@@ -6,9 +6,11 @@ use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use peer_protocol::id::MessageId;
+use peer_protocol::time::Instant;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::mpsc::error::SendError;
 
@@ -21,6 +23,9 @@ const MAX_KEPT: usize = 256;
 /// Most bytes of them; a larger message comes alone.
 const MAX_KEPT_BYTES: usize = 4 << 20;
 
+/// An agent that is still there so long after it has read of a file has heard of it.
+const STAYS: Duration = Duration::from_secs(2);
+
 type Permit = BoxFuture<'static, Result<OwnedPermit<Incoming>, SendError<()>>>;
 
 /// What became of a listener.
@@ -31,12 +36,21 @@ pub(super) enum Next {
     Gone,
 }
 
+/// The message of a file that was handed over.
+struct Unsure {
+    held: Arc<Held>,
+    /// Since when it is known to have been read.
+    read: Option<Instant>,
+}
+
 pub(super) struct Listener {
     pub(super) id: u64,
     agent: Agent,
     /// Waits for room.
     permit: Option<Permit>,
     pub(super) volatile: VecDeque<Arc<Held>>,
+    /// Files that it was told of, and perhaps was not there any more to hear it.
+    unsure: Vec<Unsure>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     /// All below were handed to it, are in `kept`, or are taken.
@@ -54,6 +68,7 @@ impl Listener {
             agent,
             permit: None,
             volatile: VecDeque::new(),
+            unsure: Vec::new(),
             kept: VecDeque::new(),
             kept_bytes: 0,
             next: match handed {
@@ -66,7 +81,34 @@ impl Listener {
     }
 
     pub(super) fn is_gone(&self) -> bool {
-        self.agent.messages.is_closed() || self.agent.left == Some(0)
+        self.agent.messages.is_closed() || self.has_enough()
+    }
+
+    /// Files of which it was told count as such once it has read that and is still there a while later, or
+    /// got as many messages as it wanted.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        if self.has_enough() {
+            self.unsure.drain(..).for_each(|unsure| unsure.held.handed());
+        }
+        let messages = &self.agent.messages;
+        let has_read = messages.capacity() == messages.max_capacity() && !messages.is_closed();
+        self.unsure.retain_mut(|Unsure { held, read }| {
+            let read = if has_read { *read.get_or_insert(now) } else { return true };
+            let sure = now.since(read) >= STAYS;
+            if sure {
+                held.handed();
+            }
+            !sure
+        });
+    }
+
+    /// What it was perhaps not there any more to hear.
+    pub(super) fn take_unsure(&mut self) -> impl Iterator<Item = Arc<Held>> {
+        std::mem::take(&mut self.unsure).into_iter().map(|unsure| unsure.held)
+    }
+
+    fn has_enough(&self) -> bool {
+        self.agent.left == Some(0)
     }
 
     /// A message is on disk. If all before it are here it need not be read.
@@ -151,7 +193,9 @@ impl Listener {
         // Volatile messages never wait behind others.
         if let Some(held) = self.volatile.pop_front() {
             permit.send(held.incoming.clone());
-            held.handed();
+            if held.notice.is_some() {
+                self.unsure.push(Unsure { held, read: None });
+            }
         } else if let Some(kept) = self.kept.pop_front() {
             self.kept_bytes -= kept.len;
             self.handed = Some(kept.number);

@@ -1,4 +1,6 @@
-use peer_protocol::time::Timestamp;
+use std::time::Duration;
+
+use peer_protocol::time::{Instant, Timestamp};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
@@ -27,6 +29,7 @@ fn incoming(text: &str) -> Incoming {
         conversation: None,
         in_reply_to: None,
         done: None,
+        forwarded: None,
         file: None,
     }
 }
@@ -157,6 +160,77 @@ async fn what_was_taken_while_it_was_read_is_not_handed_over() {
     inbox.loaded(&wanted[0], vec![kept(0), kept(1)], 2);
     assert_eq!(next(&mut inbox, &[1], &mut agent).await, "n1");
     assert_eq!(next(&mut inbox, &[1], &mut agent).await, "nothing");
+}
+
+fn key() -> Key {
+    let id = peer_protocol::id::TransferId::random(&mut StdRng::seed_from_u64(1));
+    Key::incoming([1; 32], id)
+}
+
+fn after(seconds: u64) -> Instant {
+    Instant::from_start(Duration::from_secs(seconds))
+}
+
+/// The message of a file, and where it is told what became of it.
+fn push_file(inbox: &mut Inbox) -> mpsc::UnboundedReceiver<(Key, bool)> {
+    let (told, notices) = mpsc::unbounded_channel();
+    inbox.push_file(incoming("file"), Share::Legacy, key(), told);
+    notices
+}
+
+#[tokio::test]
+async fn a_file_is_announced_again_if_the_agent_that_was_told_dies_at_once() {
+    let mut inbox = inbox(0);
+    let mut notices = push_file(&mut inbox);
+    // One does not read it, one reads it and is gone.
+    let unread = listen(&mut inbox, None);
+    settle(&mut inbox, &[]).await;
+    inbox.confirm(after(1));
+    drop(unread);
+    inbox.sweep();
+    let mut read = listen(&mut inbox, None);
+    assert_eq!(next(&mut inbox, &[], &mut read).await, "file");
+    inbox.confirm(after(2));
+    drop(read);
+    inbox.confirm(after(9));
+    inbox.sweep();
+    assert!(notices.try_recv().is_err());
+    let mut stays = listen(&mut inbox, None);
+    assert_eq!(next(&mut inbox, &[], &mut stays).await, "file");
+    inbox.confirm(after(10));
+    inbox.confirm(after(11));
+    assert!(notices.try_recv().is_err(), "not yet");
+    inbox.confirm(after(12));
+    assert_eq!(notices.try_recv(), Ok((key(), true)));
+    let mut late = listen(&mut inbox, None);
+    assert_eq!(next(&mut inbox, &[], &mut late).await, "nothing");
+}
+
+#[tokio::test]
+async fn an_agent_that_got_as_many_as_it_wanted_has_heard_of_the_file() {
+    let mut inbox = inbox(0);
+    let mut notices = push_file(&mut inbox);
+    let mut agent = listen(&mut inbox, Some(1));
+    assert_eq!(next(&mut inbox, &[], &mut agent).await, "file");
+    inbox.sweep();
+    assert_eq!(notices.try_recv(), Ok((key(), true)));
+}
+
+/// Two are told: it is enough that one of them stays.
+#[tokio::test]
+async fn a_file_is_not_announced_again_while_another_agent_has_heard_of_it() {
+    let mut inbox = inbox(0);
+    let (mut one, mut other) = (listen(&mut inbox, None), listen(&mut inbox, None));
+    let mut notices = push_file(&mut inbox);
+    for agent in [&mut one, &mut other] {
+        assert_eq!(next(&mut inbox, &[], agent).await, "file");
+    }
+    inbox.confirm(after(1));
+    drop(one);
+    inbox.sweep();
+    inbox.confirm(after(3));
+    assert_eq!(notices.try_recv(), Ok((key(), true)));
+    assert_eq!(next(&mut inbox, &[], &mut other).await, "nothing");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use peer_protocol::id::MessageId;
 use peer_protocol::mailbox::Bodies;
 use peer_protocol::message::Mailbox;
 
+use super::budget::Share;
 use super::worker::Worker;
 use super::{Disk, Output, busy};
 
@@ -22,14 +23,20 @@ impl Bodies for OnDisk<'_> {
 
 impl Worker {
     /// Decides on a request of another peer's.
-    pub(super) fn keep(&mut self, from: &PublicKey, id: MessageId, request: &Mailbox, serve: bool) {
+    pub(super) fn keep(
+        &mut self,
+        from: &PublicKey,
+        id: MessageId,
+        request: &Mailbox,
+        (serve, share): (bool, Share),
+    ) {
         // What was put a moment ago is read from the disk.
         if matches!(request, Mailbox::Fetch(_) | Mailbox::Collect(_)) {
             self.flush();
         }
         let now = self.now();
         let Some(keeper) = &mut self.keeper else { return };
-        let answer = if self.changes.len() > MAX_UNWRITTEN {
+        let answer = if self.changes.is_full() {
             busy("the disk does not keep up")
         } else {
             let decided = keeper.handle(from, request, serve, now, &OnDisk(self.disk.as_ref()));
@@ -37,9 +44,6 @@ impl Worker {
             decided.answer
         };
         let answer = Box::new(answer);
-        self.told.push_back(Output::Reply { to: *from, in_reply_to: id, answer });
+        self.told.push_back(Output::Reply { to: *from, in_reply_to: id, answer, share });
     }
 }
-
-/// Most changes that wait for a disk that fails.
-const MAX_UNWRITTEN: usize = 4_096;

@@ -10,6 +10,7 @@ use peer_protocol::mailbox::{MailStatus, Opened, Prekey, Settlement, Waiting};
 use peer_protocol::message::{Mailbox, MailboxResult};
 use tokio::sync::oneshot;
 
+use super::budget::Share;
 use crate::model::MailboxStatus;
 
 /// Who of this node asked a mailbox node for something.
@@ -45,6 +46,8 @@ pub(crate) enum Input {
         request: Box<Mailbox>,
         /// Whether it may become an owner.
         serve: bool,
+        /// What it takes of the memory for requests.
+        share: Share,
     },
     /// A mailbox node has answered, or has not.
     Answer {
@@ -97,7 +100,7 @@ pub(crate) enum Input {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// What another peer asked for.
-    Reply { to: PublicKey, in_reply_to: MessageId, answer: Box<MailboxResult> },
+    Reply { to: PublicKey, in_reply_to: MessageId, answer: Box<MailboxResult>, share: Share },
     /// Ask a mailbox node for something, and say what came of it.
     Ask { asker: Asker, node: PublicKey, request: Box<Mailbox> },
     /// Mail: give it to the link of its sender.

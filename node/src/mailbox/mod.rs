@@ -7,7 +7,9 @@
 //! - `worker`: the thread; `keeping`, `receiving`, `sending`: its three parts.
 //! - `disk`: where its rows are; `vault`: that of deleted prekeys nothing stays there.
 //! - `known`: whose mailbox nodes are where.
+//! - `budget`, `unwritten`: how much memory what waits may take.
 
+mod budget;
 mod disk;
 mod keeping;
 mod known;
@@ -16,27 +18,29 @@ mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod unwritten;
 mod vault;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use peer_behaviours::Clock;
+use peer_protocol::crypto::PublicKey;
 use peer_protocol::crypto::SuiteRegistry;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::MessageId;
 use peer_protocol::identity::Identity;
-use peer_protocol::message::{ErrorReport, MailboxResult};
+use peer_protocol::message::{ErrorReport, Mailbox as Request, MailboxResult};
 use tokio::sync::mpsc;
 
+use self::budget::Budget;
 pub(crate) use self::disk::{Disk, StoredRows};
 pub(crate) use self::message::{Asker, Input, Output, Settled, Taking};
 use self::worker::Worker;
 use crate::config::{MailboxConfig, ServeMailbox};
 use crate::error::StartError;
 
-/// Most requests of others that wait for the disk.
-const MAX_REQUESTS: usize = 256;
 /// When somebody comes again whom there was no room for, in milliseconds.
 const RETRY_AFTER_MS: u64 = 2_000;
 
@@ -53,7 +57,7 @@ pub(crate) struct Parts {
 #[derive(Debug, Clone)]
 pub(crate) struct Mailbox {
     inputs: std::sync::mpsc::Sender<Input>,
-    requests: Arc<AtomicUsize>,
+    budget: Budget,
     put: Arc<AtomicBool>,
     serves: bool,
 }
@@ -70,14 +74,13 @@ impl Mailbox {
         let serves = parts.config.serve != ServeMailbox::None;
         let (inputs, receiver) = std::sync::mpsc::channel();
         let (outputs, outgoing) = mpsc::unbounded_channel();
-        let requests = Arc::new(AtomicUsize::new(0));
-        let worker = Worker::new(parts, outputs, Arc::clone(&requests)).map_err(failed)?;
+        let worker = Worker::new(parts, outputs).map_err(failed)?;
         let put = Arc::clone(&worker.put_any);
         let thread = std::thread::Builder::new().name("mailbox".to_owned());
         // It may hang in the disk; whoever stops does not wait for it.
         let started = thread.spawn(move || worker.run(&receiver));
         started.map_err(|error| failed(error.to_string()))?;
-        Ok((Self { inputs, requests, put, serves }, outgoing))
+        Ok((Self { inputs, budget: Budget::default(), put, serves }, outgoing))
     }
 
     /// Whether anything of this node lies, or is to lie, in somebody's mailbox.
@@ -91,21 +94,25 @@ impl Mailbox {
         let _ = self.inputs.send(input);
     }
 
-    /// A request of another peer's.
+    /// A request of another peer's, of `len` bytes. `serve` says whether it may become an owner.
     ///
     /// # Errors
     /// The answer, if it is refused at once.
-    pub(crate) fn request(&self, input: Input) -> Result<(), Box<MailboxResult>> {
+    pub(crate) fn request(
+        &self,
+        from: PublicKey,
+        id: MessageId,
+        (request, len): (Request, usize),
+        serve: bool,
+    ) -> Result<(), Box<MailboxResult>> {
         if !self.serves {
             let detail = "this node is nobody's mailbox";
             let report = ErrorReport::new(ErrorCode::InvalidState, detail);
             return Err(Box::new(MailboxResult::Refused(report)));
         }
-        if self.requests.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
-            self.requests.fetch_sub(1, Ordering::Relaxed);
-            return Err(Box::new(busy("too many requests wait")));
-        }
-        self.tell(input);
+        let share = self.budget.take(&request, len);
+        let share = share.ok_or_else(|| Box::new(busy("too many requests wait")))?;
+        self.tell(Input::Request { from, id, request: Box::new(request), serve, share });
         Ok(())
     }
 }

@@ -16,8 +16,6 @@ use super::{Asker, Output, Taking};
 
 /// Most senders of which it is remembered that their messages came by mail.
 const MAX_SENDERS: usize = 4_096;
-/// Most messages of which it is remembered which items they came in.
-const MAX_MAIL: usize = 65_536;
 
 /// What is remembered about mail.
 #[derive(Debug)]
@@ -26,19 +24,12 @@ pub(super) struct Receiving {
     settlements: VecDeque<Settlement>,
     /// Whose messages have come by mail: they are told at their mailbox when the agent takes them.
     senders: LruCache<PublicKey, ()>,
-    /// The items that a message came in: the node and the number there.
-    items: LruCache<MessageId, Vec<(PublicKey, u64)>>,
     published: Option<PrekeyId>,
 }
 
 impl Default for Receiving {
     fn default() -> Self {
-        Self {
-            settlements: VecDeque::new(),
-            senders: LruCache::new(MAX_SENDERS),
-            items: LruCache::new(MAX_MAIL),
-            published: None,
-        }
+        Self { settlements: VecDeque::new(), senders: LruCache::new(MAX_SENDERS), published: None }
     }
 }
 
@@ -67,13 +58,6 @@ impl Worker {
 
     fn hand_over(&mut self, opened: Opened) {
         self.receiving.senders.insert(opened.letter.sender, ());
-        let item = (opened.node, opened.number);
-        for message in &opened.letter.messages {
-            let items = self.receiving.items.entry(message.id).or_insert_with(Vec::new);
-            if !items.contains(&item) {
-                items.push(item);
-            }
-        }
         self.told.push_back(Output::Mail(Box::new(opened)));
     }
 
@@ -107,8 +91,7 @@ impl Worker {
         let Some(receiver) = &mut self.receiver else { return };
         let settlement = match verdict {
             MailVerdict::Later => {
-                let items = self.receiving.items.get(&id).cloned().unwrap_or_default();
-                items.iter().for_each(|(node, number)| receiver.held(node, *number));
+                receiver.held(sender, id);
                 return;
             }
             MailVerdict::Known(ReceiptStatus::Processed) => {
@@ -138,7 +121,6 @@ impl Worker {
         let now = self.now().timestamp;
         let Some(receiver) = &mut self.receiver else { return };
         let (sender, id) = (arrival.peer, arrival.message.id);
-        self.receiving.items.remove(&id);
         let settlement = receiver.settle(&sender, &[id], MailStatus::Delivered, None, now);
         self.told.push_back(Output::Take(Box::new(Taking { arrival, settlement })));
     }

@@ -91,8 +91,8 @@ impl Worker {
     }
 
     pub(super) fn learn(&mut self, record: &Bytes) {
-        let Some((peer, change)) = self.known.learn(record) else { return };
-        self.changes.push(change);
+        let Some((peer, changes)) = self.known.learn(record) else { return };
+        self.changes.extend(changes);
         if self.sending.sought.remove(&peer).is_some() {
             self.seek(peer);
         }

@@ -4,14 +4,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator, PublicKey};
-use peer_protocol::id::MessageId;
+use peer_protocol::delivery::Order;
+use peer_protocol::id::{ItemId, MessageId, StreamId};
 use peer_protocol::limits::{MAX_RECORD_LEN, RECORD_TTL};
-use peer_protocol::mailbox::{Change, Keyring, Prekey, Row};
-use peer_protocol::message::{Deposit, Fetch, Mailbox as Request};
+use peer_protocol::mailbox::{Change, Draft, Keyring, Prekey, Row};
+use peer_protocol::message::{Deposit, Fetch, Mailbox as Request, Message, Put, StatusReport};
 use peer_protocol::registry::Record;
 use peer_protocol::time::{Instant, Now, Timestamp};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use serde_bytes::ByteBuf;
 use tempfile::TempDir;
 
 use super::disk::Rows;
@@ -89,7 +91,7 @@ fn worker(
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         disk: Box::new(disk.clone()),
     };
-    (Worker::new(parts, outputs, Arc::new(AtomicUsize::new(9))).unwrap(), told, clock)
+    (Worker::new(parts, outputs).unwrap(), told, clock)
 }
 
 fn told(outputs: &mut mpsc::UnboundedReceiver<Output>) -> Vec<Output> {
@@ -98,7 +100,8 @@ fn told(outputs: &mut mpsc::UnboundedReceiver<Output>) -> Vec<Output> {
 
 fn request(from: u8, request: Request, rng: &mut StdRng) -> Input {
     let id = MessageId::random(rng);
-    Input::Request { from: key(from), id, request: Box::new(request), serve: true }
+    let share = Budget::default().take(&request, 1_000).unwrap();
+    Input::Request { from: key(from), id, request: Box::new(request), serve: true, share }
 }
 
 fn answers(outputs: &[Output]) -> Vec<&MailboxResult> {
@@ -261,21 +264,129 @@ fn what_a_record_says_of_mailboxes_outlives_it() {
         let record = Record::new(&owner, Vec::new(), Vec::new(), at, RECORD_TTL);
         record.with_mailboxes(nodes, None).sign(&owner).unwrap()
     };
-    let mut known = Known::load(std::iter::empty());
-    let (peer, change) = known.learn(&record(vec![key(7), key(8)], made)).unwrap();
+    let (mut known, _) = Known::load(std::iter::empty(), made);
+    let (peer, changes) = known.learn(&record(vec![key(7), key(8)], made)).unwrap();
     assert_eq!(peer, *owner.public_key());
+    let [change] = &changes[..] else { panic!("{changes:?}") };
     assert!(change.value.as_ref().unwrap().len() <= MAX_RECORD_LEN);
     let later = made + Duration::from_secs(27 * 86_400);
     assert_eq!(known.place(&peer, later).unwrap().nodes, [key(7), key(8)]);
     assert!(known.place(&peer, made + Duration::from_secs(29 * 86_400)).is_none(), "not for ever");
     assert!(known.learn(&record(vec![key(9)], made)).is_none(), "an older one changes nothing");
-    let (row, value) = (change.key, change.value.unwrap());
-    let mut again = Known::load([(row.as_slice(), value.as_slice())].into_iter());
+    let (row, value) = (change.key.clone(), change.value.clone().unwrap());
+    let (mut again, gone) = Known::load([(row.as_slice(), value.as_slice())].into_iter(), made);
     assert_eq!(again.place(&peer, made).unwrap().nodes.len(), 2);
+    assert!(gone.is_empty());
     let second = Duration::from_secs(1);
     let withdrawn = Record::withdrawal(&owner, Vec::new(), made + second).sign(&owner).unwrap();
     assert!(known.learn(&withdrawn).is_none());
     assert!(known.place(&peer, made).is_some(), "who stops has them still");
-    assert!(known.learn(&record(Vec::new(), made + second * 2)).unwrap().1.value.is_none());
+    let [gone] = &known.learn(&record(Vec::new(), made + second * 2)).unwrap().1[..] else {
+        panic!()
+    };
+    assert!(gone.value.is_none());
     assert!(known.place(&peer, made).is_none());
+}
+
+/// Rows of those who give way, who are over, or who are no records, are deleted: a disk that was filled
+/// once does not stay so.
+#[test]
+fn what_is_known_of_mailboxes_is_bounded_on_disk_too() {
+    let made = Timestamp::from_millis(1_800_000_000_000);
+    let signed = |number: u16| {
+        let mut seed = [0; 32];
+        seed[..2].copy_from_slice(&number.to_be_bytes());
+        let owner = Arc::new(Ed25519Authenticator::from_seed(&seed));
+        let owner = Identity::new(None, owner).unwrap();
+        let record = Record::new(&owner, Vec::new(), Vec::new(), made, RECORD_TTL);
+        record.with_mailboxes(vec![key(7)], None).sign(&owner).unwrap()
+    };
+    let (mut known, mut disk) = (Known::load(std::iter::empty(), made).0, Shaky::default());
+    for number in 0..4_200 {
+        let (_, changes) = known.learn(&signed(number)).unwrap();
+        disk.commit(&changes).unwrap();
+    }
+    assert_eq!(disk.rows().unwrap().len(), 4_096);
+
+    // More than there is room for, as an earlier version left them, and one that is no record.
+    for number in 0..10 {
+        let record = signed(number);
+        let (_, changes) = Known::load(std::iter::empty(), made).0.learn(&record).unwrap();
+        disk.commit(&changes).unwrap();
+    }
+    let broken = Change { key: b"m-broken".to_vec(), value: Some(vec![1, 2, 3].into()) };
+    disk.commit(&[broken]).unwrap();
+    let load = |disk: &Shaky, now| {
+        let rows = disk.rows().unwrap();
+        let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        Known::load(rows, now)
+    };
+    let (_, gone) = load(&disk, made);
+    disk.commit(&gone).unwrap();
+    assert_eq!(disk.rows().unwrap().len(), 4_096);
+    let (mut known, gone) = load(&disk, made);
+    assert!(gone.is_empty());
+    let over = made + Duration::from_secs(28 * 86_400);
+    disk.commit(&known.tick(over)).unwrap();
+    assert!(disk.rows().unwrap().is_empty());
+}
+
+/// However few requests there are: what they bring is bounded in bytes while the disk fails.
+#[test]
+fn what_waits_for_a_disk_that_fails_is_bounded_in_bytes() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let disk = Shaky::default();
+    let config = MailboxConfig { serve: ServeMailbox::All, ..MailboxConfig::default() };
+    let (mut worker, mut outputs, _) = worker(config, &disk);
+    worker.take(request(1, Request::Deposit(Deposit::default()), &mut rng));
+    worker.flush();
+    told(&mut outputs);
+    disk.fails.store(true, Ordering::Relaxed);
+    let mut taken = 0;
+    loop {
+        let items = (0..8).map(|_| item_of(100_000, &mut rng)).collect();
+        let owner = *key(1).as_bytes();
+        worker.take(request(7, Request::Put(Put { items, owner }), &mut rng));
+        let Some(Output::Reply { answer, .. }) = worker.told.pop_back() else { panic!() };
+        match *answer {
+            MailboxResult::Stored(_) => taken += 8 * 100_000,
+            MailboxResult::Refused(report) => {
+                assert_eq!(report.code, ErrorCode::RateLimited);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(taken < 64 << 20, "{taken} bytes wait");
+    }
+    assert!(((15 << 20)..(20 << 20)).contains(&taken), "{taken}");
+    disk.fails.store(false, Ordering::Relaxed);
+    worker.flush();
+    worker.take(request(1, Request::Fetch(Fetch::default()), &mut rng));
+    worker.flush();
+    let said = told(&mut outputs);
+    assert!(matches!(answers(&said)[..], [MailboxResult::Page(page)] if page.more), "{said:?}");
+}
+
+/// An item of about so many bytes for the owner whose key has the seed 1.
+fn item_of(len: usize, rng: &mut StdRng) -> ByteBuf {
+    let now = Hands::default().now().timestamp;
+    let owner = identity(1);
+    let (prekey, _) = Keyring::default().last_resort(&owner, now, rng);
+    let report = StatusReport { status: "x".repeat(len.min(200)), ..StatusReport::default() };
+    let content = vec![7; len].into();
+    let report = StatusReport { content, ..report };
+    let message = Message::new(rng, &report.into(), None).unwrap();
+    let order = Order { after: None, number: 0, stream: StreamId::random(rng) };
+    let draft = Draft {
+        id: ItemId::random(rng),
+        recipient: owner.public_key(),
+        prekey: &prekey,
+        expires: now + Duration::from_secs(86_400),
+        messages: &[Message { order: Some(order), ..message }],
+        spent: &[],
+    };
+    let suites = SuiteRegistry::default();
+    let suite = suites.get(SuiteRegistry::AES_256_GCM).unwrap();
+    let item = draft.seal(&identity(2), suite, now, rng).unwrap();
+    ByteBuf::from(item.as_bytes().to_vec())
 }

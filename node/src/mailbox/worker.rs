@@ -3,17 +3,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver as Inputs, RecvTimeoutError};
 use std::time::Duration;
 
 use peer_behaviours::Clock;
-use peer_protocol::mailbox::{Change, Keeper, Receiver, ReceiverConfig, Row, Sender, SenderConfig};
+use peer_protocol::mailbox::{Keeper, Receiver, ReceiverConfig, Row, Sender, SenderConfig};
 use peer_protocol::time::{Instant, Now};
 use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 
 use super::known::Known;
+use super::unwritten::Unwritten;
 use super::{Disk, Input, Output, Parts, busy};
 use crate::config::{MailboxConfig, ServeMailbox};
 use crate::model::{MailboxNodeStatus, MailboxStatus};
@@ -38,11 +39,10 @@ pub(super) struct Worker {
     pub(super) sender: Sender,
     pub(super) known: Known,
     /// What is not on disk yet.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Unwritten,
     /// What is told once it is.
     pub(super) told: VecDeque<Output>,
     outputs: mpsc::UnboundedSender<Output>,
-    requests: Arc<AtomicUsize>,
     cleaned: Option<Instant>,
     /// Whether private halves were deleted, and when what was left of them was last wiped.
     pub(super) wiping: bool,
@@ -57,7 +57,6 @@ impl Worker {
     pub(super) fn new(
         parts: Parts,
         outputs: mpsc::UnboundedSender<Output>,
-        requests: Arc<AtomicUsize>,
     ) -> Result<Self, String> {
         let Parts { config, identity, suites, clock, disk } = parts;
         let rows = disk.rows().map_err(|error| error.to_string())?;
@@ -73,7 +72,10 @@ impl Worker {
         });
         let sending = SenderConfig { collect: config.every, ..SenderConfig::default() };
         let sender = Sender::new(sending, identity, suites, all());
-        let known = Known::load(rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice())));
+        let records = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let (known, gone) = Known::load(records, now);
+        let mut changes = Unwritten::default();
+        changes.extend(gone);
         Ok(Self {
             config,
             clock,
@@ -83,10 +85,9 @@ impl Worker {
             receiver,
             sender,
             known,
-            changes: Vec::new(),
+            changes,
             told: VecDeque::new(),
             outputs,
-            requests,
             cleaned: None,
             wiping: false,
             wiped: Instant::default(),
@@ -132,9 +133,8 @@ impl Worker {
 
     pub(super) fn take(&mut self, input: Input) -> Option<oneshot::Sender<()>> {
         match input {
-            Input::Request { from, id, request, serve } => {
-                self.requests.fetch_sub(1, Ordering::Relaxed);
-                self.keep(&from, id, &request, serve);
+            Input::Request { from, id, request, serve, share } => {
+                self.keep(&from, id, &request, (serve, share));
             }
             Input::Answer { asker, node, answer } => {
                 self.on_answer(asker, &node, answer.as_deref());
@@ -179,14 +179,16 @@ impl Worker {
             self.changes.extend(over);
         }
         self.changes.extend(self.sender.tick(now.timestamp));
+        self.changes.extend(self.known.tick(now.timestamp));
         self.publish();
     }
 
     /// Writes what there is to write, and then tells what rests on it. If the disk fails it stays to be
     /// written, and whoever waits for an answer is told to come again.
     pub(super) fn flush(&mut self) {
-        if !self.changes.is_empty() {
-            if let Err(error) = self.disk.commit(&self.changes) {
+        let changes = self.changes.as_slice();
+        if !changes.is_empty() {
+            if let Err(error) = self.disk.commit(changes) {
                 tracing::warn!(%error, "the mailbox cannot be written");
                 self.not_written();
                 return;
@@ -218,9 +220,9 @@ impl Worker {
     fn not_written(&mut self) {
         for output in std::mem::take(&mut self.told) {
             match output {
-                Output::Reply { to, in_reply_to, .. } => {
+                Output::Reply { to, in_reply_to, share, .. } => {
                     let answer = Box::new(busy("the disk fails"));
-                    let _ = self.outputs.send(Output::Reply { to, in_reply_to, answer });
+                    let _ = self.outputs.send(Output::Reply { to, in_reply_to, answer, share });
                 }
                 Output::Ask { asker, node, .. } => self.on_answer(asker, &node, None),
                 other => self.told.push_back(other),
@@ -231,11 +233,13 @@ impl Worker {
     fn status(&mut self) -> MailboxStatus {
         let (owners, room) = self.keeper.as_ref().map(Keeper::usage).unwrap_or_default();
         let name = |key| secure::peer_id_of(key).map(|id| id.to_string()).unwrap_or_default();
-        let nodes = self.receiver.iter().flat_map(Receiver::nodes);
-        let nodes = nodes.map(|(key, left, waiting)| MailboxNodeStatus {
-            peer_id: name(key),
-            prekeys_left: left,
-            items_waiting: waiting,
+        let nodes = self.receiver.iter().flat_map(|receiver| {
+            receiver.nodes().map(|(key, left, waiting)| MailboxNodeStatus {
+                peer_id: name(key),
+                prekeys_left: left,
+                items_waiting: waiting,
+                receipts_owed: receiver.owed(key),
+            })
         });
         MailboxStatus {
             serve: self.config.serve.as_str().to_owned(),

@@ -140,7 +140,7 @@ pub struct OutboxLine {
     /// When its time runs out.
     #[schema(value_type = u64)]
     pub expires: Timestamp,
-    /// 1 once it may have been sent, else 0: what a link sends again is not counted.
+    /// How often it was sent since the node started; of what was sent only before that, 1.
     pub attempts: u32,
     /// Its place among all messages to this receiver; they arrive in this order.
     pub number: u64,

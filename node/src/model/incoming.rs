@@ -5,7 +5,7 @@ use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Content;
+use super::{Content, Forwarded};
 
 /// What a message is to whoever gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -82,6 +82,9 @@ pub struct Incoming {
     /// Of an answer, whether the peer's agent did what it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<bool>,
+    /// Of a message that a gateway brings for a version 1.0 peer, who wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<Forwarded>,
     /// A file, which lies on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ReceivedFile>,

@@ -29,6 +29,9 @@ pub struct MailboxNodeStatus {
     pub prekeys_left: Option<u64>,
     /// Items that waited there when it was asked last.
     pub items_waiting: Option<u64>,
+    /// Receipts for others that it is still to be told.
+    #[serde(default)]
+    pub receipts_owed: usize,
 }
 
 /// Messages that lie at one of their receiver's mailbox nodes.

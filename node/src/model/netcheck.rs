@@ -86,6 +86,8 @@ impl PathCounts {
             PathKind::HolePunched => self.hole_punched += 1,
             PathKind::Relayed => self.relayed += 1,
             PathKind::Hops => self.hops += 1,
+            // No part of the network that this is about.
+            PathKind::Http => {}
         }
     }
 }

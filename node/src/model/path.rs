@@ -17,6 +17,8 @@ pub enum PathKind {
     Relayed,
     /// No connection: other nodes carry each message.
     Hops,
+    /// No connection: messages of version 1.0 go over HTTP.
+    Http,
 }
 
 impl PathKind {
@@ -28,6 +30,7 @@ impl PathKind {
             Self::HolePunched => "hole-punched",
             Self::Relayed => "relayed",
             Self::Hops => "hops",
+            Self::Http => "http",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The open file. A write that fails leaves redb unable to go on, so that the file is then closed, and
-//! opened anew for whoever comes next.
+//! opened anew for whoever comes next. After a sync that failed it is not: see `watched`.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -65,7 +65,7 @@ impl Inner {
             let mut state = self.exclusive();
             state.database = None;
             state.uncertain = Some(mark);
-            failed.at(self.place.path())
+            self.place.error(failed)
         })
     }
 
@@ -78,12 +78,13 @@ impl Inner {
         let state = self.shared();
         let Some(database) = &state.database else { return Err(self.is_closed()) };
         let done = guarded(|| read(&database.begin_read()?));
-        done.map_err(|failed| failed.at(self.place.path()))
+        done.map_err(|failed| self.place.error(failed))
     }
 
-    /// Opens the file if it is not open. Whoever was told that a write failed relies on that: what is on
+    /// Opens the file if it is not open, unless nobody knows any more what is on disk. Whoever was told that a write failed relies on that: what is on
     /// disk of it nevertheless is taken back first.
     fn make_ready(&self) -> Result<(), StoreError> {
+        self.place.check_doubt()?;
         {
             let state = self.shared();
             if state.database.is_some() || state.closed {
@@ -96,7 +97,7 @@ impl Inner {
         }
         let database = self.place.open()?;
         if let Some(mark) = &state.uncertain {
-            withdraw(&database, mark).map_err(|failed| failed.at(self.place.path()))?;
+            withdraw(&database, mark).map_err(|failed| self.place.error(failed))?;
         }
         state.uncertain = None;
         state.database = Some(database);

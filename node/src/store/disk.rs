@@ -14,6 +14,8 @@ use super::{Change, Store};
 pub(crate) enum Mood {
     Works,
     Fails,
+    /// Writes work, syncs do not: nobody knows what of it is on disk.
+    FailsToSync,
     Hangs,
 }
 
@@ -53,10 +55,14 @@ impl Disk {
     }
 
     /// Waits while it hangs.
-    fn touch(&self) -> io::Result<()> {
+    fn touch(&self, syncs: bool) -> io::Result<()> {
         let mood = self.0.mood.lock().unwrap();
         let mood = self.0.changed.wait_while(mood, |mood| *mood == Mood::Hangs).unwrap();
-        if *mood == Mood::Fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        match *mood {
+            Mood::Fails => Err(io::ErrorKind::StorageFull.into()),
+            Mood::FailsToSync if syncs => Err(io::Error::other("input/output error")),
+            Mood::Works | Mood::FailsToSync | Mood::Hangs => Ok(()),
+        }
     }
 }
 
@@ -70,16 +76,16 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.touch()?;
+        self.touch(false)?;
         self.0.bytes.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.touch()
+        self.touch(true)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.touch()?;
+        self.touch(false)?;
         self.0.bytes.write(offset, data)
     }
 }

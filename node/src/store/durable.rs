@@ -13,8 +13,11 @@ pub(crate) enum Durable {
     Delivery(Write),
     /// About a transfer.
     Transfer(TransferWrite),
-    /// The arrival of a message that came by mail, and what is written only if that is.
-    Mail(Write, Vec<mailbox::Change>),
+    /// The arrival of a message, and the row of its content, which is written only if the message is stored.
+    Content(Write, TransferWrite),
+    /// The arrival of a message that came by mail, what is written only if that is, and the row of its
+    /// content, as with [`Durable::Content`].
+    Mail(Write, Vec<mailbox::Change>, Option<TransferWrite>),
 }
 
 impl Durable {
@@ -22,11 +25,14 @@ impl Durable {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Transfer(write) => ROW_OVERHEAD + write.row.as_ref().map_or(0, Vec::len),
-            Self::Mail(write, changes) => {
+            Self::Mail(write, changes, _) => {
                 let len = |change: &mailbox::Change| {
                     ROW_OVERHEAD + change.value.as_ref().map_or(0, |value| value.len())
                 };
                 len_of(write) + changes.iter().map(len).sum::<usize>()
+            }
+            Self::Content(write, row) => {
+                len_of(write) + ROW_OVERHEAD + row.row.as_ref().map_or(0, Vec::len)
             }
             Self::Delivery(write) => len_of(write),
         }

@@ -19,6 +19,18 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The system could not say that what was written is on disk. Nothing is written or read any more; what was
+    /// being written may be there after a restart, or not.
+    #[error(
+        "the store {} is not used any more: the disk did not confirm what was written last ({reason})",
+        path.display()
+    )]
+    Unsynced {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Its content makes no sense.
     #[error("the store {} is damaged: {reason}", path.display())]
     Damaged {
@@ -49,6 +61,11 @@ impl StoreError {
     pub fn next_step(&self) -> String {
         match self {
             Self::Unusable { .. } => "make room, or repair its permissions".to_owned(),
+            Self::Unsynced { .. } => {
+                "look after the disk, then restart the node: it goes on with what is on the \
+                 disk, which may be a message that was refused meanwhile"
+                    .to_owned()
+            }
             Self::Damaged { path, .. } => format!(
                 "restore it from a backup, or move {} away: messages that wait in it are lost then; \
                  known peers and the registry's records are learnt again, and key and trust list \

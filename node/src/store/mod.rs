@@ -1,7 +1,8 @@
 //! What a node remembers across restarts: one file, written in transactions (redb).
 //!
 //! - `place`: where the file is, and how it is opened; `check`: whether it is whole; `database`: the
-//!   open file, opened again after it failed.
+//!   open file, opened again after it failed;
+//!   `watched`: unless nobody knows any more what is on disk.
 //! - `tables`, `row`: what stands where, and its bytes; `bytes`: of rows that are written for each message.
 //! - `load`: what is read once at the start.
 //! - `change`: what is remembered, of which the last of each counts, bounded; `contacts`.
@@ -31,6 +32,7 @@ mod tests;
 mod thread;
 mod transaction;
 mod transfers;
+mod watched;
 mod writer;
 
 use std::path::Path;
@@ -98,7 +100,8 @@ impl Store {
     /// it calls [`Written::Stale`]. Of a sender of whom an arrival is stale, so are all that follow here.
     ///
     /// # Errors
-    /// [`StoreError`]: nothing was written. The next call opens the file again.
+    /// [`StoreError`]: nothing was written, and the next call opens the file again. After
+    /// [`StoreError::Unsynced`] some of it may have been, and every call fails.
     pub fn commit(&self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
         self.transact(|tables| {
             let delivery = tables.delivery()?;

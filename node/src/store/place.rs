@@ -7,14 +7,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use redb::backends::InMemoryBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, ReadableDatabase as _, StorageBackend};
 
 use super::StoreError;
 use super::check::{self, Whole};
 use super::delivery;
 use super::error::Failed;
-use super::tables::{self, FIRST_VERSION, META, SCHEMA, SCHEMA_VERSION};
+use super::tables::{self, FORMER_VERSIONS, META, SCHEMA, SCHEMA_VERSION};
+use super::watched::{self, Doubt, Watched};
 
 /// Bytes of the file that are kept in memory.
 const CACHE_LEN: usize = 8 << 20;
@@ -22,7 +23,7 @@ const CACHE_LEN: usize = 8 << 20;
 /// Smaller files are not compacted.
 const MIN_COMPACTED: u64 = 64 << 20;
 
-type Open = dyn Fn(&Path) -> Result<Database, StoreError> + Send + Sync;
+type Open = dyn Fn(&Path, &Doubt) -> Result<Database, StoreError> + Send + Sync;
 type Check = dyn Fn(&Path) -> Result<Whole, StoreError> + Send + Sync;
 
 /// Where a store is.
@@ -30,12 +31,14 @@ pub(super) struct Place {
     path: PathBuf,
     open: Box<Open>,
     check: Box<Check>,
+    doubt: Doubt,
 }
 
 impl Place {
     /// The file at `path`, which is made if it is not there.
     pub(super) fn file(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: Box::new(open_file), check: Box::new(check_file) }
+        let (open, check) = (Box::new(open_file), Box::new(check_file));
+        Self { path: path.to_owned(), open, check, doubt: Doubt::default() }
     }
 
     /// Memory, which is empty each time that it is opened.
@@ -47,12 +50,13 @@ impl Place {
     pub(super) fn backend<B: StorageBackend>(
         backend: impl Fn() -> B + Send + Sync + 'static,
     ) -> Self {
-        let open = move |path: &Path| {
-            let opened = builder().create_with_backend(backend());
+        let open = move |path: &Path, doubt: &Doubt| {
+            let opened = builder().create_with_backend(Watched::new(backend(), doubt.clone()));
             opened.map_err(|error| StoreError::opening(path, error))
         };
         let path = PathBuf::from(":memory:");
-        Self { path, open: Box::new(open), check: Box::new(|_| Ok(Whole::Yes)) }
+        let check = Box::new(|_: &Path| Ok(Whole::Yes));
+        Self { path, open: Box::new(open), check, doubt: Doubt::default() }
     }
 
     /// Opens it for the first time: what is damaged is refused, and left as it is.
@@ -70,9 +74,26 @@ impl Place {
 
     /// Opens it, with every table in it.
     pub(super) fn open(&self) -> Result<Database, StoreError> {
-        let database = (self.open)(&self.path)?;
-        check_schema(&database).map_err(|failed| failed.at(&self.path))?;
+        let database = (self.open)(&self.path, &self.doubt)?;
+        check_schema(&database).map_err(|failed| self.error(failed))?;
         Ok(database)
+    }
+
+    /// # Errors
+    /// [`StoreError::Unsynced`] once nobody knows any more what is on disk.
+    pub(super) fn check_doubt(&self) -> Result<(), StoreError> {
+        match self.doubt.reason() {
+            Some(reason) => {
+                let (path, reason) = (self.path.clone(), reason.to_owned());
+                Err(StoreError::Unsynced { path, reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What it means that something failed here.
+    pub(super) fn error(&self, failed: Failed) -> StoreError {
+        self.check_doubt().err().unwrap_or_else(|| failed.at(&self.path))
     }
 
     /// Gives back what most of a large file does not use any more. That takes as long as writing what is
@@ -115,18 +136,22 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-fn open_file(path: &Path) -> Result<Database, StoreError> {
+fn open_file(path: &Path, doubt: &Doubt) -> Result<Database, StoreError> {
     if !path.exists() {
         make_file(path)?;
     }
-    open_existing(path)
+    open_existing(path, doubt)
 }
 
 fn check_file(path: &Path) -> Result<Whole, StoreError> {
-    if path.exists() { check::check(path) } else { Ok(Whole::Yes) }
+    if !path.exists() {
+        return Ok(Whole::Yes);
+    }
+    watched::forget_cached(path);
+    check::check(path)
 }
 
-fn open_existing(path: &Path) -> Result<Database, StoreError> {
+fn open_existing(path: &Path, doubt: &Doubt) -> Result<Database, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -135,7 +160,10 @@ fn open_existing(path: &Path) -> Result<Database, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(|error| StoreError::unusable(path, &error))?;
-    let opened = quietly(|| builder().create_file(file));
+    let opened = quietly(|| {
+        let file = Watched::new(FileBackend::new(file)?, doubt.clone());
+        builder().create_with_backend(file)
+    });
     let opened = opened.map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
     opened.map_err(|error| StoreError::opening(path, error))
 }
@@ -151,7 +179,7 @@ fn make_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(error)),
         _ => {}
     }
-    let database = open_existing(beside)?;
+    let database = open_existing(beside, &Doubt::default())?;
     check_schema(&database).map_err(|failed| failed.at(path))?;
     drop(database);
     // Another process may have been faster; some file systems have no links.
@@ -190,12 +218,14 @@ fn check_schema(database: &Database) -> Result<(), Failed> {
     };
     match found.as_deref() {
         Some(SCHEMA_VERSION) => Ok(()),
-        None | Some(FIRST_VERSION) => {
+        Some(version) if !FORMER_VERSIONS.contains(&version) => {
+            Err(Failed::Schema(String::from_utf8_lossy(version).into_owned()))
+        }
+        None | Some(_) => {
             let transaction = database.begin_write()?;
             tables::create(&transaction)?;
             transaction.open_table(META)?.insert(SCHEMA, SCHEMA_VERSION)?;
             Ok(transaction.commit()?)
         }
-        Some(version) => Err(Failed::Schema(String::from_utf8_lossy(version).into_owned())),
     }
 }

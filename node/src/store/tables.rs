@@ -20,9 +20,9 @@ pub(super) const PEERS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("
 /// The name of the tables' version in [`META`].
 pub(super) const SCHEMA: &str = "schema";
 /// The tables' version.
-pub(super) const SCHEMA_VERSION: &[u8] = b"2";
-/// The version before, without contacts and ordered messages.
-pub(super) const FIRST_VERSION: &[u8] = b"1";
+pub(super) const SCHEMA_VERSION: &[u8] = b"3";
+/// The versions before: without contacts and ordered messages; and without the ages of peers.
+pub(super) const FORMER_VERSIONS: [&[u8]; 2] = [b"1", b"2"];
 /// The name of the secret that orders rival records (§11.5).
 pub(super) const SALT: &str = "registry_salt";
 /// The name of the latest `last_seen` that this entity used (§11.2).

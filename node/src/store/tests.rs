@@ -246,5 +246,5 @@ fn a_store_of_version_1_keeps_what_it_holds() {
     }
     let database = redb::Database::open(&path).unwrap();
     let meta = database.begin_read().unwrap().open_table(version_1::META).unwrap();
-    assert_eq!(meta.get("schema").unwrap().unwrap().value(), b"2");
+    assert_eq!(meta.get("schema").unwrap().unwrap().value(), b"3");
 }

@@ -1,7 +1,7 @@
 //! The writing thread: one commit for all that came in while it was busy with the last.
 //!
-//! After a failed write redb refuses everything that follows, so that the file is opened anew. Whoever
-//! waits is told that it failed. What is only to be remembered is kept, with what comes meanwhile, and
+//! After a failed write redb refuses everything that follows, so that the file is opened anew, unless what failed
+//! was a sync: then nothing is written any more. Whoever waits is told that it failed. What is only to be remembered is kept, with what comes meanwhile, and
 //! tried again after pauses that grow.
 
 use std::sync::Arc;
@@ -40,12 +40,17 @@ impl Pauses {
 /// at once.
 const PROBE: Duration = Duration::from_secs(1);
 
+/// How often it is written down for how long the node has run.
+const COUNTED: Duration = Duration::from_secs(3_600);
+
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Thread {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     store: Store,
+    /// Until when it is written down for how long the node has run.
+    counted: Instant,
     /// What could not be written.
     kept: Unsaved,
     failures: u32,
@@ -63,8 +68,8 @@ impl Thread {
         pauses: Pauses,
         results: mpsc::UnboundedSender<Committed>,
     ) -> Self {
-        let kept = Unsaved::default();
-        Self { shared, clock, store, kept, failures: 0, failed: None, pauses, results }
+        let (kept, counted) = (Unsaved::default(), clock.now().instant);
+        Self { shared, clock, store, counted, kept, failures: 0, failed: None, pauses, results }
     }
 
     /// Writes until the other side closes; then a last time. Says what became of that.
@@ -118,7 +123,7 @@ impl Thread {
                 self.failed = Some((self.clock.now().instant, error.clone()));
                 if since.is_none() {
                     let next = error.next_step();
-                    tracing::error!(%error, next, "nothing can be saved; trying again and again");
+                    tracing::error!(%error, next, "nothing can be saved");
                 }
             }
         }
@@ -127,14 +132,23 @@ impl Thread {
     }
 
     /// Returns what became of each write that was submitted, one after another.
-    fn try_write(&self, submitted: &[Submitted]) -> Result<Vec<Written>, StoreError> {
-        self.store.transact(|tables| {
+    fn try_write(&mut self, submitted: &[Submitted]) -> Result<Vec<Written>, StoreError> {
+        let now = self.clock.now().instant;
+        let ran = Some(now.since(self.counted)).filter(|ran| *ran >= COUNTED);
+        let written = self.store.transact(|tables| {
+            if let Some(ran) = ran {
+                tables.delivery()?.run_on(ran)?;
+            }
             for change in self.kept.iter() {
                 tables.change(change)?;
             }
             let writes = submitted.iter().flat_map(|submitted| &submitted.writes);
-            writes.map(|write| tables.durable(write)).collect()
-        })
+            writes.map(|write| tables.durable(write)).collect::<Result<_, _>>()
+        })?;
+        if ran.is_some() {
+            self.counted = now;
+        }
+        Ok(written)
     }
 
     fn report(&self, submitted: Vec<Submitted>, written: &Result<Vec<Written>, StoreError>) {

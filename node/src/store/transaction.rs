@@ -33,10 +33,20 @@ impl<'txn> Tables<'txn> {
                 transfers::write(self.transaction, write)?;
                 Ok(Written::Done)
             }
-            Durable::Mail(write, changes) => {
+            Durable::Content(write, row) => {
+                let written = self.delivery()?.apply(write)?;
+                if matches!(written, Written::Stored(_)) {
+                    transfers::write(self.transaction, row)?;
+                }
+                Ok(written)
+            }
+            Durable::Mail(write, changes, row) => {
                 let written = self.delivery()?.apply(write)?;
                 if written != Written::Stale {
                     changes.iter().try_for_each(|change| self.mailbox(change))?;
+                }
+                if let (Written::Stored(_), Some(row)) = (&written, row) {
+                    transfers::write(self.transaction, row)?;
                 }
                 Ok(written)
             }

@@ -128,6 +128,11 @@ impl Book {
         all
     }
 
+    /// How many are not over.
+    pub(super) fn open_count(&self) -> usize {
+        self.lock().all.values().filter(|line| !line.status.state.is_over()).count()
+    }
+
     /// Those that have changed since this was last asked, as they stand now.
     pub(super) fn changed(&self, now: Instant) -> Vec<TransferStatus> {
         let mut lines = self.lock();

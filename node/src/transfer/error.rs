@@ -52,6 +52,12 @@ pub enum TransferFailure {
         /// How many.
         open: usize,
     },
+    /// There is no room for it.
+    #[error("{detail}")]
+    Full {
+        /// Which bound was reached.
+        detail: String,
+    },
     /// The node has no directory for it.
     #[error("this node has no directory for transfers")]
     Off,
@@ -114,7 +120,7 @@ impl TransferFailure {
             Self::Changed { .. } => "file_changed",
             Self::TooLarge { .. } => "too_large",
             Self::Name { .. } => "bad_name",
-            Self::TooMany { .. } => "queue_full",
+            Self::TooMany { .. } | Self::Full { .. } => "queue_full",
             Self::Off => "transfers_off",
             Self::Disk { .. } => "storage",
             Self::Unknown { .. } => "no_such_transfer",
@@ -134,6 +140,7 @@ impl TransferFailure {
             Self::TooLarge { .. } => "send less, or split it",
             Self::Name { .. } => "give another: `--name <name>`",
             Self::TooMany { .. } => "wait until some are done: `peer transfers`",
+            Self::Full { .. } => "wait until the peer has taken some: `peer outbox`",
             Self::Off => "give the node a data directory",
             Self::Disk { .. } => "make room in, or repair the permissions of, the data directory",
             Self::Unknown { .. } | Self::Ambiguous { .. } => "see `peer transfers list --all`",

@@ -6,15 +6,18 @@ mod pool;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hashlink::LinkedHashMap;
 use peer_behaviours::Clock;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
-use peer_protocol::id::MessageId;
+use peer_protocol::id::{MessageId, TransferId};
 use peer_protocol::identity::Fingerprint;
+use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use peer_protocol::message::{Body, Chunk, ErrorReport, Message, Offer, Purpose};
+use peer_protocol::time::Instant;
 use peer_protocol::transfer::{Part, Receiver, Taken, TransferError};
 use tokio::sync::mpsc;
 
@@ -32,11 +35,13 @@ const FOR_PIECES: usize = 256;
 /// Most complete transfers that are remembered, and most that ended otherwise.
 const MAX_OVER: usize = 4_096;
 /// Largest content of a message, most of one peer, and of all, in bytes.
-pub(super) const MAX_CONTENT: u64 = 64 << 20;
+pub(super) const MAX_CONTENT: u64 = MAX_LONG_CONTENT_LEN as u64;
 const CONTENTS: u64 = 512 << 20;
 /// When a sender tries again that met a busy disk, and a failing one, in milliseconds.
 const BUSY_MS: u64 = 100;
 const FAILING_MS: u64 = 5_000;
+/// When a sender offers a content again for which there is no room, in milliseconds.
+const FULL_MS: u64 = 1_000;
 
 /// What the task of a transfer is told.
 #[derive(Debug)]
@@ -78,6 +83,10 @@ enum Entry {
     Complete {
         offer: Offer,
         total: u64,
+        /// Whether its bytes lie here still.
+        here: bool,
+        /// When a message last named it.
+        asked: Option<Instant>,
     },
 }
 
@@ -164,7 +173,7 @@ impl Intake {
         }
         let known = match state.entries.get(&key) {
             None => None,
-            Some(Entry::Complete { offer: taken, total: all }) => {
+            Some(Entry::Complete { offer: taken, total: all, .. }) => {
                 let same = taken == offer && *all == total;
                 Some(if same { Ok(()) } else { Err(TransferError::WrongOffer) })
             }
@@ -191,7 +200,11 @@ impl Intake {
         self.judge(offer, total, from).map_err(|error| report(&error))?;
         let pinned = self.trust.is_pinned(Fingerprint::of(from));
         let pool = state.pool(offer.purpose);
-        pool.open(key.peer, total, pinned).map_err(|error| report(&error))?;
+        pool.open(key.peer, total, pinned).map_err(|error| match offer.purpose {
+            Purpose::File => report(&error),
+            // There will be room once the agent has taken what came before.
+            Purpose::Content => later(&error.to_string(), FULL_MS),
+        })?;
         let (inputs, begins) = mpsc::channel(INPUTS);
         let _ = inputs.try_send(Input::Offer(message));
         let begins = Some(begins);
@@ -215,7 +228,10 @@ impl Intake {
             (Purpose::File, AcceptFiles::All) => true,
         };
         if !accepted || self.config.root.is_none() {
-            return Err(TransferError::NotAccepted);
+            let helps = matches!(self.config.accept, AcceptFiles::Pinned | AcceptFiles::Known)
+                && offer.purpose == Purpose::File
+                && self.config.root.is_some();
+            return Err(if helps { TransferError::NotPinned } else { TransferError::NotAccepted });
         }
         if total > most { Err(TransferError::TooLarge { total, most }) } else { Ok(()) }
     }
@@ -293,11 +309,39 @@ impl Intake {
         Some(begins)
     }
 
-    /// Remembers a transfer that was complete in an earlier run; `kept` bytes of it still lie here.
-    pub(super) fn recall(&self, key: Key, offer: &Offer, total: u64, kept: u64) {
+    /// Remembers a transfer that was complete in an earlier run; `kept` bytes of it still lie `here`.
+    pub(super) fn recall(&self, key: Key, offer: &Offer, total: u64, kept: u64, here: bool) {
         let mut state = self.lock();
         state.pool(offer.purpose).keep(key.peer, kept);
-        state.insert_complete(key, offer.clone(), total);
+        state.insert_complete(key, offer.clone(), total, here);
+    }
+
+    /// Whether the content that a message of the holder of `from` names is here. It stays for a while then.
+    pub(crate) fn has_content(&self, from: &PublicKey, id: TransferId) -> bool {
+        let now = self.clock.now().instant;
+        match self.lock().entries.get_mut(&Key::incoming(*from.as_bytes(), id)) {
+            Some(Entry::Complete { offer, here: true, asked, .. }) => {
+                *asked = Some(now);
+                offer.purpose == Purpose::Content
+            }
+            Some(Entry::Complete { .. } | Entry::Open { .. }) | None => false,
+        }
+    }
+
+    /// Whether a message named a content within the last `time`.
+    pub(super) fn was_asked_for(&self, key: &Key, time: Duration) -> bool {
+        let now = self.clock.now().instant;
+        match self.lock().entries.get(key) {
+            Some(Entry::Complete { asked: Some(at), .. }) => now.since(*at) < time,
+            Some(Entry::Complete { .. } | Entry::Open { .. }) | None => false,
+        }
+    }
+
+    /// The bytes of a complete transfer do not lie here any more.
+    pub(super) fn gone(&self, key: &Key) {
+        if let Some(Entry::Complete { here, .. }) = self.lock().entries.get_mut(key) {
+            *here = false;
+        }
     }
 
     /// Does something with an open transfer.
@@ -323,7 +367,7 @@ impl Intake {
         let pool = state.pool(offer.purpose);
         pool.close(key.peer, total);
         pool.keep(key.peer, total);
-        state.insert_complete(*key, offer, total);
+        state.insert_complete(*key, offer, total, true);
     }
 
     /// Bytes of complete transfers do not lie here any more.
@@ -435,8 +479,8 @@ impl State {
         }
     }
 
-    fn insert_complete(&mut self, key: Key, offer: Offer, total: u64) {
-        self.entries.insert(key, Entry::Complete { offer, total });
+    fn insert_complete(&mut self, key: Key, offer: Offer, total: u64, here: bool) {
+        self.entries.insert(key, Entry::Complete { offer, total, here, asked: None });
         self.complete.insert(key, ());
         if self.complete.len() > MAX_OVER
             && let Some((oldest, ())) = self.complete.pop_front()

@@ -52,8 +52,7 @@ impl InStore {
         Ok((rows, broken))
     }
 
-    fn write(&self, key: Key, row: Option<Vec<u8>>) -> Result<Saved, NotSaved> {
-        let write = TransferWrite { key: place(&key), row };
+    fn write(&self, write: TransferWrite) -> Result<Saved, NotSaved> {
         let submitted = self.0.submit_alone(vec![Durable::Transfer(write)]);
         submitted.map_err(|error| NotSaved { reason: error.to_string() })
     }
@@ -61,14 +60,19 @@ impl InStore {
 
 impl Ledger for InStore {
     fn save(&self, row: &Row) -> Result<Saved, NotSaved> {
-        let bytes = to_vec(Vec::new(), row);
-        let bytes = bytes.map_err(|error| NotSaved { reason: error.to_string() })?;
-        self.write(row.key(), Some(bytes))
+        self.write(write_of(row)?)
     }
 
     fn forget(&self, key: Key) -> Result<Saved, NotSaved> {
-        self.write(key, None)
+        self.write(TransferWrite { key: place(&key), row: None })
     }
+}
+
+/// What puts a row into the store.
+pub(super) fn write_of(row: &Row) -> Result<TransferWrite, NotSaved> {
+    let bytes = to_vec(Vec::new(), row);
+    let bytes = bytes.map_err(|error| NotSaved { reason: error.to_string() })?;
+    Ok(TransferWrite { key: place(&row.key()), row: Some(bytes) })
 }
 
 /// A key's bytes.

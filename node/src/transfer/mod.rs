@@ -6,15 +6,15 @@
 //! - `source`, `sending`: the file that is sent, and the task that sends it.
 //! - `intake`: what comes in is judged before it is acknowledged; `part`, `receiving`: the file that
 //!   arrives, and the task that writes it; `placing`: putting it down under its name.
-//! - `content`: contents of messages that are too large for one.
+//! - `content`: contents of messages that are too long for one; `contents`: those that are sent.
 //! - `book`: what people are told of all of them.
 //! - `service`: all of that together, as the event loop and the outbox call it.
 //!
 //! Nothing here blocks the event loop: disks are touched on blocking threads, a task a transfer.
 
 mod book;
-#[cfg_attr(not(test), allow(dead_code, reason = "for the outbox and the inbox"))]
 mod content;
+mod contents;
 mod error;
 mod intake;
 mod ledger;
@@ -30,10 +30,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "for the inbox")]
-pub(crate) use content::Taken;
+pub(crate) use content::transfer_of;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;
 pub(crate) use ledger::InStore;
-pub(crate) use row::Key;
+pub(crate) use row::{Key, Stage};
 pub(crate) use service::{Fate, Output, Received, Transfers};

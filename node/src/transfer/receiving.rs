@@ -96,6 +96,10 @@ impl Receiving {
     pub(super) async fn run(mut self, fresh: bool) {
         let why = match self.receive(fresh).await {
             Ok(()) => return,
+            // A message may live for longer than that; its content comes anew then.
+            Err(Stop::Over(TransferError::Idle)) if self.row.offer.purpose == Purpose::Content => {
+                return self.forget().await;
+            }
             Err(Stop::Over(why)) => why,
             Err(Stop::Unused) => return self.forget().await,
         };

@@ -104,6 +104,9 @@ pub(crate) struct IncomingRow {
     pub(crate) path: Option<PathBuf>,
     /// Whether the agent was told, or a content was taken.
     pub(crate) announced: bool,
+    /// Whether the message of a content is here: it stays until that was taken.
+    #[serde(default)]
+    pub(crate) claimed: bool,
     pub(crate) stage: Stage,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,

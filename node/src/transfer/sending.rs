@@ -85,6 +85,9 @@ impl Sending {
         };
         self.row.updated = self.shared.clock.now().timestamp;
         tracing::info!(transfer = %self.row.id, peer = %self.row.entity, stage = ?self.row.stage, "sent");
+        if self.row.offer.purpose == Purpose::Content {
+            return self.end_content().await;
+        }
         if let Err(error) = durable(self.shared.ledger.save(&Row::Outgoing(self.row.clone()))).await
         {
             tracing::error!(transfer = %self.row.id, %error, "a transfer");
@@ -96,10 +99,25 @@ impl Sending {
         }
         self.shared.sender_ended(&self.key);
         self.shared.book.replace(&Row::Outgoing(self.row.clone()), TransferState::Complete);
-        if self.row.offer.purpose == Purpose::Content {
-            let stage = self.row.stage.clone();
-            self.shared.tell(Output::ContentSent { peer: self.peer, id: self.row.id, stage }).await;
+    }
+
+    /// A content stays until its message is settled: its receiver may lose it.
+    async fn end_content(self) {
+        let row = Row::Outgoing(self.row.clone());
+        // Should that fail, it is offered again after a restart, and the receiver says that it has it.
+        let _ = durable(self.shared.ledger.save(&row)).await;
+        self.shared.sender_ended(&self.key);
+        self.shared.book.replace(&row, TransferState::Complete);
+        let kept = self.shared.contents().ended(&self.key, &self.row);
+        if !kept {
+            self.shared.drop_content(&self.row).await;
+            if self.row.stage == Stage::Complete {
+                self.shared.withdraw_content(&self.row).await;
+            }
+            return;
         }
+        let (peer, id, stage) = (self.peer, self.row.id, self.row.stage);
+        self.shared.tell(Output::ContentSent { peer, id, stage }).await;
     }
 
     async fn try_run(&mut self) -> Result<Ended, TransferFailure> {

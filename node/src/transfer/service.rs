@@ -125,7 +125,7 @@ impl Transfers {
         let source = blocking(move || Ok(Source::look(&path, spooled))).await??;
         let purpose = Purpose::File;
         let offer = Offer { name: Some(name), digest: [0; 32], purpose, content_type };
-        let id = self.begin(peer, entity, source, offer, false).await?;
+        let id = self.begin(peer, entity, source, offer).await?;
         self.show(&id.to_string())
     }
 
@@ -138,13 +138,12 @@ impl Transfers {
     }
 
     /// Notes a transfer, and starts its task.
-    pub(super) async fn begin(
+    async fn begin(
         &self,
         peer: PeerId,
         entity: EntityId,
         source: Source,
         offer: Offer,
-        hashed: bool,
     ) -> Result<TransferId, TransferFailure> {
         let Some(key) = peer_behaviours::secure::key_of(&peer) else {
             let detail = "the peer id is not that of an Ed25519 key".to_owned();
@@ -154,10 +153,26 @@ impl Transfers {
         if open >= MAX_OUTGOING {
             return Err(TransferFailure::TooMany { open });
         }
+        let id = TransferId::random(&mut rand::rng());
+        let row = self.new_row(id, &key, entity, source, offer);
+        self.keep_row(&row).await?;
+        self.shared.start_sending(peer, row);
+        Ok(id)
+    }
+
+    pub(super) fn new_row(
+        &self,
+        id: TransferId,
+        key: &PublicKey,
+        entity: EntityId,
+        source: Source,
+        offer: Offer,
+    ) -> OutgoingRow {
         let now = self.shared.clock.now().timestamp;
-        let pinned = self.shared.is_pinned(&key);
-        let row = OutgoingRow {
-            id: TransferId::random(&mut rand::rng()),
+        let pinned = self.shared.is_pinned(key);
+        let hashed = offer.purpose == Purpose::Content;
+        OutgoingRow {
+            id,
             peer: *key.as_bytes(),
             entity,
             source,
@@ -168,13 +183,15 @@ impl Transfers {
             stage: Stage::Open,
             created: now,
             updated: now,
-        };
-        let id = row.id;
+        }
+    }
+
+    /// Notes on disk that something will be sent.
+    pub(super) async fn keep_row(&self, row: &OutgoingRow) -> Result<(), TransferFailure> {
         let saved = durable(self.shared.ledger.save(&Row::Outgoing(row.clone()))).await;
         saved.map_err(|error| TransferFailure::Disk { reason: error.to_string() })?;
         self.shared.list(&Row::Outgoing(row.clone()), TransferState::Queued);
-        self.shared.start_sending(peer, row);
-        Ok(id)
+        Ok(())
     }
 
     /// An offer was admitted: starts the task of a new transfer, or says that it is complete.
@@ -199,6 +216,7 @@ impl Transfers {
                     received: 0,
                     path: None,
                     announced: false,
+                    claimed: false,
                     stage: Stage::Open,
                     created: now,
                     updated: now,
@@ -250,6 +268,11 @@ impl Transfers {
     /// All transfers, the oldest first.
     pub(crate) fn list(&self) -> Vec<TransferStatus> {
         self.shared.book.all(self.shared.clock.now().instant)
+    }
+
+    /// How many transfers are not over.
+    pub(crate) fn open_count(&self) -> usize {
+        self.shared.book.open_count()
     }
 
     /// Those that have changed since this was last asked, as they stand now.

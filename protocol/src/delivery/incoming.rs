@@ -1,18 +1,16 @@
 //! What one sender's ordered messages are to their receiver: known, being written, next, early, or
 //! too late (§8.2).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use hashlink::LinkedHashMap;
 
+use super::held::{Held, HeldRoom};
 use super::order::{Order, Position};
 use super::write::Arrival;
 use crate::crypto::PublicKey;
-use crate::id::{MessageId, StreamId};
-use crate::limits::{
-    MAX_DEAD_STREAMS, MAX_HELD_BYTES, MAX_HELD_MESSAGES, MAX_TAKEN_IDS, MAX_WRITING_BYTES,
-    MAX_WRITING_MESSAGES,
-};
+use crate::id::MessageId;
+use crate::limits::{MAX_DEAD_STREAMS, MAX_TAKEN_IDS, MAX_WRITING_BYTES, MAX_WRITING_MESSAGES};
 use crate::message::{Message, ReceiptStatus};
 use crate::time::Timestamp;
 
@@ -58,15 +56,18 @@ pub struct Incoming {
     taken: LinkedHashMap<MessageId, bool>,
     writing: HashMap<MessageId, Writing>,
     writing_bytes: usize,
-    /// Of one stream, by number.
-    held: BTreeMap<u64, Message>,
-    held_stream: Option<StreamId>,
-    held_bytes: usize,
+    held: Held,
     /// Whether a write failed, and nobody was told yet that the disk is to be asked.
     failed: bool,
 }
 
 impl Incoming {
+    /// One sender's messages, of which those that are held are in `room`.
+    #[must_use]
+    pub fn within(room: HeldRoom) -> Self {
+        Self { held: Held::within(room), ..Self::default() }
+    }
+
     /// What is on disk. What was held meanwhile is returned, to be judged now.
     pub fn resume(&mut self, resume: &Resume) -> Vec<Message> {
         self.position = Some(resume.position.clone());
@@ -74,8 +75,7 @@ impl Incoming {
         for (id, processed) in &resume.taken {
             self.remember(*id, *processed);
         }
-        self.held_bytes = 0;
-        std::mem::take(&mut self.held).into_values().collect()
+        self.held.take_all()
     }
 
     /// Whether it is known what is on disk.
@@ -93,7 +93,7 @@ impl Incoming {
     /// Messages and bytes that are held.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {
-        (self.held.len(), self.held_bytes)
+        self.held.len()
     }
 
     /// Judges a message by the table of §8.2. Changes nothing.
@@ -126,30 +126,24 @@ impl Incoming {
     /// Takes out those held that go before a message that is [`Verdict::Next`], the lowest first: it
     /// does not come after them, so their sender is done with them.
     pub fn before(&mut self, order: &Order) -> Vec<Message> {
-        if self.held_stream != Some(order.stream) {
+        if !self.held.is_of(order.stream) {
             return Vec::new();
         }
-        let mut later = self.held.split_off(&order.number);
-        // A copy of the message itself.
-        if let Some(copy) = later.remove(&order.number) {
-            self.held_bytes -= copy.body.len();
-        }
-        let before = std::mem::replace(&mut self.held, later);
-        self.held_bytes -= before.values().map(|message| message.body.len()).sum::<usize>();
-        before.into_values().filter(|message| !self.has(message.id)).collect()
+        let mut before = self.held.take_before(order.number);
+        before.retain(|message| !self.has(message.id));
+        before
     }
 
     /// Takes out the one held that is to be taken now, if there is one.
     pub fn next_held(&mut self) -> Option<Message> {
         loop {
-            let (number, message) = self.held.first_key_value()?;
-            let (number, order) = (*number, message.order?);
+            let (number, message) = self.held.first()?;
+            let order = message.order?;
             let verdict = self.judge(message.id, &order);
             if verdict == Verdict::Early {
                 return None;
             }
-            let message = self.held.remove(&number)?;
-            self.held_bytes -= message.body.len();
+            let message = self.held.remove(number)?;
             if verdict == Verdict::Next {
                 return Some(message);
             }
@@ -175,9 +169,8 @@ impl Incoming {
         after.next = order.number.checked_add(1)?;
         if !is_current {
             // What is held of another stream was sent before this one began.
-            if self.held_stream != Some(order.stream) {
+            if !self.held.is_of(order.stream) {
                 self.held.clear();
-                self.held_bytes = 0;
             }
             after.dead.extend(after.stream.replace(order.stream));
             let surplus = after.dead.len().saturating_sub(MAX_DEAD_STREAMS);
@@ -193,31 +186,23 @@ impl Incoming {
     /// Holds a message that is [`Verdict::Early`], with the newest word on what it comes after. Without
     /// room the highest numbers go; they come again.
     pub fn hold(&mut self, message: Message) {
-        let Some(order) = message.order else { return };
-        if self.held_stream != Some(order.stream) {
-            self.held_stream = Some(order.stream);
-            self.held.clear();
-            self.held_bytes = 0;
-        }
-        // What it comes after only goes down with time; a lower word is the newer one.
-        let newer = |held: &Message| held.order.is_some_and(|held| held.after < order.after);
-        if self.held.get(&order.number).is_some_and(newer) {
-            return;
-        }
-        self.held_bytes += message.body.len();
-        if let Some(former) = self.held.insert(order.number, message) {
-            self.held_bytes -= former.body.len();
-        }
-        while self.held.len() > MAX_HELD_MESSAGES || self.held_bytes > MAX_HELD_BYTES {
-            let Some((_, last)) = self.held.pop_last() else { return };
-            self.held_bytes -= last.body.len();
-        }
+        self.held.insert(message);
+    }
+
+    /// Whether this message is held.
+    #[must_use]
+    pub fn holds(&self, message: &Message) -> bool {
+        message.order.is_some_and(|order| self.held.has(order.number, message.id))
     }
 
     /// Lets go of what is held: its sender is away, and sends it again when it is back.
     pub fn let_go(&mut self) {
         self.held.clear();
-        self.held_bytes = 0;
+    }
+
+    /// Lets go of what there is no room for any more beside what is held of other senders. It comes again.
+    pub fn give_way(&mut self) {
+        self.held.fit();
     }
 
     /// A message is on disk; returns its tag, if it was being written.

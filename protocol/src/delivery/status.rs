@@ -61,9 +61,9 @@ pub enum Step {
     Accepted,
     /// Given to the link with its receiver for the first time.
     GivenToLink,
-    /// Sealed and handed to the carrier, so many times by now.
+    /// Sealed and handed to the carrier for the last time so far. Known until the node stops.
     Transmitted {
-        /// 1 the first time.
+        /// How many times by then: 1 the first time.
         attempt: u32,
     },
     /// The receiver asked to wait.

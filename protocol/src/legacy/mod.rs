@@ -68,11 +68,11 @@ mod value;
 mod tests;
 
 pub use canonical::canonical;
-pub use handshake::{HandshakeError, Initiator, PeerCheck, Responder};
+pub use handshake::{HandshakeError, Initiator, PeerCheck, Responder, shown_key};
 pub use message::{ClockSkew, Message, MessageError, Unsigned};
 pub use number::{Number, NumberError};
 pub use replay::{NONCE_LEN, Nonce, NonceMemory, ReplayError};
-pub use session::{Session, SessionError};
+pub use session::{Session, SessionError, Sessionless};
 pub use value::{Object, Value, ValueError};
 
 /// The version that every message names.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::PublicKey;
+use crate::delivery::HeldRoom;
 use crate::handshake::{Config, HandshakeKind};
 use crate::message::{ErrorReport, Message};
 use crate::rate_limit::RateProfile;
@@ -52,6 +53,8 @@ pub struct LinkConfig {
     pub unresponsive_after: Duration,
     /// Whether what comes in is taken.
     pub admission: Arc<dyn Admission>,
+    /// Where all links hold messages that wait for a predecessor.
+    pub held: HeldRoom,
 }
 
 impl LinkConfig {
@@ -68,6 +71,7 @@ impl LinkConfig {
             receipt_delay: Duration::from_millis(200),
             unresponsive_after: Duration::from_secs(2),
             admission: Arc::new(AdmitAll),
+            held: HeldRoom::default(),
         }
     }
 }

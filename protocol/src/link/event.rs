@@ -174,6 +174,8 @@ pub enum Event {
         /// How far they have come.
         status: ReceiptStatus,
     },
+    /// Ordered messages left, sealed, once more or for the first time.
+    Transmitted(Vec<MessageId>),
     /// The peer has seen the number of an ordered message already, or the stream is over for it.
     OutOfSequence {
         /// Which.

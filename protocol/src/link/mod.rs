@@ -74,6 +74,8 @@ pub struct Link {
     lane: Lane,
     owed: Owed,
     incoming: Incoming,
+    /// When it is next looked whether what is held has to give way.
+    gives_way: Option<Instant>,
     recent: RecentIds,
     replay: ReplayGuard,
     limiter: PeerLimiter,
@@ -104,6 +106,7 @@ impl Link {
         rng: Box<dyn CryptoRng + Send>,
     ) -> Self {
         let replay = ReplayGuard::new(config.handshake.max_skew);
+        let incoming = Incoming::within(config.held.clone());
         Self {
             config,
             trust,
@@ -116,7 +119,8 @@ impl Link {
             outbox: Outbox::default(),
             lane: Lane::default(),
             owed: Owed::default(),
-            incoming: Incoming::default(),
+            incoming,
+            gives_way: None,
             recent: RecentIds::default(),
             replay,
             limiter: PeerLimiter::default(),
@@ -212,6 +216,7 @@ impl Link {
         }
         self.lane.tick(now.instant);
         self.tick_held(now);
+        self.tick_early(now.instant);
         self.tick_receipts(now.instant);
         self.tick_unresponsive(now);
         self.flush(now);
@@ -226,6 +231,7 @@ impl Link {
             self.outbox.next_tick(),
             self.lane.next_tick(),
             self.next_held_tick(),
+            self.gives_way,
             self.next_receipt_tick(now),
             self.next_gathered(now),
             self.next_unresponsive_tick(),

@@ -1,6 +1,8 @@
 //! Ordered messages (§8): those to the peer, and those from it, which the owner writes before they are
 //! acknowledged.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::owed::Receipts;
@@ -8,12 +10,14 @@ use super::receive::Outcome;
 use super::{Event, Link};
 use crate::delivery::{Order, Resume, Verdict};
 use crate::error::ErrorCode;
-use crate::id::MessageId;
+use crate::id::{MessageId, SessionId};
 use crate::message::{ErrorReport, Message};
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// When a peer is to try again whose message could not be written.
 const AFTER_FAILED_WRITE_MS: u64 = 1_000;
+/// How often it is looked whether others need the room of messages that are held.
+const GIVE_WAY: Duration = Duration::from_secs(1);
 /// The tag of messages whose exchange is answered, or that came in an answer.
 const NO_EXCHANGE: u64 = 0;
 
@@ -98,6 +102,14 @@ impl Link {
         self.flush(now);
     }
 
+    /// Ordered messages leave, sealed in `session`.
+    pub(super) fn left(&mut self, ids: &[MessageId], session: SessionId) {
+        self.lane.sealed(ids, session);
+        if !ids.is_empty() {
+            self.events.push_back(Event::Transmitted(ids.to_vec()));
+        }
+    }
+
     /// Whether messages of the peer are being written.
     #[must_use]
     pub fn is_writing(&self) -> bool {
@@ -140,7 +152,7 @@ impl Link {
                 }
                 self.take_held(now);
             }
-            Verdict::Early => self.incoming.hold(detached(message, outcome.len)),
+            Verdict::Early => self.hold_early(detached(message, outcome.len), now),
         }
     }
 
@@ -153,8 +165,21 @@ impl Link {
                 self.take_before(&order, now);
                 self.take_if_good(message, now);
             }
-            Verdict::Early => self.incoming.hold(message),
+            Verdict::Early => self.hold_early(message, now),
             Verdict::Known(_) | Verdict::Writing | Verdict::OutOfSequence => {}
+        }
+    }
+
+    fn hold_early(&mut self, message: Message, now: Now) {
+        self.incoming.hold(message);
+        self.gives_way.get_or_insert(now.instant + GIVE_WAY);
+    }
+
+    /// Lets other links have the room that this one has beyond its share.
+    pub(super) fn tick_early(&mut self, now: Instant) {
+        if self.gives_way.is_some_and(|at| at <= now) {
+            self.incoming.give_way();
+            self.gives_way = (self.incoming.held().0 > 0).then(|| now + GIVE_WAY);
         }
     }
 

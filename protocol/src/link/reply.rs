@@ -98,7 +98,7 @@ impl Link {
             self.outbox.delay(message.id, now.instant + self.config.answer_timeout);
         }
         let ordered: Vec<_> = ordered.into_iter().map(|message| message.id).collect();
-        self.lane.sealed(&ordered, session);
+        self.left(&ordered, session);
         let jitter = self.jitter();
         self.lane.unmentioned(&ordered, jitter, now.instant);
         self.answer_sealed(exchange, session, riding, now);

@@ -113,7 +113,7 @@ impl Link {
             return;
         };
         self.last_sealed = now.instant;
-        self.lane.sealed(&ordered, session);
+        self.left(&ordered, session);
         let nonce = sealed.nonce;
         let content =
             Content::Sealed { session, nonce, messages: ids, ordered, stream, receipts, taken };

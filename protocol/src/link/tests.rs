@@ -3,6 +3,7 @@
 
 mod flood;
 mod gathering;
+mod mail;
 mod ordered;
 mod silence;
 mod waiting;

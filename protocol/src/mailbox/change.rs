@@ -85,6 +85,8 @@ pub(super) enum Tag {
     Receipt,
     /// The bytes of an item or a receipt: its number.
     Body,
+    /// The number that the next item or receipt gets.
+    Next,
     /// The private half of an own prekey: its id.
     Secret,
     /// An own item that is done with and is still to be settled: node and number.
@@ -96,13 +98,14 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Box,
         Self::Prekey,
         Self::LastResort,
         Self::Item,
         Self::Receipt,
         Self::Body,
+        Self::Next,
         Self::Secret,
         Self::Done,
         Self::Owed,
@@ -117,6 +120,7 @@ impl Tag {
             Self::Item => b'i',
             Self::Receipt => b'r',
             Self::Body => b'x',
+            Self::Next => b'n',
             Self::Secret => b'k',
             Self::Done => b'd',
             Self::Owed => b'o',

@@ -65,7 +65,8 @@ impl Keyring {
             },
         };
         let pair = PrekeyPair::from_secret(&Secret::new(row.secret));
-        self.insert(Own { pair, prekey: row.prekey, node, made: row.made });
+        let (prekey, made) = (row.prekey, row.made);
+        self.keys.insert(prekey.id, Own { pair, prekey, node, made });
     }
 
     /// Makes `count` one-time prekeys for the mailbox node `node`. They are left there only once the
@@ -91,10 +92,20 @@ impl Keyring {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> (Prekey, Vec<Change>) {
         let current = self.current.and_then(|id| self.keys.get(&id));
-        if let Some(own) = current.filter(|own| own.made + LAST_RESORT_ROTATION > now) {
-            return (own.prekey, Vec::new());
+        // One that was made when the clock was ahead seems new for as long as it was, and lives longer
+        // than others allow.
+        let usable = |own: &&Own| {
+            own.node.is_none()
+                && own.made <= now + MAX_CLOCK_SKEW
+                && own.made + LAST_RESORT_ROTATION > now
+        };
+        let newest = || self.keys.values().filter(usable).max_by_key(|own| own.made);
+        if let Some(prekey) = current.filter(usable).or_else(newest).map(|own| own.prekey) {
+            self.current = Some(prekey.id);
+            return (prekey, Vec::new());
         }
         let (prekey, change) = self.make(identity, None, now, now + LAST_RESORT_LIFE, rng);
+        self.current = Some(prekey.id);
         (prekey, vec![change])
     }
 
@@ -115,16 +126,15 @@ impl Keyring {
             secret: *pair.secret().expose(),
         };
         let change = Change::write(Tag::Secret, &[prekey.id.as_bytes()], cbor::encode(&row));
-        self.insert(Own { pair, prekey, node, made });
+        self.keys.insert(prekey.id, Own { pair, prekey, node, made });
         (prekey, change)
     }
 
-    fn insert(&mut self, own: Own) {
-        let current = self.current.and_then(|id| self.keys.get(&id));
-        if own.node.is_none() && current.is_none_or(|current| current.made <= own.made) {
-            self.current = Some(own.prekey.id);
-        }
-        self.keys.insert(own.prekey.id, own);
+    /// One-time prekeys of `node` that it did not take: nothing will ever be sealed to them.
+    pub(super) fn not_left(&mut self, node: &PublicKey, ids: &[PrekeyId]) -> Vec<Change> {
+        let changes = ids.iter().filter_map(|id| self.deletion(node, *id)).collect();
+        ids.iter().for_each(|id| self.forget(node, *id));
+        changes
     }
 
     /// Opens an item that came from the mailbox node `node`. The prekey stays until it is spent.

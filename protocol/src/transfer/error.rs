@@ -10,6 +10,9 @@ pub enum TransferError {
     /// The receiver's policy takes nothing of the kind from this peer.
     #[error("nothing of the kind is taken from this peer")]
     NotAccepted,
+    /// The receiver's policy takes files of some peers, of all that are pinned among them.
+    #[error("no files are taken from this peer unless the receiver pins it")]
+    NotPinned,
     /// Over the size limit.
     #[error("{total} bytes are too many: at most {most} are taken")]
     TooLarge {

@@ -5,4 +5,5 @@ mod items;
 mod nodes;
 mod prekeys;
 mod receipts;
+mod receiving;
 mod roles;

@@ -22,7 +22,7 @@ mod world;
 pub use chance::Chance;
 pub use ledger::{Ledger, Life, Record};
 pub use node::Node;
-pub use seeds::for_each_seed;
+pub use seeds::{for_each_seed, for_each_seed_of};
 pub use storm::{Storm, check_agreement, mixed_terms};
 pub use weather::{Weather, flip_a_bit};
 pub use world::{Rules, World};

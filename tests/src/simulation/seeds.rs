@@ -8,15 +8,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// # Panics
 /// If a run panics; the message names its seed.
 pub fn for_each_seed(count: u64, run: impl Fn(u64)) -> u64 {
+    for_each_seed_of(0, 1, count, run)
+}
+
+/// As [`for_each_seed`], but of the seeds only every `parts`th, from the one after `part` on: so tests that
+/// run beside each other share them out.
+///
+/// # Panics
+/// If a run panics; the message names its seed.
+pub fn for_each_seed_of(part: u64, parts: u64, count: u64, run: impl Fn(u64)) -> u64 {
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..=seed,
         None => 1..=number("SIM_RUNS").unwrap_or(count),
     };
-    let runs = seeds.clone().count() as u64;
-    for seed in seeds {
+    let mut runs = 0;
+    for seed in seeds.filter(|seed| seed.wrapping_sub(1) % parts == part) {
         if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
             panic!("seed {seed} failed; set SIM_SEED={seed} to run it alone");
         }
+        runs += 1;
     }
     runs
 }

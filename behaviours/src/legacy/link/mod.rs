@@ -6,6 +6,7 @@
 //! `disconnected`, `open`, `send` and `close` the caller drains `poll_transmit` and `poll_event`,
 //! and calls `handle_timeout` at `poll_timeout`.
 
+mod held;
 mod inbound;
 mod opening;
 mod outbound;
@@ -26,9 +27,10 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::id::SessionId;
 use peer_protocol::identity::{EntityId, TrustLevel, TrustView};
 use peer_protocol::legacy::{NonceMemory, Session};
-use peer_protocol::link::{Ended, RequestId, SendFailure, Transmit};
+use peer_protocol::link::{Ended, ExchangeId, RequestId, SendFailure, Transmit};
+use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::{RateProfile, TokenBucket};
-use peer_protocol::time::{Instant, Now};
+use peer_protocol::time::{Instant, Now, Timestamp};
 use rand::rngs::StdRng;
 
 use self::opening::Attempt;
@@ -37,12 +39,23 @@ use self::queue::{Entry, Queue};
 use self::rate::Limiter;
 use self::responding::Responding;
 use super::config::Config;
+use super::courier::Terms;
 use super::event::{EventKind, Outgoing};
 
 pub(super) use self::refusal::rate_limited;
+pub use self::refusal::refusal;
 
 /// How long after asking for a connection the owner is asked again.
 const REMIND: Duration = Duration::from_secs(1);
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Over a connection that the peer's key has opened.
+    Connection,
+    /// Otherwise; the key has signed the message.
+    Call,
+}
 
 /// The request that is under way.
 enum Sent {
@@ -50,8 +63,8 @@ enum Sent {
     Handshake(Box<Attempt>),
     /// This side's `handshake_confirm`.
     Confirm,
-    /// A message, and the session it was sealed in.
-    Message { session: SessionId, entry: Entry },
+    /// A message, and the session it was sealed in, if it was in one.
+    Message { session: Option<SessionId>, entry: Entry },
 }
 
 /// A session, and what is told about it.
@@ -71,6 +84,9 @@ pub(super) struct Link {
     trust: Arc<dyn TrustView>,
     rng: StdRng,
     key: PublicKey,
+    terms: Terms,
+    /// Since when nonces are remembered.
+    started: Timestamp,
     /// What the peer is called in messages to it.
     name: EntityId,
     /// What it proved to be.
@@ -83,6 +99,10 @@ pub(super) struct Link {
     nonces: NonceMemory,
     queue: Queue,
     under_way: Option<(RequestId, Sent)>,
+    /// Requests of the peer that are not answered yet, and until when.
+    held: VecDeque<(ExchangeId, Instant)>,
+    /// The session that the peer was offered last, until that is told.
+    offered: Option<SessionId>,
     /// When a handshake or the next message may go out.
     pause: Pause,
     limiter: Limiter,
@@ -97,6 +117,8 @@ impl Link {
         config: Arc<Config>,
         trust: Arc<dyn TrustView>,
         key: PublicKey,
+        terms: Terms,
+        started: Timestamp,
         rng: StdRng,
     ) -> Self {
         Self {
@@ -104,8 +126,10 @@ impl Link {
             trust,
             rng,
             key,
-            name: EntityId::derived(&key),
-            entity: None,
+            name: terms.entity.clone().unwrap_or_else(|| EntityId::derived(&key)),
+            entity: terms.entity.clone(),
+            terms,
+            started,
             connected: false,
             wanted: false,
             asked_for_connection: None,
@@ -114,6 +138,8 @@ impl Link {
             nonces: NonceMemory::default(),
             queue: Queue::default(),
             under_way: None,
+            held: VecDeque::new(),
+            offered: None,
             pause: Pause::default(),
             limiter: Limiter::default(),
             refusals: TokenBucket::default(),
@@ -128,6 +154,7 @@ impl Link {
         self.connected = true;
         self.asked_for_connection = None;
         self.pause.reset();
+        self.release_held();
         self.advance(now);
     }
 
@@ -140,7 +167,7 @@ impl Link {
 
     /// Opens a session as soon as possible, if there is none.
     pub(super) fn open(&mut self, now: Now) {
-        self.wanted = self.session.is_none();
+        self.wanted = self.session.is_none() && !self.terms.sessionless;
         self.advance(now);
     }
 
@@ -157,6 +184,7 @@ impl Link {
     pub(super) fn close(&mut self) {
         self.wanted = false;
         self.responder = None;
+        self.release_held();
         self.under_way.take_if(|(_, sent)| !matches!(sent, Sent::Message { .. }));
         self.end_session(Ended::Closed);
     }
@@ -202,6 +230,20 @@ impl Link {
         self.advance(now);
     }
 
+    /// A request of this side was refused on its way, and has not reached the peer.
+    pub(super) fn handle_refusal(&mut self, id: RequestId, report: ErrorReport, now: Now) {
+        if let Some((_, request)) = self.under_way.take_if(|(under_way, _)| *under_way == id) {
+            let ErrorReport { code, detail, .. } = report;
+            match request {
+                Sent::Message { entry, .. } => {
+                    self.failed(entry.message.id, SendFailure::Refused { code, detail });
+                }
+                Sent::Handshake(_) | Sent::Confirm => self.give_up(code, detail, false, None, now),
+            }
+        }
+        self.advance(now);
+    }
+
     /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.advance(now);
@@ -216,10 +258,14 @@ impl Link {
         let resume = self.pause.until().filter(|_| idle && has_work);
         let needed = !self.connected && !self.queue.is_empty();
         let remind = self.asked_for_connection.filter(|_| needed).map(|at| at + REMIND);
-        [session, responder, self.opening_deadline(), self.queue.next_deadline(), resume, remind]
-            .into_iter()
-            .flatten()
-            .min()
+        let opening = self.opening_deadline();
+        let (queue, held) = (self.queue.next_deadline(), self.held_until());
+        [session, responder, opening, queue, resume, remind, held].into_iter().flatten().min()
+    }
+
+    /// A session that the peer was offered, before it can know of it.
+    pub(super) const fn poll_offered(&mut self) -> Option<SessionId> {
+        self.offered.take()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -243,6 +289,7 @@ impl Link {
             self.under_way = None;
             self.opening_lost(now);
         }
+        self.answer_held(now);
         if !self.connected {
             let due = self.asked_for_connection.is_none_or(|at| at + REMIND <= now.instant);
             if !self.queue.is_empty() && due {
@@ -252,8 +299,11 @@ impl Link {
             return;
         }
         while self.under_way.is_none() && self.pause.is_over(now.instant) {
-            let progress =
-                if self.session.is_some() { self.send_next(now) } else { self.seek_handshake(now) };
+            let progress = if self.session.is_some() || self.terms.sessionless {
+                self.send_next(now)
+            } else {
+                self.seek_handshake(now)
+            };
             if !progress {
                 return;
             }

@@ -9,7 +9,7 @@ use peer_protocol::limits::HANDSHAKE_TIMEOUT;
 use peer_protocol::link::Ended;
 use peer_protocol::time::{Instant, Now};
 
-use super::{Link, Live, Sent, refusal};
+use super::{Link, Live, Sent, Way, refusal};
 use crate::legacy::event::{EventKind, SessionInfo};
 
 /// Pause after the peer said that another handshake is under way: its own, most likely.
@@ -125,7 +125,7 @@ impl Link {
                     .map_or(lost, |report| (report.code, report.detail))
             }
             Ok(answer) => {
-                if let Err(report) = self.take_in(&answer, now) {
+                if let Err(report) = self.take_in(&answer, Way::Call, now) {
                     tracing::debug!(code = %report.code, "an answer is refused");
                 }
                 return self.announce(now);
@@ -173,7 +173,7 @@ impl Link {
     }
 
     /// Ends this side's handshake. After a fatal failure nothing that waits can be sent either.
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         code: ErrorCode,
         detail: String,

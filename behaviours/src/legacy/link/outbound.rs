@@ -3,14 +3,15 @@
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::SessionId;
 use peer_protocol::identity::EntityId;
-use peer_protocol::legacy::Message;
+use peer_protocol::legacy::{Message, Sessionless};
 use peer_protocol::link::{Ended, ExchangeId, RequestId, SendFailure, Transmit};
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::Quota;
 use peer_protocol::time::Now;
 
 use super::queue::Entry;
-use super::{Link, Sent, refusal};
+use super::refusal::{self, refusal};
+use super::{Link, Sent, Way};
 use crate::legacy::event::{EventKind, Outgoing};
 
 /// How many refusals a peer gets; each costs a signature.
@@ -21,33 +22,60 @@ const MAX_REFUSED: u32 = 3;
 impl Link {
     /// Sends the next message; returns whether anything changed.
     pub(super) fn send_next(&mut self, now: Now) -> bool {
-        let Some(live) = &mut self.session else { return false };
-        let Some(entry) = self.queue.take() else { return false };
-        let Outgoing { msg_type, payload, .. } = &entry.message;
-        match live.session.seal(msg_type, payload.clone(), now, &mut self.rng) {
-            Ok(message) => {
-                self.limiter.asked(msg_type);
-                let session = live.id;
-                self.request(&message, Sent::Message { session, entry });
+        let before = (self.queue.len(), self.session.is_some());
+        if let Some((message, entry, session)) = self.seal_next(now) {
+            self.request(&message, Sent::Message { session, entry });
+        }
+        before != (self.queue.len(), self.session.is_some())
+    }
+
+    /// Takes the next message from the queue and signs it, in the session if there is one. One that cannot
+    /// be sent fails, and the one after it is taken.
+    pub(super) fn seal_next(&mut self, now: Now) -> Option<(Message, Entry, Option<SessionId>)> {
+        loop {
+            let sessionless = self.sessionless();
+            if self.session.is_none() && sessionless.is_none() {
+                return None;
             }
-            Err(error) => match error.code() {
+            let entry = self.queue.take()?;
+            let Outgoing { msg_type, payload, .. } = &entry.message;
+            let (payload, rng) = (payload.clone(), &mut self.rng);
+            let (sealed, session) = match (&mut self.session, sessionless) {
+                (Some(live), _) => (live.session.seal(msg_type, payload, now, rng), Some(live.id)),
+                (None, Some(sessionless)) => (sessionless.seal(msg_type, payload, now, rng), None),
+                (None, None) => return None,
+            };
+            let error = match sealed {
+                Ok(message) => {
+                    self.limiter.asked(msg_type);
+                    return Some((message, entry, session));
+                }
+                Err(error) => error,
+            };
+            match error.code() {
                 // It ran out of time or numbers: another one takes the message.
                 ErrorCode::SessionExpired | ErrorCode::SequenceError => {
                     self.queue.put_back(entry);
                     self.end_session(Ended::Expired);
+                    return None;
                 }
                 code => {
                     let detail = error.to_string();
                     self.failed(entry.message.id, SendFailure::Refused { code, detail });
                 }
-            },
+            }
         }
-        true
+    }
+
+    /// How messages travel with a peer that opens no session, if the operator lets them.
+    pub(super) fn sessionless(&self) -> Option<Sessionless> {
+        let entity = self.terms.entity.clone().filter(|_| self.terms.sessionless)?;
+        Some(Sessionless::new(&self.config.identity, entity, self.key, self.started))
     }
 
     pub(super) fn on_message_answer(
         &mut self,
-        session: SessionId,
+        session: Option<SessionId>,
         mut entry: Entry,
         bytes: &[u8],
         now: Now,
@@ -63,7 +91,7 @@ impl Link {
         if answer.content().msg_type != refusal::ERROR {
             // The peer answers in place: it took the message, and says something itself.
             self.events.push_back(EventKind::Delivered { id });
-            if let Err(report) = self.take_in(&answer, now) {
+            if let Err(report) = self.take_in(&answer, Way::Call, now) {
                 tracing::debug!(code = %report.code, detail = report.detail, "an answer is refused");
             }
             return;
@@ -85,7 +113,7 @@ impl Link {
                 entry.refused += 1;
                 self.queue.put_back(entry);
                 // The peer may have opened another one meanwhile.
-                if self.session.as_ref().is_some_and(|live| live.id == session) {
+                if self.session.as_ref().is_some_and(|live| Some(live.id) == session) {
                     self.end_session(Ended::Unknown);
                 }
             }
@@ -120,7 +148,7 @@ impl Link {
         }
         let me = &self.config.identity;
         let to = to.unwrap_or(&self.name);
-        let error = refusal::write(me, to, report, now.timestamp, &mut self.rng);
+        let error = refusal(me, Some(to), report, now.timestamp, &mut self.rng);
         self.answer(exchange, Some(&error));
     }
 }

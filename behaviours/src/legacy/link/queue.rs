@@ -67,6 +67,10 @@ impl Queue {
         self.entries.iter().map(|entry| entry.deadline).min()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -10,19 +10,19 @@ use peer_protocol::legacy::{Message, NONCE_LEN, Number, Object, Unsigned, Value}
 use peer_protocol::message::ErrorReport;
 use peer_protocol::rate_limit::RateLimited;
 use peer_protocol::time::Timestamp;
-use rand::Rng as _;
-use rand::rngs::StdRng;
+use rand::Rng;
 
 /// The message type of errors.
 pub(super) const ERROR: &str = "error";
 
-/// An `error` to `peer`. It belongs to no session, since most refusals are about there being none.
-pub(super) fn write(
+/// An `error` to `peer`, or to whoever reads it. It belongs to no session, since most refusals are about
+/// there being none.
+pub fn refusal(
     me: &Identity,
-    peer: &EntityId,
+    peer: Option<&EntityId>,
     report: &ErrorReport,
     now: Timestamp,
-    rng: &mut StdRng,
+    rng: &mut impl Rng,
 ) -> Message {
     let mut payload = Object::new();
     payload.insert("code".to_owned(), report.code.as_str().into());
@@ -35,7 +35,7 @@ pub(super) fn write(
     Unsigned {
         msg_type: ERROR.to_owned(),
         sender_id: me.entity().clone(),
-        recipient_id: Some(peer.clone()),
+        recipient_id: peer.cloned(),
         session_id: None,
         sequence_num: None,
         timestamp: seconds(now),

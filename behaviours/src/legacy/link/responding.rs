@@ -1,6 +1,7 @@
 //! Handshakes that the peer begins.
 
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::SessionId;
 use peer_protocol::legacy::{Message, PeerCheck, Responder};
 use peer_protocol::link::ExchangeId;
 use peer_protocol::message::ErrorReport;
@@ -43,6 +44,7 @@ impl Link {
                     self.under_way = None;
                 }
                 self.name = sender.clone();
+                self.offered = SessionId::try_from(responder.session_id()).ok();
                 self.responder = Some(Responding { responder, began: now.instant, confirms: 0 });
                 self.answer(exchange, Some(&ack));
             }

@@ -1,5 +1,7 @@
 //! Two links on virtual time, without a network.
 
+mod calls;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ use rand::SeedableRng as _;
 
 use super::outbound::REFUSALS;
 use super::*;
+
+/// When the links' nodes were started.
+const START: Timestamp = Timestamp::from_millis(1_000);
 
 struct Trust(Mutex<TrustStore>);
 
@@ -44,11 +49,14 @@ struct Side {
 
 impl Side {
     fn new(name: &str, own: u8, peer: u8) -> Self {
-        let identity = identity(Some(name), own);
+        Self::on_terms(Config::new(identity(Some(name), own)), own, peer, Terms::default())
+    }
+
+    fn on_terms(config: Config, own: u8, peer: u8, terms: Terms) -> Self {
         let trust = Arc::new(Trust(Mutex::default()));
         let key = *identity_key(peer);
         let rng = StdRng::seed_from_u64(u64::from(own));
-        let link = Link::new(Arc::new(Config::new(identity)), trust, key, rng);
+        let link = Link::new(Arc::new(config), trust, key, terms, START, rng);
         Self { link, events: Vec::new() }
     }
 
@@ -168,7 +176,8 @@ fn carry(from: &mut Side, to: &mut Side, now: Now) -> usize {
         moved += 1;
         let Transmit::Request { id, envelope } = transmit else { panic!("{transmit:?}") };
         let exchange = ExchangeId(id.0 + 1_000_000);
-        to.link.handle_request(exchange, Message::parse(&envelope).map(Box::new), now);
+        let message = Message::parse(&envelope).map(Box::new);
+        to.link.handle_request(exchange, Way::Connection, message, now);
         answer(from, to, id, exchange, now);
     }
     while let Some(event) = from.link.poll_event() {
@@ -377,7 +386,7 @@ fn refusals_are_bounded() {
     let mut answered = 0;
     for exchange in 0..1000 {
         let garbage = Message::parse(b"{}").map(Box::new);
-        pair.b.link.handle_request(ExchangeId(exchange), garbage, pair.now);
+        pair.b.link.handle_request(ExchangeId(exchange), Way::Connection, garbage, pair.now);
         match pair.b.link.poll_transmit() {
             Some(Transmit::Answer { .. }) => answered += 1,
             Some(Transmit::Drop { .. }) => {}

@@ -5,6 +5,7 @@ use axum::extract::State;
 use super::Result;
 use crate::api::extract::{Id, Json, Query};
 use crate::api::request::{Acknowledge, Inbox, Outbox, RetryPeer};
+use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::model::{
     Acknowledged, InboxLine, Incoming, OutboxLine, OutboxMessage, Page, Retried, Trace,
@@ -39,7 +40,12 @@ pub(super) async fn outbox_message(
     State(node): State<Handle>,
     Id(id): Id,
 ) -> Result<OutboxMessage> {
-    Ok(axum::Json(node.outbox_message(&id).await?))
+    let shown = node.outbox_message(&id).await?;
+    let content = match shown.content {
+        Some(content) => Some(crate::large::load(content).await.ok_or_else(unreadable)?),
+        None => None,
+    };
+    Ok(axum::Json(OutboxMessage { content, ..shown }))
 }
 
 /// Sends a message no more.
@@ -110,7 +116,13 @@ pub(super) async fn inbox(
     responses((status = 200, description = "Done", body = Incoming))
 )]
 pub(super) async fn inbox_message(State(node): State<Handle>, Id(id): Id) -> Result<Incoming> {
-    Ok(axum::Json(node.inbox_message(&id).await?))
+    let shown = node.inbox_message(&id).await?;
+    let content = crate::large::load(shown.content).await.ok_or_else(unreadable)?;
+    Ok(axum::Json(Incoming { content, ..shown }))
+}
+
+fn unreadable() -> NodeError {
+    NodeError::NotKept { reason: "the content of this message cannot be read".to_owned() }
 }
 
 /// Tells that the agent took messages.

@@ -15,6 +15,7 @@ use crate::api::extract::{Query, last_event_id};
 use crate::api::request::{Subscription, invalid};
 use crate::error::NodeError;
 use crate::handle::Handle;
+use crate::large;
 use crate::model::{InboxId, Incoming};
 
 /// How often a silent event stream says that it is still there.
@@ -41,9 +42,13 @@ pub(super) async fn messages(
     let after = last.filter(|_| !ask.again);
     let place = shared.stream()?;
     let incoming = ReceiverStream::new(node.subscribe_after(ask.limit, after).await?);
+    // A long content is read when its message is handed over; one that cannot be read stays in the inbox.
     let events = incoming.filter_map(move |message| {
         let _taken_as_long_as_this = &place;
-        std::future::ready(event(&message).map(Ok))
+        async move {
+            let content = large::load(message.content).await?;
+            event(&Incoming { content, ..message }).map(Ok)
+        }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }

@@ -16,6 +16,14 @@ use crate::event_loop::versions::Version;
 use crate::handle::Reply;
 use crate::model::{Delivery, Reported, WaitsFor};
 
+/// What goes before a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::event_loop) enum Ahead {
+    Nothing,
+    /// Its content, as a transfer.
+    Content,
+}
+
 /// What follows once a message is on disk.
 pub(super) enum Accepting {
     /// Its caller waits in the asks.
@@ -49,6 +57,7 @@ impl EventLoop {
         id: PeerId,
         message: Message,
         ttl: Option<Duration>,
+        ahead: Ahead,
         then: Accepting,
     ) -> Result<(), Box<(NodeError, Accepting)>> {
         if self.stopping {
@@ -61,7 +70,12 @@ impl EventLoop {
         };
         let (now, message_id) = (self.clock.now(), message.id);
         let ttl = ttl.unwrap_or(self.config.message_ttl());
-        if let Err(error) = self.delivery.outbox.accept(key, message, ttl, now) {
+        let outbox = &mut self.delivery.outbox;
+        let accepted = match ahead {
+            Ahead::Nothing => outbox.accept(key, message, ttl, now),
+            Ahead::Content => outbox.accept_held(key, message, ttl, now),
+        };
+        if let Err(error) = accepted {
             return Err(Box::new((refusal(name, error), then)));
         }
         self.delivery.accepting.insert(message_id, then);
@@ -78,6 +92,7 @@ impl EventLoop {
         message: Message,
         ttl: Option<Duration>,
         timeout: Duration,
+        ahead: Ahead,
         waiting: Waiting,
     ) {
         let now = self.clock.now().instant;
@@ -85,10 +100,11 @@ impl EventLoop {
         self.asks.insert(message.id, id, timeout, waiting, now);
         self.asks.kept(message.id);
         let message_id = message.id;
-        if let Err(refused) = self.accept(id, message, ttl, Accepting::Asked)
-            && let Some(ask) = self.asks.remove(message_id)
-        {
-            ask.waiting.fail(refused.0);
+        if let Err(refused) = self.accept(id, message, ttl, ahead, Accepting::Asked) {
+            self.content_not_accepted(&id, message_id);
+            if let Some(ask) = self.asks.remove(message_id) {
+                ask.waiting.fail(refused.0);
+            }
         }
     }
 
@@ -179,7 +195,7 @@ impl EventLoop {
             let progress = "the disk has not taken it yet".to_owned();
             return waiting.fail(NodeError::Timeout { peer: name, waited, progress });
         };
-        let waits_for = self.waits_for(&peer, &status);
+        let waits_for = self.waits_for(&peer, message_id, &status);
         if let Waiting::Report { reply, expires, .. } = waiting {
             let (message_id, waits_for) =
                 (message_id.to_string(), waits_for.map(|it| it.to_string()));
@@ -195,7 +211,13 @@ impl EventLoop {
     }
 
     /// Why a message to `id` has come no further.
-    pub(super) fn waits_for(&self, id: &PeerId, status: &Delivery) -> Option<WaitsFor> {
+    pub(super) fn waits_for(
+        &self,
+        id: &PeerId,
+        message: MessageId,
+        status: &Delivery,
+    ) -> Option<WaitsFor> {
+        let content = self.content_under_way(id, message);
         if status.is_settled() {
             return None;
         }
@@ -210,6 +232,9 @@ impl EventLoop {
         let now = self.clock.now().instant;
         if let Some(until) = self.delivery.paced.peek(id).filter(|until| **until > now) {
             return Some(WaitsFor::Pause { left: until.since(now) });
+        }
+        if let Some(percent) = content {
+            return Some(WaitsFor::Content { percent });
         }
         if *status == Delivery::Sent {
             return Some(WaitsFor::Receipt);

@@ -3,9 +3,10 @@
 use super::naming::peer_id_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
-use peer_protocol::message::{Body, Message, MessageKind};
+use peer_protocol::message::{Message, MessageKind};
 
-use super::accepting::{Accepting, Answering};
+use super::accepting::{Accepting, Ahead, Answering};
+use super::contents::Draft;
 use super::taking::{Taken, Taking};
 use crate::error::NodeError;
 use crate::event_loop::EventLoop;
@@ -18,25 +19,21 @@ impl EventLoop {
     pub(in crate::event_loop) fn answer_kept(
         &mut self,
         task: MessageId,
-        body: &Body<'_>,
+        draft: Draft,
         reply: Reply<()>,
     ) {
-        let message = match Message::new(&mut self.rng, body, Some(task)) {
-            Ok(message) => message,
-            Err(error) => return drop(reply.send(Err(body_error(&error)))),
-        };
         // Of several answers at once the first counts.
         if !self.delivery.answering.insert(task) {
             return drop(reply.send(Err(no_such_task(task))));
         }
         if let Some(asker) = self.delivery.tasks.remove(&task) {
-            return self.send_answer(task, asker, message, reply);
+            return self.make_answer(task, asker, draft, reply);
         }
         self.read(
             move |store| store.find(task.as_bytes(), task.as_bytes(), 8),
             move |this, found| match found {
                 Ok(found) => match found.iter().find_map(open_task) {
-                    Some(asker) => this.send_answer(task, asker, message, reply),
+                    Some(asker) => this.make_answer(task, asker, draft, reply),
                     None => {
                         this.delivery.answering.remove(&task);
                         drop(reply.send(Err(no_such_task(task))));
@@ -51,20 +48,45 @@ impl EventLoop {
         );
     }
 
+    fn make_answer(&mut self, task: MessageId, asker: PublicKey, draft: Draft, reply: Reply<()>) {
+        let to = peer_id_of(&asker);
+        // Someone who asked in order may be away since the node was started.
+        self.directory.entry(to);
+        if self.goes_ahead(&to, &draft) {
+            return self.spool(to, draft, move |this, spooled| {
+                this.send_answer(task, asker, spooled, Ahead::Content, reply);
+            });
+        }
+        let made = draft.body().and_then(|body| {
+            let message = Message::new(&mut self.rng, &body, Some(task));
+            message.map_err(|error| body_error(&error))
+        });
+        self.send_answer(task, asker, made, Ahead::Nothing, reply);
+    }
+
     fn send_answer(
         &mut self,
         task: MessageId,
         asker: PublicKey,
-        message: Message,
+        made: Result<Message, NodeError>,
+        ahead: Ahead,
         reply: Reply<()>,
     ) {
         let to = peer_id_of(&asker);
-        // Someone who asked in order may be away since the node was started.
-        self.directory.entry(to);
+        let message = match made {
+            Ok(message) => message,
+            Err(error) => {
+                self.delivery.answering.remove(&task);
+                self.delivery.tasks.insert(task, asker);
+                return drop(reply.send(Err(error)));
+            }
+        };
+        let id = message.id;
         let then = Accepting::Answer(Box::new(Answering { task, asker, reply }));
-        if let Err(refused) = self.accept(to, message, None, then)
+        if let Err(refused) = self.accept(to, message, None, ahead, then)
             && let (error, Accepting::Answer(answering)) = *refused
         {
+            self.content_not_accepted(&to, id);
             let Answering { task, asker, reply } = *answering;
             self.delivery.answering.remove(&task);
             self.delivery.tasks.insert(task, asker);

@@ -12,12 +12,13 @@ use peer_protocol::message::{Body, Message};
 use peer_protocol::time::Timestamp;
 
 use super::Submitted;
+use super::contents::names_transfer;
 use super::taking::{Taken, Taking};
 use crate::event_loop::EventLoop;
 use crate::inbox::Kept;
 use crate::model::{Content, Incoming, IncomingKind};
 use crate::room::Share;
-use crate::store::{Arrived, Written};
+use crate::store::{Arrived, Durable, Written};
 
 /// A message that is being written.
 pub(super) struct Arriving {
@@ -27,12 +28,14 @@ pub(super) struct Arriving {
     at: Timestamp,
     /// What goes with it if it came by mail.
     mail: Option<Box<Settlement>>,
+    /// Whether its content came ahead of it, and is kept from now on.
+    pub(super) claims: bool,
 }
 
 impl Arriving {
     fn of(from: PeerId, arrival: &Arrival) -> Self {
         let Arrival { peer, message, at, .. } = arrival;
-        Self { from, peer: *peer, message: message.clone(), at: *at, mail: None }
+        Self { from, peer: *peer, message: message.clone(), at: *at, mail: None, claims: false }
     }
 
     /// Whose share of the inbox it takes.
@@ -54,14 +57,29 @@ impl EventLoop {
     /// A message is the next of its sender.
     pub(in crate::event_loop) fn on_ordered(&mut self, from: PeerId, arrival: Arrival) {
         let Arrival { peer, message, .. } = &arrival;
-        let arriving = Arriving::of(from, &arrival);
+        let mut arriving = Arriving::of(from, &arrival);
+        let content = self.claim_content(&arrival);
+        arriving.claims = content.is_some();
         let (share, len, id) = (Share::of(peer), message.body.len(), message.id);
         self.inbox.room().keep(share, 1, len);
-        let then = Submitted::Arrival(Box::new(arriving));
-        if let Err(refused) = self.delivery.submit(vec![Write::Arrive(arrival)], then) {
-            tracing::debug!(%refused, "a message cannot be written");
-            self.inbox.room().let_go(share, len);
-            self.swarm.behaviour_mut().secure.not_stored(&from, vec![id]);
+        let peer = *peer;
+        let write = match content {
+            Some(row) => Durable::Content(Write::Arrive(arrival), row),
+            None => Write::Arrive(arrival).into(),
+        };
+        match self.delivery.submitter.submit(vec![write]) {
+            Ok(ticket) => {
+                let then = Submitted::Arrival(Box::new(arriving));
+                self.delivery.submitted.insert(ticket, then);
+            }
+            Err(refused) => {
+                tracing::debug!(%refused, "a message cannot be written");
+                self.inbox.room().let_go(share, len);
+                if arriving.claims {
+                    self.transfers.service().unclaim(&peer, id);
+                }
+                self.swarm.behaviour_mut().secure.not_stored(&from, vec![id]);
+            }
         }
     }
 
@@ -71,11 +89,14 @@ impl EventLoop {
         let mut failed: HashMap<PeerId, Vec<MessageId>> = HashMap::new();
         let mut answered = Vec::new();
         for (arriving, written) in arrived {
-            let Arriving { from, peer, message, at, mail } = arriving;
+            let Arriving { from, peer, message, at, mail, claims } = arriving;
             if let Some(settlement) = mail {
                 self.mail_written(settlement, written);
             }
             let (id, len) = (message.id, message.body.len());
+            if claims && !matches!(written, Some(Written::Stored(_))) {
+                self.transfers.service().unclaim(&peer, id);
+            }
             match written {
                 Some(Written::Stored(number)) => {
                     stored.entry(from).or_default().push(id);
@@ -85,6 +106,8 @@ impl EventLoop {
                 Some(Written::Done) => {
                     self.inbox.room().let_go(Share::of(&peer), len);
                     stored.entry(from).or_default().push(id);
+                    // It is known, or answers nothing: nobody will ask for its content.
+                    self.transfers.service().withdrawn_message(&peer, id);
                 }
                 Some(Written::Stale) | None => {
                     self.inbox.room().let_go(Share::of(&peer), len);
@@ -107,10 +130,21 @@ impl EventLoop {
     /// Gives a message that is on disk to whoever it is for. An answer that its caller got is taken.
     fn present(&mut self, from: PeerId, arrived: &Arrived) -> Option<Taken> {
         let Arrived { number, peer, message, .. } = arrived;
-        if self.give_answer(from, message) {
+        if self.give_long_answer(from, arrived) {
+            return None;
+        }
+        if self.give_answer(from, message, None) {
             self.inbox.claimed(*number);
             let len = message.body.len();
             return Some(Taken { peer: *peer, id: message.id, number: *number, len });
+        }
+        if self.passing.is_some()
+            && message.decode().is_ok_and(|body| self.pass_outward(from, message.id, &body))
+        {
+            // It is taken once it is answered; until then no agent is to answer it.
+            self.inbox.claimed(*number);
+            self.delivery.tasks.insert(message.id, *peer);
+            return None;
         }
         let kept = self.kept(arrived)?;
         if kept.incoming.kind == IncomingKind::Task {
@@ -143,6 +177,11 @@ impl EventLoop {
                 (IncomingKind::Answer, content_of(&result.content, &result.content_type))
             }
             _ => return None,
+        };
+        let content = if names_transfer(&body) {
+            self.long_content(peer, message.id, content)
+        } else {
+            content
         };
         let incoming = Incoming {
             inbox_number: Some(*number),

@@ -7,6 +7,7 @@ use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Effect, Status, Step, Ticket, Write};
+use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{MessageId, StreamId};
 use peer_protocol::link::SendFailure;
 use peer_protocol::message::{Message, ReceiptStatus};
@@ -39,7 +40,11 @@ impl EventLoop {
             Effect::Withdraw { peer, ids } => {
                 self.swarm.behaviour_mut().secure.withdraw(&peer_id_of(&peer), ids);
             }
-            Effect::NotAccepted { id, .. } => self.not_accepted(id),
+            Effect::Ahead { peer, id } => self.send_ahead(&peer, id),
+            Effect::NotAccepted { peer, id } => {
+                self.transfers.service().end_content(&peer, id, false);
+                self.not_accepted(id);
+            }
             Effect::Tell { peer, id, status } => self.tell(&peer, id, &status),
             Effect::Recall { peer, ids, status } => self.read(
                 move |store| store.recall(&peer, &ids),
@@ -73,10 +78,17 @@ impl EventLoop {
             self.detach(&id);
             return;
         }
+        self.delivery.attempts.handed(&ids);
         if let Some(peer) = self.directory.get_mut(&id) {
             lens.into_iter().for_each(|len| peer.traffic.sent(len));
         }
         self.note(ids, &Step::GivenToLink);
+    }
+
+    /// Messages left for their peer.
+    pub(in crate::event_loop) fn on_transmitted(&mut self, ids: &[MessageId]) {
+        let now = self.clock.now().timestamp;
+        self.delivery.attempts.transmitted(ids, now);
     }
 
     /// Takes down steps of messages, which nobody waits for.
@@ -112,10 +124,11 @@ impl EventLoop {
         tracing::warn!(
             peer = %self.directory.name(&from),
             %stream,
-            "the peer has seen later messages: a new stream is begun. Was this node's store restored \
-             from an old copy?"
+            "the peer has seen later messages: a new stream is begun, after a pause if it took nothing \
+             in this one. Was this node's store restored from an old copy?"
         );
-        self.delivery.outbox.out_of_sequence(&key, id, stream);
+        let now = self.clock.now().instant;
+        self.delivery.outbox.out_of_sequence(&key, id, stream, now);
         self.pump();
     }
 
@@ -132,6 +145,9 @@ impl EventLoop {
         let (Some(key), SendFailure::Refused { code, detail }) = (key_of(&from), why) else {
             return true;
         };
+        if *code == ErrorCode::ChunkError && self.send_content_again(&key, id) {
+            return true;
+        }
         let now = self.clock.now();
         self.delivery.outbox.refused(&key, id, *code, detail.clone(), now);
         self.pump();
@@ -161,6 +177,7 @@ impl EventLoop {
         self.tell_caller(id, status);
         if status.is_settled() {
             let taken = matches!(status, Status::Delivered | Status::Processed);
+            self.transfers.service().end_content(peer, id, taken);
             self.mail_settled(peer, &[id], taken);
             self.cancelled(id);
         }

@@ -1,6 +1,8 @@
 //! Records of the disk as people see them.
 
+use super::attempts::Attempt;
 use super::naming::peer_id_of;
+use peer_protocol::delivery::Step;
 use peer_protocol::message::MessageKind;
 
 use crate::event_loop::EventLoop;
@@ -16,12 +18,15 @@ impl EventLoop {
             peer: self.entity_of(&id),
             peer_id: id.to_string(),
             kind: kind_of(record.kind),
-            size: record.len,
-            waits_for: self.waits_for(&id, &status).map(|reason| reason.to_string()),
+            size: self.spooled_size(record),
+            waits_for: self.waits_for(&id, record.id, &status).map(|reason| reason.to_string()),
             status,
             created: record.created,
             expires: record.expires,
-            attempts: record.may_be_sent.into(),
+            attempts: match self.delivery.attempts.of(&record.id) {
+                Some(attempt) => attempt.count,
+                None => record.may_be_sent.into(),
+            },
             number: record.number,
         }
     }
@@ -34,16 +39,22 @@ impl EventLoop {
             from: self.entity_of(&id),
             from_peer_id: id.to_string(),
             kind: kind_of(record.kind),
-            size: record.len,
+            size: self.stored_size(record),
             received_at: record.at,
             handed: self.inbox.was_handed(record.number),
         }
     }
 
     pub(super) fn trace_of(&self, trace: store::Trace) -> Trace {
-        let steps = trace.steps.into_iter().map(|(at, step)| TraceStep { at, step }).collect();
+        let step = |(at, step)| TraceStep { at, step };
+        let mut steps: Vec<_> = trace.steps.into_iter().map(step).collect();
         match trace.message {
             Found::Outgoing(record) => {
+                let attempt = self.delivery.attempts.of(&record.id).filter(|it| it.count > 0);
+                if let Some(Attempt { count, last }) = attempt {
+                    steps.push(TraceStep { at: last, step: Step::Transmitted { attempt: count } });
+                    steps.sort_by_key(|step| step.at);
+                }
                 let line = self.outbox_line(&record);
                 Trace {
                     message_id: line.message_id,

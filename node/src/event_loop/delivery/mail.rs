@@ -31,7 +31,6 @@ impl EventLoop {
 
     /// The mailbox takes nothing more for `peer`.
     pub(in crate::event_loop) fn detach_mail(&mut self, peer: &PublicKey) {
-        self.delivery.outbox.again(peer);
         self.delivery.outbox.detach(peer);
     }
 
@@ -80,8 +79,10 @@ impl EventLoop {
         let (share, len) = (Share::of(&arrival.peer), arrival.message.body.len());
         self.inbox.room().keep(share, 1, len);
         let changes = settlement.changes.clone();
-        let arriving = Arriving::by_mail(from, &arrival, settlement);
-        let write = Durable::Mail(Write::Arrive(*arrival), changes);
+        let content = self.claim_content(&arrival);
+        let mut arriving = Arriving::by_mail(from, &arrival, settlement);
+        arriving.claims = content.is_some();
+        let write = Durable::Mail(Write::Arrive(*arrival), changes, content);
         match self.delivery.submitter.submit(vec![write]) {
             Ok(ticket) => {
                 let then = Submitted::Arrival(Box::new(arriving));

@@ -7,7 +7,9 @@
 mod accepting;
 mod answering;
 mod arriving;
+mod attempts;
 mod contacts;
+mod contents;
 mod effects;
 mod inbox;
 mod lines;
@@ -31,10 +33,13 @@ use peer_protocol::time::{Instant, Timestamp};
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
+pub(super) use self::accepting::Ahead;
+pub(super) use self::contents::Draft;
 pub(crate) use self::resuming::Resuming;
 
 use self::accepting::Accepting;
 use self::arriving::Arriving;
+use self::attempts::Attempts;
 use self::naming::{Names, peer_id_of};
 use self::reaching::Reaching;
 use self::taking::Taking;
@@ -87,6 +92,7 @@ pub(crate) struct Delivery {
     falling_back: HashSet<PeerId>,
     /// Until when peers asked to wait.
     paced: LruCache<PeerId, Instant>,
+    attempts: Attempts,
     /// Whom to answer.
     tasks: LruCache<MessageId, PublicKey>,
     /// Taken messages of which the disk did not take that down yet.
@@ -112,7 +118,8 @@ impl Delivery {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let rng: StdRng = rand::make_rng();
-        let outbox = Outbox::new(store.saved()?, Box::new(rng), now);
+        let first = store.forget_receivers()?;
+        let outbox = Outbox::new(store.saved()?, Box::new(rng), now).beginning_at(first);
         let mut owed = LruCache::new(MAX_OWED);
         for key in store.owed_peers()? {
             owed.insert(peer_id_of(&key), ());
@@ -138,6 +145,7 @@ impl Delivery {
             next_walk: Instant::default(),
             falling_back: HashSet::new(),
             paced: LruCache::new(MAX_OPEN_TASKS),
+            attempts: Attempts::default(),
             tasks: LruCache::new(MAX_OPEN_TASKS),
             untaken: VecDeque::new(),
             taking: HashSet::new(),
@@ -250,6 +258,7 @@ impl EventLoop {
         self.delivery.outbox.handle_timeout(both);
         self.take_again(now);
         self.inbox.sweep();
+        self.inbox.confirm(now);
         self.tick_reaching(now);
         self.pump();
     }

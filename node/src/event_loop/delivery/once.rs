@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use libp2p::PeerId;
 use peer_behaviours::secure::key_of;
+use peer_protocol::id::MessageId;
+use peer_protocol::limits::MAX_INLINE_CONTENT_LEN;
 use peer_protocol::message::Message;
 
+use super::contents::Draft;
 use super::outbox::{outgoing, unreadable};
 use crate::error::NodeError;
 use crate::event_loop::EventLoop;
@@ -14,30 +17,30 @@ use crate::model::Delivery;
 use crate::store::OutgoingRecord;
 
 impl EventLoop {
-    /// Takes a caller's message into the outbox, unless it is there already: then the caller waits for
-    /// that one.
-    pub(in crate::event_loop) fn accept_once_for(
+    /// Takes a caller's message into the outbox under `id`, unless it is there already: then the caller
+    /// waits for that one.
+    pub(in crate::event_loop) fn keep_once_for(
         &mut self,
         to: PeerId,
-        message: Message,
+        id: MessageId,
+        draft: Draft,
         ttl: Option<Duration>,
         timeout: Duration,
         waiting: Waiting,
     ) {
-        let id = message.id;
         self.read(
             move |store| store.find(id.as_bytes(), id.as_bytes(), 2),
             move |this, found| match found {
                 Err(error) => waiting.fail(unreadable(&error)),
                 Ok(found) => match found.iter().find_map(outgoing) {
-                    Some(record) => this.wait_again(to, &message, record, timeout, waiting),
+                    Some(record) => this.wait_again(to, draft, record, timeout, waiting),
                     // It is being written for a caller who has given up waiting.
                     None if this.delivery.outbox.status(id).is_some() => {
                         let now = this.clock.now().instant;
                         this.asks.insert(id, to, timeout, waiting, now);
                         this.asks.kept(id);
                     }
-                    None => this.accept_for(to, message, ttl, timeout, waiting),
+                    None => this.keep_for(to, draft.under(id), ttl, timeout, waiting),
                 },
             },
         );
@@ -46,15 +49,13 @@ impl EventLoop {
     fn wait_again(
         &mut self,
         to: PeerId,
-        message: &Message,
+        draft: Draft,
         record: &OutgoingRecord,
         timeout: Duration,
         mut waiting: Waiting,
     ) {
-        let (id, len) = (message.id, message.body.len() as u64);
-        // Once it is settled its body is not kept, so that there is no more to compare.
-        let same = key_of(&to) == Some(record.peer) && record.kind == message.kind;
-        if !same || record.len != len {
+        let id = record.id;
+        if !self.is_same(&to, draft, record) {
             return waiting.fail(NodeError::KeyReused { message_id: id.to_string() });
         }
         let status = Delivery::from(record.status.clone());
@@ -71,5 +72,18 @@ impl EventLoop {
         self.asks.insert(id, to, timeout, waiting, now);
         self.asks.kept(id);
         self.tell_caller(id, &record.status);
+    }
+
+    /// Whether a message is the one on record, as far as that tells: once it is settled its body is not
+    /// kept, and a long content may have gone in the message or ahead of it.
+    fn is_same(&mut self, to: &PeerId, draft: Draft, record: &OutgoingRecord) -> bool {
+        if key_of(to) != Some(record.peer) || draft.kind() != record.kind {
+            return false;
+        }
+        if draft.size() > MAX_INLINE_CONTENT_LEN {
+            return true;
+        }
+        let message = draft.body().map(|body| Message::new(&mut self.rng, &body, None));
+        matches!(message, Ok(Ok(message)) if message.body.len() as u64 == record.len)
     }
 }

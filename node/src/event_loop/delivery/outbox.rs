@@ -12,7 +12,8 @@ use crate::error::NodeError;
 use crate::event_loop::EventLoop;
 use crate::handle::{DeliveryCommand, Reply};
 use crate::model::{
-    Content, Delivery, IdPrefix, OutboxFilter, OutboxLine, OutboxMessage, Page, Retried, Trace,
+    Content, Delivery, IdPrefix, OutboxFilter, OutboxLine, OutboxMessage, Page, Retried,
+    StoredContent, Trace,
 };
 use crate::store::{Filter, Found, OutboxPlace, OutgoingRecord, StoreError};
 
@@ -83,7 +84,8 @@ impl EventLoop {
                             conversation: None,
                             in_reply_to,
                         };
-                        with_body(shown, message.as_ref())
+                        let stored = this.transfers.service().spooled(&record.peer, record.id);
+                        with_body(shown, message.as_ref(), stored)
                     });
                     drop(reply.send(shown));
                 },
@@ -268,9 +270,17 @@ fn place(text: &str) -> Option<OutboxPlace> {
     Some(OutboxPlace { created, peer, number })
 }
 
-fn with_body(shown: OutboxMessage, message: Option<&Message>) -> OutboxMessage {
+fn with_body(
+    shown: OutboxMessage,
+    message: Option<&Message>,
+    stored: Option<StoredContent>,
+) -> OutboxMessage {
     let content = |bytes: &[u8], content_type: String| {
-        Some(Content { content_type: Some(content_type), ..Content::from_bytes(bytes) })
+        let content = match stored.clone() {
+            Some(stored) => Content { stored: Some(stored), ..Content::default() },
+            None => Content::from_bytes(bytes),
+        };
+        Some(Content { content_type: Some(content_type), ..content })
     };
     match message.and_then(|message| message.decode().ok()) {
         Some(Body::Task(task)) => OutboxMessage {

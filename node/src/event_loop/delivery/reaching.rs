@@ -98,9 +98,6 @@ impl EventLoop {
         if self.delivery.attached.remove(id)
             && let Some(key) = key_of(id)
         {
-            // What the link has is taken back: it may never be asked for again, and must not be sent
-            // after it has expired.
-            self.delivery.outbox.again(&key);
             self.delivery.outbox.detach(&key);
         }
     }
@@ -228,6 +225,10 @@ impl EventLoop {
         if self.delivery.outbox.status(message_id).is_none_or(|status| status.is_settled()) {
             return;
         }
+        if self.transfers.service().spooled(&key, message_id).is_some() {
+            let (code, detail) = (ErrorCode::EncryptionRequired, TOO_LONG.to_owned());
+            return self.delivery.outbox.refused(&key, message_id, code, detail, now);
+        }
         let left = outgoing.expires.as_millis().saturating_sub(now.timestamp.as_millis());
         let deadline = now.instant + Duration::from_millis(left).min(LONGEST);
         // What may have been sent already must not arrive twice.
@@ -249,4 +250,6 @@ impl EventLoop {
 /// Messages that are sent at once to a peer that speaks only version 1.0, and bytes of them.
 const FALLING_BACK: usize = 64;
 const FALLING_BACK_BYTES: usize = 1 << 20;
+const TOO_LONG: &str =
+    "the peer speaks only version 1.0, which knows no transfers: its content is too long";
 const FELL_BACK: &str = "the peer speaks only version 1.0, which knows no lasting delivery: it was sent without being kept";

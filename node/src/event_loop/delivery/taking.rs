@@ -49,8 +49,12 @@ impl EventLoop {
         }
         let at = self.clock.now().timestamp;
         let messages = taking.messages.iter().map(|taken| (taken.peer, taken.id)).collect();
-        let durable = Durable::from(Write::Take { messages, at });
-        match self.delivery.submitter.submit(vec![durable]) {
+        let service = self.transfers.service();
+        let contents = taking.messages.iter().filter_map(|it| service.taking(&it.peer, it.id));
+        let writes = std::iter::once(Durable::from(Write::Take { messages, at }))
+            .chain(contents.map(Durable::Transfer))
+            .collect();
+        match self.delivery.submitter.submit(writes) {
             Ok(ticket) => {
                 self.delivery.submitted.insert(ticket, Submitted::Taken(taking));
             }
@@ -82,6 +86,7 @@ impl EventLoop {
             self.inbox.taken(number);
             self.delivery.taking.remove(&number);
             self.delivery.taken.insert(number, ());
+            self.transfers.service().taken(&peer, id);
             by_peer.entry(peer_id_of(&peer)).or_default().push(id);
         }
         for (peer, ids) in by_peer {

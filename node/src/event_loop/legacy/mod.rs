@@ -1,16 +1,19 @@
 //! Peers that speak only version 1.0: what their links tell, and their messages in this node's terms.
 //! Nothing here is end-to-end encrypted, and every listing says so.
 
+mod calls;
 mod ids;
-mod translate;
+pub(crate) mod translate;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use libp2p::PeerId;
-use peer_behaviours::legacy::{self, Event, EventKind, SendError, SessionInfo};
+use peer_behaviours::legacy::{self, Event, EventKind, SessionInfo};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
-use peer_protocol::legacy::Object;
+use peer_protocol::identity::EntityId;
+use peer_protocol::legacy::{Object, Unsigned};
 use peer_protocol::message::{ErrorReport, Message, MessageKind, ReceiptStatus};
 use peer_protocol::time::Instant;
 
@@ -19,25 +22,46 @@ pub(super) use self::ids::ForeignIds;
 use super::EventLoop;
 use super::asks::Waiting;
 use crate::error::NodeError;
+use crate::gateway::Places;
 use crate::model::{HandshakeKind, SessionStatus};
 use crate::room::{Room, Share};
 
 /// The node's bound on what it takes in, for version 1.0 messages.
-pub(crate) struct LegacyAdmission(pub(crate) Arc<Room>);
+pub(crate) struct LegacyAdmission {
+    pub(crate) room: Arc<Room>,
+    /// Places for what is passed on to these entities.
+    pub(crate) places: Arc<Places>,
+    pub(crate) others: BTreeSet<EntityId>,
+}
 
 impl legacy::Admission for LegacyAdmission {
-    fn admit(&self, msg_type: &str, payload: &Object) -> Result<(), ErrorReport> {
-        let read = translate::incoming(msg_type, payload)?;
+    fn admit(&self, message: &Unsigned) -> Result<(), ErrorReport> {
+        let read = translate::incoming(&message.msg_type, &message.payload)?;
+        if message.recipient_id.as_ref().is_some_and(|it| self.others.contains(it)) {
+            return match read.body.kind() {
+                MessageKind::Task | MessageKind::StatusReport => {
+                    self.places.take(&message.sender_id)
+                }
+                kind => Err(not_passed_on(kind)),
+            };
+        }
         let id = MessageId::random(&mut rand::rng());
-        self.0.take(Share::Legacy, &translate::message(&read.body, id, None)?)
+        self.room.take(Share::Legacy, &translate::message(&read.body, id, None)?)
     }
+}
+
+fn not_passed_on(kind: MessageKind) -> ErrorReport {
+    let detail = format!("a {kind} is not passed on: tasks and reports are");
+    ErrorReport::new(ErrorCode::InvalidState, detail)
 }
 
 impl EventLoop {
     pub(super) fn on_legacy(&mut self, event: Event) {
         let Event { peer: id, kind } = event;
         match kind {
-            EventKind::NeedConnection => self.need_connection(id),
+            EventKind::NeedConnection => self.legacy_needs_connection(id),
+            EventKind::Uncarried { reason } => self.on_uncarried(id, &reason),
+            EventKind::ForOther { message } => self.on_for_other(id, message),
             EventKind::Unsupported => {
                 tracing::debug!(peer = %self.directory.name(&id), "does not speak {}", super::LEGACY);
             }
@@ -52,6 +76,9 @@ impl EventLoop {
                 self.on_legacy_message(id, &msg_type, &payload);
             }
             EventKind::Delivered { id: message } => {
+                if let Some(peer) = self.directory.get_mut(&id).filter(|peer| peer.http.is_some()) {
+                    peer.last_error = None;
+                }
                 self.on_receipt(message, ReceiptStatus::Received);
             }
             EventKind::Failed { id: message, why } => self.on_failed(id, message, why),
@@ -75,21 +102,7 @@ impl EventLoop {
     ) -> Result<(), NodeError> {
         let reply_to = message.in_reply_to.and_then(|id| self.foreign.theirs(id));
         let outgoing = translate::outgoing(message, reply_to.as_deref())?;
-        let name = self.directory.name(&peer);
-        let sent = match self.swarm.behaviour_mut().legacy.as_mut() {
-            Some(legacy) => legacy.send(peer, outgoing, deadline),
-            None => Err(SendError::EncryptionRequired),
-        };
-        sent.map_err(|error| match error {
-            SendError::EncryptionRequired => NodeError::Refused {
-                peer: name,
-                code: ErrorCode::EncryptionRequired,
-                detail: error.to_string(),
-            },
-            SendError::Busy | SendError::ForeignKey => {
-                NodeError::QueueFull { peer: name, detail: error.to_string() }
-            }
-        })
+        self.give_legacy(peer, outgoing, deadline)
     }
 
     fn on_legacy_ready(&mut self, id: PeerId, info: SessionInfo) {

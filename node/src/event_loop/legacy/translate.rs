@@ -116,19 +116,19 @@ pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outg
 }
 
 /// A message of a version 1.0 peer in this node's terms.
-pub(super) struct Incoming<'p> {
-    pub(super) body: Body<'p>,
+pub(crate) struct Incoming<'p> {
+    pub(crate) body: Body<'p>,
     /// What the peer calls the message.
-    pub(super) id: Option<&'p str>,
+    pub(crate) id: Option<&'p str>,
     /// What it answers, in this node's or whatever words.
-    pub(super) in_reply_to: Option<&'p str>,
+    pub(crate) in_reply_to: Option<&'p str>,
 }
 
 /// Reads a message of a version 1.0 peer.
 ///
 /// # Errors
 /// What the peer is told.
-pub(super) fn incoming<'p>(
+pub(crate) fn incoming<'p>(
     msg_type: &str,
     payload: &'p Object,
 ) -> Result<Incoming<'p>, ErrorReport> {

@@ -8,9 +8,10 @@ use redb::{ReadableTable as _, Table, WriteTransaction};
 
 use super::rows::{Counters, Place, Stream};
 use super::tables::{
-    ASKED, COUNTERS, IN_BODIES, Named, Numbered, OUT_BODIES, OWED, PLACES, RECEIVED, RECEIVED_IDS,
-    SENT, SENT_IDS, SETTLED, STREAMS, TAKEN, TRAIL,
+    AGES, ASKED, COUNTERS, IN_BODIES, Named, Numbered, OUT_BODIES, OWED, PLACES, RAN, RECEIVED,
+    RECEIVED_IDS, SENT, SENT_IDS, SETTLED, STREAMS, TAKEN, TRAIL,
 };
+use crate::store::bytes::Take;
 use crate::store::error::Failed;
 
 /// What became of one write of a transaction that is on disk.
@@ -29,9 +30,10 @@ type Rows<'txn, K> = Table<'txn, K, &'static [u8]>;
 
 /// Open tables, and what changes often, which is written once at the end.
 pub(in crate::store) struct Delivery<'txn> {
-    counters_table: Rows<'txn, u8>,
-    streams_table: Rows<'txn, &'static [u8; 32]>,
-    places_table: Rows<'txn, &'static [u8; 32]>,
+    pub(super) counters_table: Rows<'txn, u8>,
+    pub(super) streams_table: Rows<'txn, &'static [u8; 32]>,
+    pub(super) places_table: Rows<'txn, &'static [u8; 32]>,
+    pub(super) ages: Table<'txn, &'static [u8; 32], u64>,
     pub(super) out_bodies: Rows<'txn, &'static Numbered>,
     pub(super) sent: Rows<'txn, &'static Numbered>,
     pub(super) sent_ids: Table<'txn, &'static [u8; 16], &'static Numbered>,
@@ -44,14 +46,16 @@ pub(in crate::store) struct Delivery<'txn> {
     pub(super) settled: Rows<'txn, u64>,
     pub(super) trail: Rows<'txn, u64>,
     pub(super) counters: Counters,
-    streams: HashMap<[u8; 32], Stream>,
-    places: HashMap<[u8; 32], Place>,
+    pub(super) streams: HashMap<[u8; 32], Stream>,
+    pub(super) places: HashMap<[u8; 32], Place>,
     /// Senders of whom an arrival was not written.
     pub(super) stale: HashSet<[u8; 32]>,
     /// What was accepted.
     pub(super) accepted: Vec<Numbered>,
     /// The latest time that was named.
     pub(super) latest: Timestamp,
+    /// For how many seconds nodes with this store have run.
+    pub(super) ran: u64,
 }
 
 /// What a transaction did, in case it fails and nobody knows how far it came.
@@ -69,8 +73,13 @@ impl<'txn> Delivery<'txn> {
             Some(row) => Counters::decode(row.value())?,
             None => Counters::default(),
         };
+        let ran = match counters_table.get(RAN)? {
+            Some(row) => Take(row.value()).number()?,
+            None => 0,
+        };
         Ok(Self {
             counters_table,
+            ages: transaction.open_table(AGES)?,
             streams_table: transaction.open_table(STREAMS)?,
             places_table: transaction.open_table(PLACES)?,
             out_bodies: transaction.open_table(OUT_BODIES)?,
@@ -90,6 +99,7 @@ impl<'txn> Delivery<'txn> {
             stale: HashSet::new(),
             accepted: Vec::new(),
             latest: Timestamp::default(),
+            ran,
         })
     }
 
@@ -113,6 +123,7 @@ impl<'txn> Delivery<'txn> {
     /// Writes what changes often, and lets go what is old.
     pub(in crate::store) fn finish(mut self) -> Result<Mark, Failed> {
         self.forget_old()?;
+        self.touch()?;
         for (peer, row) in &self.streams {
             self.streams_table.insert(peer, row.encode().as_slice())?;
         }

@@ -114,7 +114,7 @@ impl Delivery<'_> {
             self.in_bodies.remove(number)?;
             self.place(&row.peer)?.waiting.subtract(row.head.len);
             self.owed.insert(&numbered(&row.peer, number), id.as_bytes())?;
-            self.settle_received(number, at)?;
+            self.settle_received(number)?;
         }
         Ok(())
     }

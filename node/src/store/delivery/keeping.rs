@@ -14,7 +14,7 @@ use crate::store::error::Failed;
 
 /// Most records of messages that are settled or taken.
 pub(super) const MAX_SETTLED: u64 = if cfg!(test) { 500 } else { 100_000 };
-/// How long they are kept.
+/// How long they are kept, in time in which the node runs: a wall clock that jumps makes no difference.
 pub(super) const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Most that are let go in one transaction.
 const ROUND: usize = 8_192;
@@ -27,40 +27,52 @@ pub(super) enum Settled {
     Received(u64),
 }
 
+/// When it was done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// After the node had run for so many seconds.
+    Ran(u64),
+    /// By the wall clock, as former versions wrote it.
+    Clock(Timestamp),
+}
+
 impl Settled {
-    fn encode(self, at: Timestamp) -> Vec<u8> {
+    fn encode(self, ran: u64) -> Vec<u8> {
         let mut put = Put::default();
-        put.time(at);
+        put.number(ran);
         match self {
-            Self::Sent(key) => put.byte(0).bytes(&key),
-            Self::Received(number) => put.byte(1).number(number),
+            Self::Sent(key) => put.byte(2).bytes(&key),
+            Self::Received(number) => put.byte(3).number(number),
         }
         .done()
     }
 
-    fn decode(bytes: &[u8]) -> Result<(Self, Timestamp), Broken> {
+    fn decode(bytes: &[u8]) -> Result<(Self, Since), Broken> {
         let mut take = Take(bytes);
-        let at = take.time()?;
-        let settled = match take.byte()? {
-            0 => Self::Sent(take.array()?),
-            1 => Self::Received(take.number()?),
+        let since = take.number()?;
+        let clock = Since::Clock(Timestamp::from_millis(since));
+        let (settled, since) = match take.byte()? {
+            0 => (Self::Sent(take.array()?), clock),
+            1 => (Self::Received(take.number()?), clock),
+            2 => (Self::Sent(take.array()?), Since::Ran(since)),
+            3 => (Self::Received(take.number()?), Since::Ran(since)),
             _ => return Err(Broken),
         };
-        take.end().map(|()| (settled, at))
+        take.end().map(|()| (settled, since))
     }
 }
 
 impl Delivery<'_> {
-    pub(super) fn settle_sent(&mut self, key: &Numbered, at: Timestamp) -> Result<(), Failed> {
-        self.settle(Settled::Sent(*key), at)
+    pub(super) fn settle_sent(&mut self, key: &Numbered) -> Result<(), Failed> {
+        self.settle(Settled::Sent(*key))
     }
 
-    pub(super) fn settle_received(&mut self, number: u64, at: Timestamp) -> Result<(), Failed> {
-        self.settle(Settled::Received(number), at)
+    pub(super) fn settle_received(&mut self, number: u64) -> Result<(), Failed> {
+        self.settle(Settled::Received(number))
     }
 
-    fn settle(&mut self, settled: Settled, at: Timestamp) -> Result<(), Failed> {
-        self.settled.insert(self.counters.settled, settled.encode(at).as_slice())?;
+    fn settle(&mut self, settled: Settled) -> Result<(), Failed> {
+        self.settled.insert(self.counters.settled, settled.encode(self.ran).as_slice())?;
         self.counters.settled += 1;
         Ok(())
     }
@@ -68,11 +80,15 @@ impl Delivery<'_> {
     /// Lets go what is too old or too much.
     pub(super) fn forget_old(&mut self) -> Result<(), Failed> {
         for _ in 0..ROUND {
-            let (number, (settled, at)) = match self.settled.first()? {
+            let (number, (settled, since)) = match self.settled.first()? {
                 Some((number, row)) => (number.value(), Settled::decode(row.value())?),
                 None => return Ok(()),
             };
-            if self.settled.len()? <= MAX_SETTLED && at + KEPT > self.latest {
+            let is_old = match since {
+                Since::Ran(since) => since.saturating_add(KEPT.as_secs()) <= self.ran,
+                Since::Clock(since) => since + KEPT <= self.latest,
+            };
+            if self.settled.len()? <= MAX_SETTLED && !is_old {
                 return Ok(());
             }
             self.settled.remove(number)?;

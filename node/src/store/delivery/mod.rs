@@ -6,12 +6,13 @@
 //!   by id are written all over the place.
 //! - `rows`: what rows hold.
 //! - `apply`: one transaction; `outgoing`, `incoming`, `steps`: what each [`Write`] does.
-//! - `keeping`: how long what is settled is kept.
+//! - `keeping`: how long what is settled is kept; `gone`: how long peers are known.
 //! - `load`: what the node needs to go on after a restart; `look`: what people ask for.
 //!
 //! [`Write`]: peer_protocol::delivery::Write
 
 mod apply;
+mod gone;
 mod incoming;
 mod keeping;
 mod load;

@@ -105,7 +105,7 @@ impl Delivery<'_> {
         if row.status.is_settled() && !was_settled {
             self.out_bodies.remove(&key)?;
             self.stream(peer.as_bytes())?.waiting.subtract(row.head.len);
-            self.settle_sent(&key, at)?;
+            self.settle_sent(&key)?;
         }
         Ok(())
     }

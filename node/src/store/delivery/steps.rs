@@ -13,8 +13,6 @@ use crate::store::row::encode;
 
 /// Most steps that are kept, of all messages; the oldest go.
 pub(super) const MAX_STEPS: u64 = if cfg!(test) { 1_000 } else { 200_000 };
-/// Attempts that are all noted; of later ones every power of two is.
-const NOTED_ATTEMPTS: u32 = 4;
 
 impl Delivery<'_> {
     pub(super) fn step(&mut self, id: MessageId, step: &Step, at: Timestamp) -> Result<(), Failed> {
@@ -34,12 +32,14 @@ impl Delivery<'_> {
     }
 }
 
-/// Whether a step is worth a row: it is not told by a record, and a message that is sent again for days
-/// does not fill the trail.
+/// Whether a step is worth a row: not if a record tells it, nor if it is known in memory only, as attempts are.
 fn is_noted(step: &Step) -> bool {
     match step {
-        Step::Accepted | Step::Became(_) | Step::Stored | Step::Taken => false,
+        Step::Accepted
+        | Step::Transmitted { .. }
+        | Step::Became(_)
+        | Step::Stored
+        | Step::Taken => false,
         Step::GivenToLink | Step::Paced { .. } | Step::InMailbox { .. } | Step::Handed => true,
-        Step::Transmitted { attempt } => *attempt <= NOTED_ATTEMPTS || attempt.is_power_of_two(),
     }
 }

@@ -10,8 +10,15 @@ pub(super) type Named = [u8; 48];
 
 type Definition<K> = TableDefinition<'static, K, &'static [u8]>;
 
-/// One row of [`super::rows::Counters`] under the key 0.
+/// One row of [`super::rows::Counters`] under the key 0; single numbers under [`RAN`] and [`FLOOR`].
 pub(super) const COUNTERS: Definition<u8> = TableDefinition::new("delivery_counters");
+/// For how many seconds nodes with this store have run.
+pub(super) const RAN: u8 = 1;
+/// Below which numbers may have been used in streams to receivers that are forgotten.
+pub(super) const FLOOR: u8 = 2;
+
+/// For how many hours nodes with this store had run when something was last written of a peer.
+pub(super) const AGES: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("peer_ages");
 
 /// Receivers: [`super::rows::Stream`].
 pub(super) const STREAMS: Definition<&[u8; 32]> = TableDefinition::new("out_streams");
@@ -48,6 +55,7 @@ pub(super) const TRAIL: Definition<u64> = TableDefinition::new("trail");
 /// Makes them.
 pub(in crate::store) fn create(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(COUNTERS)?;
+    transaction.open_table(AGES)?;
     transaction.open_table(STREAMS)?;
     transaction.open_table(OUT_BODIES)?;
     transaction.open_table(SENT)?;

@@ -89,3 +89,46 @@ async fn a_hanging_disk_is_noticed_and_fills_no_memory() {
     assert_eq!(loaded.last_seen, Some(Timestamp::from_millis(9_999)));
     assert_eq!(loaded.records, [([1; 32], vec![entry((9_999 % 7) as u8)])]);
 }
+
+/// A sync that failed is not made good by another one that does not.
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_said_to_be_on_disk_until_a_restart() {
+    let disk = Disk::new();
+    let store = disk.store();
+    commit(&store, &[Change::Salt([1; 32])]);
+    disk.set(Mood::FailsToSync);
+    let salt = |n| move |tables: &mut Tables<'_>| tables.change(&Change::Salt([n; 32]));
+    let failed = store.transact(salt(2)).unwrap_err();
+    assert!(matches!(failed, StoreError::Unsynced { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("input/output error"), "{failed}");
+    assert!(failed.next_step().contains("restart"), "{}", failed.next_step());
+    disk.set(Mood::Works);
+    assert_eq!(store.transact(salt(3)), Err(failed.clone()));
+    assert_eq!(store.load(), Err(failed.clone()), "what is read may not be on disk either");
+    assert_eq!(store.clone().transact(salt(4)), Err(failed));
+    drop(store);
+    let store = disk.store();
+    let salt = store.load().unwrap().salt.unwrap();
+    assert!(salt == [1; 32] || salt == [2; 32], "{salt:?}");
+    commit(&store, &changes());
+    check(&store.load().unwrap());
+}
+
+#[tokio::test]
+async fn the_writing_thread_reports_failure_after_a_failed_sync_and_says_what_to_do() {
+    let disk = Disk::new();
+    let mut writer = writer(&disk);
+    writer.write([Change::Salt([1; 32])]);
+    wait_until(|| !writer.is_behind());
+    disk.set(Mood::FailsToSync);
+    writer.write([Change::Salt([2; 32])]);
+    wait_until(|| writer.trouble(now()).is_some());
+    disk.set(Mood::Works);
+    for _ in 0..20 {
+        let outcome = writer.submitter().submit_alone(Vec::new()).unwrap();
+        assert!(matches!(outcome.await, Ok(Err(StoreError::Unsynced { .. }))));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(writer.is_behind());
+    assert!(matches!(writer.close().unwrap().await, Ok(Err(StoreError::Unsynced { .. }))));
+}

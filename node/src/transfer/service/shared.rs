@@ -11,7 +11,7 @@ use peer_behaviours::Clock;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::Fingerprint;
-use peer_protocol::message::{Body, ChunkAck, Message, Purpose};
+use peer_protocol::message::{Body, Chunk, ChunkAck, Message, Purpose};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,7 @@ use super::Output;
 use crate::config::TransferConfig;
 use crate::model::TransferState;
 use crate::transfer::book::Book;
+use crate::transfer::contents::Contents;
 use crate::transfer::intake::Intake;
 use crate::transfer::ledger::Ledger;
 use crate::transfer::places::Places;
@@ -33,6 +34,8 @@ const FOR_FATES: usize = 128;
 /// Files, and contents, that go to one peer at once; others wait.
 const FILES_AT_ONCE: usize = 2;
 const CONTENTS_AT_ONCE: usize = 4;
+/// How long it is worth telling that a content was withdrawn.
+const WITHDRAWAL_LIFETIME: Duration = Duration::from_secs(60);
 
 type Slots = HashMap<([u8; 32], bool), Weak<Semaphore>>;
 
@@ -51,6 +54,8 @@ pub(in crate::transfer) struct Shared {
     slots: Mutex<Slots>,
     /// Complete transfers whose bytes lie here.
     kept: Mutex<HashMap<Key, IncomingRow>>,
+    /// Contents whose messages are not settled.
+    contents: Mutex<Contents>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -75,6 +80,7 @@ impl Shared {
             senders: Mutex::default(),
             slots: Mutex::default(),
             kept: Mutex::default(),
+            contents: Mutex::default(),
             tasks: Mutex::default(),
         }
     }
@@ -89,7 +95,7 @@ impl Shared {
     }
 
     /// Runs a task until it ends or the node stops.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(in crate::transfer) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
@@ -103,7 +109,8 @@ impl Shared {
     pub(super) fn list(&self, row: &Row, state: TransferState) {
         for gone in self.book.open(row, state) {
             // What lies here still counts, and what was not told or taken yet still is to be.
-            if self.kept_row(&gone).is_none_or(|row| row.announced) {
+            let needed = self.contents().is_kept(&gone);
+            if !needed && self.kept_row(&gone).is_none_or(|row| row.announced) {
                 drop(self.ledger.forget(gone));
             }
         }
@@ -141,11 +148,35 @@ impl Shared {
         slots
     }
 
-    pub(super) fn start_sending(self: &Arc<Self>, peer: PeerId, row: OutgoingRow) {
+    pub(in crate::transfer) fn start_sending(self: &Arc<Self>, peer: PeerId, row: OutgoingRow) {
         let (inputs, receiver) = mpsc::channel(INPUTS);
         lock(&self.senders).insert(Key::outgoing(row.peer, row.id), inputs);
         let task = Sending::new(Arc::clone(self), peer, row, receiver);
         self.spawn(task.run());
+    }
+
+    /// Has a task end.
+    pub(in crate::transfer) fn cancel_sender(&self, key: &Key) {
+        self.tell_sender(key, ToSender::Cancel);
+    }
+
+    /// Tells the receiver of a content that no message follows.
+    pub(in crate::transfer) async fn withdraw_content(&self, row: &OutgoingRow) {
+        let chunk = Chunk {
+            data: Vec::new().into(),
+            offer: None,
+            total: row.source.size,
+            cancel: Some("its message does not follow".to_owned()),
+            offset: 0,
+            transfer: row.id,
+        };
+        let peer = PublicKey::from_bytes(&row.peer).ok();
+        let peer = peer.and_then(|key| peer_behaviours::secure::peer_id_of(&key));
+        let message = Message::new(&mut rand::rng(), &Body::from(chunk), None);
+        if let (Some(peer), Ok(message)) = (peer, message) {
+            let lifetime = WITHDRAWAL_LIFETIME;
+            self.tell(Output::Send { transfer: None, peer, message, lifetime }).await;
+        }
     }
 
     pub(super) fn senders(&self) -> usize {
@@ -174,6 +205,19 @@ impl Shared {
         }
     }
 
+    /// Contents whose messages are not settled.
+    pub(in crate::transfer) fn contents(&self) -> MutexGuard<'_, Contents> {
+        lock(&self.contents)
+    }
+
+    /// Deletes the file of a content that is not needed any more, and forgets its row.
+    pub(in crate::transfer) async fn drop_content(&self, row: &OutgoingRow) {
+        drop(self.ledger.forget(Key::outgoing(row.peer, row.id)));
+        let path = row.source.path.clone();
+        // A file that is left is found at the next start.
+        let _ = blocking(move || std::fs::remove_file(path)).await;
+    }
+
     /// Notes that the bytes of a complete transfer lie here.
     pub(in crate::transfer) fn keep(&self, row: &IncomingRow) {
         lock(&self.kept).insert(Key::incoming(row.peer, row.id), row.clone());
@@ -191,6 +235,7 @@ impl Shared {
     pub(super) fn unkeep(&self, key: &Key) {
         if let Some(row) = lock(&self.kept).remove(key) {
             self.intake.release(row.peer, row.offer.purpose, row.total);
+            self.intake.gone(key);
         }
     }
 
@@ -204,6 +249,26 @@ impl Shared {
             // What is left is found at the next start.
             let _ = blocking(move || std::fs::remove_file(path)).await;
         }
+    }
+
+    /// Forgets a content that no message asks for: it may be sent again.
+    pub(in crate::transfer) async fn forget_content(&self, key: &Key) {
+        self.intake.forget(key);
+        self.drop_kept(key).await;
+        drop(self.ledger.forget(*key));
+        self.book.remove(key);
+    }
+
+    /// Changes what is known of a complete transfer; returns its row then, for the disk.
+    pub(in crate::transfer) fn change_kept(
+        &self,
+        key: &Key,
+        change: impl FnOnce(&mut IncomingRow),
+    ) -> Option<IncomingRow> {
+        let mut kept = lock(&self.kept);
+        let row = kept.get_mut(key)?;
+        change(row);
+        Some(row.clone())
     }
 
     pub(super) fn set_announced(&self, key: &Key) {

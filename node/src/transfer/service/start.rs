@@ -54,7 +54,9 @@ impl Transfers {
         }
         let now = shared.clock.now().timestamp;
         for row in rows {
-            if row.stage().is_over() && now.distance(row.updated()) > REMEMBERED {
+            let needed = matches!(&row, Row::Incoming(row) if row.claimed && !row.announced);
+            let over = row.stage().is_over() && !needed;
+            if over && now.distance(row.updated()) > REMEMBERED {
                 drop(shared.ledger.forget(row.key()));
                 continue;
             }
@@ -72,13 +74,10 @@ fn go_on_sending(shared: &Arc<Shared>, row: OutgoingRow) {
     let state = TransferState::Queued;
     shared.list(&Row::Outgoing(row.clone()), state);
     let Some(peer) = peer_of(&row.peer) else { return };
-    if row.stage.is_over() {
-        // A content's message may not know yet.
-        if row.offer.purpose == Purpose::Content {
-            let (id, stage) = (row.id, row.stage);
-            tell(shared, Output::ContentSent { peer, id, stage });
-        }
-    } else {
+    if row.offer.purpose == Purpose::Content {
+        // It goes when it is its message's turn.
+        shared.contents().recall(row);
+    } else if !row.stage.is_over() {
         shared.start_sending(peer, row);
     }
 }
@@ -106,11 +105,11 @@ fn go_on_receiving(shared: &Arc<Shared>, mut row: IncomingRow) {
             shared.list(&Row::Incoming(row.clone()), TransferState::Complete);
             let lies_here = existing(row.path.as_ref());
             let kept = if lies_here { row.total } else { 0 };
-            shared.intake.recall(key, &row.offer, row.total, kept);
+            shared.intake.recall(key, &row.offer, row.total, kept, lies_here);
             if lies_here {
                 shared.keep(&row);
             }
-            if !row.announced {
+            if !row.announced && (lies_here || row.offer.purpose == Purpose::File) {
                 shared.keep(&row);
                 tell(shared, Output::Received(Received::of(&row, peer)));
             }
@@ -137,7 +136,9 @@ fn peer_of(key: &[u8; 32]) -> Option<PeerId> {
 fn used_file(row: &Row, shared: &Shared) -> Option<PathBuf> {
     match row {
         Row::Outgoing(row) => {
-            (row.source.spooled && !row.stage.is_over()).then(|| row.source.path.clone())
+            let content = row.offer.purpose == Purpose::Content;
+            let needed = content || !row.stage.is_over();
+            (row.source.spooled && needed).then(|| row.source.path.clone())
         }
         Row::Incoming(row) => {
             let places = shared.places()?;
@@ -191,14 +192,13 @@ async fn sweep_once(shared: &Shared) {
     });
     for (gone, row) in looked.await.unwrap_or_default() {
         let key = Key::incoming(row.peer, row.id);
-        let unclaimed =
-            row.offer.purpose == Purpose::Content && now.distance(row.updated) > TRANSFER_IDLE;
+        let unclaimed = row.offer.purpose == Purpose::Content
+            && !row.claimed
+            && now.distance(row.updated) > TRANSFER_IDLE
+            && !shared.intake.was_asked_for(&key, TRANSFER_IDLE);
         if unclaimed {
             tracing::info!(transfer = %row.id, "no message came for this content");
-            shared.intake.forget(&key);
-            shared.drop_kept(&key).await;
-            drop(shared.ledger.forget(key));
-            shared.book.remove(&key);
+            shared.forget_content(&key).await;
         } else if gone && row.announced {
             shared.unkeep(&key);
         }

@@ -1,44 +1,125 @@
 //! Contents that go ahead of their messages.
 
-use bytes::Bytes;
-use peer_protocol::id::TransferId;
+use peer_protocol::error::ErrorCode;
+use peer_protocol::id::{MessageId, TransferId};
+use peer_protocol::message::{Body, Chunk, Message, Offer, Purpose};
 
 use super::*;
-use crate::transfer::row::Stage;
+use crate::transfer::Stage;
 
-async fn send(wire: &Wire, bytes: &[u8]) -> TransferId {
+async fn send(wire: &Wire, bytes: &[u8]) -> MessageId {
     let (peer, entity) = (wire.bob.peer, wire.bob.entity.clone());
-    let content = Bytes::copy_from_slice(bytes);
-    let sent =
-        wire.alice.transfers().send_content(peer, entity, content, "text/html".to_owned()).await;
-    sent.unwrap()
+    wire.alice.transfers().send_content(peer, entity, bytes.to_vec()).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_content_is_there_until_it_was_taken() {
+async fn a_content_is_there_until_its_message_was_taken() {
     let root = tempfile::tempdir().unwrap();
     let mut wire = pair_with(root.path(), |config| config.accept = AcceptFiles::None);
     let bytes = noise(700_000);
     let id = send(&wire, &bytes).await;
     let key = wire.alice.key;
     assert_eq!(wire.bob.transfers().content(&key, id), None);
+    assert!(!wire.bob.intake().has_content(&key, crate::transfer::transfer_of(id).unwrap()));
     wire.until(|wire| !wire.contents.is_empty()).await;
     assert_eq!(wire.contents, [(id, Stage::Complete)]);
-    let taken = wire.bob.transfers().content(&key, id).unwrap();
-    assert_eq!((taken.size, taken.content_type.as_str()), (700_000, "text/html"));
-    assert!(std::fs::read(&taken.path).unwrap() == bytes);
+    let stored = wire.bob.transfers().content(&key, id).unwrap();
+    assert_eq!(stored.size, 700_000);
+    assert!(stored.read().unwrap() == bytes);
     assert_eq!(wire.bob.transfers().content(&wire.bob.key, id), None, "another's is another");
-    // It waits for its message across restarts; and whoever waits for it is told again.
+    // It waits for its message across restarts.
     wire.bob.restart().await;
+    assert_eq!(wire.bob.transfers().content(&key, id), Some(stored.clone()));
+    assert!(wire.bob.transfers().claim(&key, id).is_some());
+    assert!(wire.bob.transfers().claim(&key, id).is_none(), "it has one message");
+    // What was claimed is not its sender's to withdraw.
+    wire.alice.transfers().end_content(&wire.bob.key, id, false);
+    let _ = tokio::time::timeout(Duration::from_millis(100), wire.forever()).await;
+    assert!(stored.path.exists());
+    assert!(wire.bob.transfers().taking(&key, id).is_some());
+    wire.bob.transfers().taken(&key, id);
+    wire.until(|_| !stored.path.exists()).await;
+    assert_eq!(wire.bob.transfers().content(&key, id), None);
+    wire.bob.restart().await;
+    assert_eq!(wire.bob.transfers().content(&key, id), None);
+}
+
+#[tokio::test]
+async fn a_content_stays_at_its_sender_until_its_message_is_settled() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let id = send(&wire, &noise(200_000)).await;
+    wire.until(|wire| !wire.contents.is_empty()).await;
+    let to = wire.bob.key;
     wire.alice.restart().await;
-    wire.until(|wire| wire.contents.len() == 2).await;
-    assert_eq!(wire.bob.transfers().content(&key, id), Some(taken.clone()));
-    wire.bob.transfers().drop_content(&key, id).await;
-    assert!(!taken.path.exists());
-    assert_eq!(wire.bob.transfers().content(&key, id), None);
-    wire.bob.restart().await;
-    assert_eq!(wire.bob.transfers().content(&key, id), None);
-    assert_eq!(wire.alice.names("transfers/spool"), [""; 0], "nothing is left at the sender");
+    let spooled = wire.alice.transfers().spooled(&to, id).unwrap();
+    assert_eq!(spooled.read().unwrap(), noise(200_000));
+    let stages = wire.alice.transfers().spooled_contents();
+    assert_eq!(stages, [(to, id, Stage::Complete)]);
+    // The receiver has lost it: it is sent anew, so often and no more.
+    for _ in 0..4 {
+        assert!(wire.alice.transfers().content_again(&to, id).is_some());
+    }
+    assert_eq!(wire.alice.transfers().content_again(&to, id), None);
+    wire.alice.transfers().end_content(&to, id, true);
+    wire.until(|_| !spooled.path.exists()).await;
+    wire.alice.restart().await;
+    assert_eq!(wire.alice.transfers().spooled_contents(), []);
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_makes_room() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    // All that one peer may have here.
+    let first = send(&wire, &noise(64 << 20)).await;
+    wire.until(|wire| !wire.contents.is_empty()).await;
+    let stored = wire.bob.transfers().content(&wire.alice.key, first).unwrap();
+    let offer = Offer {
+        name: None,
+        digest: [0; 32],
+        purpose: Purpose::Content,
+        content_type: String::new(),
+    };
+    let chunk = Chunk {
+        data: Vec::new().into(),
+        offer: Some(offer),
+        total: 1,
+        cancel: None,
+        offset: 0,
+        transfer: TransferId::random(&mut rand::rng()),
+    };
+    let offer = Message::new(&mut rand::rng(), &Body::from(chunk), None).unwrap();
+    let full = wire.bob.intake().admit(&wire.alice.key, &offer).unwrap_err();
+    assert_eq!(full.code, ErrorCode::RateLimited, "it waits for room: {full:?}");
+    wire.alice.transfers().end_content(&wire.bob.key, first, false);
+    wire.until(|_| !stored.path.exists()).await;
+    wire.bob.intake().admit(&wire.alice.key, &offer).unwrap();
+}
+
+#[tokio::test]
+async fn contents_at_the_sender_are_bounded() {
+    let root = tempfile::tempdir().unwrap();
+    let wire = pair(root.path());
+    let entity = wire.bob.entity.clone();
+    let send = |len: usize| {
+        let entity = entity.clone();
+        let transfers = wire.alice.transfers().clone();
+        let (key, id) = (wire.bob.key, MessageId::random(&mut rand::rng()));
+        async move {
+            let spooled = transfers.spool_content(&key, entity, id, vec![0; len], String::new());
+            (id, spooled.await)
+        }
+    };
+    let (_, refused) = send((64 << 20) + 1).await;
+    assert_eq!(refused.unwrap_err().kind(), "too_large");
+    for _ in 0..8 {
+        send(64 << 20).await.1.unwrap();
+    }
+    let (id, refused) = send(65_537).await;
+    assert_eq!(refused.unwrap_err().kind(), "queue_full");
+    assert_eq!(wire.alice.transfers().spooled(&wire.bob.key, id), None);
+    assert_eq!(wire.alice.names("transfers/spool").len(), 8);
 }
 
 #[tokio::test]
@@ -49,25 +130,10 @@ async fn a_content_survives_a_crash_of_its_sender() {
     let id = send(&wire, &bytes).await;
     wire.until(|wire| wire.bytes() > 2 << 20).await;
     wire.alice.restart().await;
+    assert!(wire.alice.transfers().begin_content(&wire.bob.key, id));
     wire.until(|wire| !wire.contents.is_empty()).await;
-    let taken = wire.bob.transfers().content(&wire.alice.key, id).unwrap();
-    assert!(std::fs::read(taken.path).unwrap() == bytes);
-}
-
-#[tokio::test]
-async fn a_content_that_is_refused_is_told() {
-    let root = tempfile::tempdir().unwrap();
-    let mut wire = pair_with(root.path(), |config| config.open_per_peer = 1);
-    let alice = Side::new(root.path(), "other", 1, |_| {});
-    drop(alice);
-    let first = send(&wire, &noise(20 << 20)).await;
-    wire.until(|wire| wire.bytes() > 0).await;
-    let second = send(&wire, &noise(100_000)).await;
-    wire.until(|wire| wire.contents.len() == 2).await;
-    let of = |id| wire.contents.iter().find(|(sent, _)| *sent == id).unwrap().1.clone();
-    assert_eq!(of(first), Stage::Complete);
-    let Stage::Failed { detail, .. } = of(second) else { panic!("{:?}", of(second)) };
-    assert!(detail.contains("1 transfers are open already"), "{detail}");
+    let stored = wire.bob.transfers().content(&wire.alice.key, id).unwrap();
+    assert!(stored.read().unwrap() == bytes);
 }
 
 #[tokio::test]

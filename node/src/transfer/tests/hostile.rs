@@ -75,6 +75,8 @@ async fn the_policy_says_whose_files_are_taken() {
             assert_eq!(met.is_ok(), taken, "{policy:?}, {seed}: {met:?}");
             if let Err(report) = met {
                 assert_eq!(report.code, ErrorCode::ChunkError);
+                let helps = policy != AcceptFiles::None;
+                assert_eq!(report.detail.contains("pins"), helps, "{}", report.detail);
             }
             // Contents of messages are another matter.
             let content = Offer { name: None, purpose: Purpose::Content, ..offer("") };

@@ -8,8 +8,7 @@ use peer_protocol::id::MessageId;
 use peer_protocol::message::{Body, Chunk, Message};
 
 use super::{PATIENCE, Side};
-use crate::transfer::row::Stage;
-use crate::transfer::{Fate, Key, Output, Received};
+use crate::transfer::{Fate, Key, Output, Received, Stage};
 
 /// What a test does to a message on its way.
 pub(super) enum Tap {
@@ -27,7 +26,7 @@ pub(super) struct Wire {
     /// Bytes of pieces that were carried to bob, by offset.
     pub(super) carried: HashMap<u64, u64>,
     pub(super) received: Vec<Received>,
-    pub(super) contents: Vec<(peer_protocol::id::TransferId, Stage)>,
+    pub(super) contents: Vec<(MessageId, Stage)>,
     /// What is on its way to bob goes through here.
     pub(super) tap: Option<Tapped>,
     /// How often bob asked to wait.
@@ -96,7 +95,10 @@ impl Wire {
                 }
                 self.received.push(received);
             }
-            Output::ContentSent { id, stage, .. } => self.contents.push((id, stage)),
+            Output::ContentSent { id, stage, .. } => {
+                let id = MessageId::from_bytes(*id.as_bytes()).unwrap();
+                self.contents.push((id, stage));
+            }
         }
     }
 
@@ -136,6 +138,9 @@ impl Wire {
                         if from_alice && !chunk.data.is_empty() {
                             *self.carried.entry(chunk.offset).or_default() +=
                                 chunk.data.len() as u64;
+                        }
+                        if from_alice && chunk.cancel.is_some() {
+                            to.transfers().withdrawn(&from.key, chunk.transfer);
                         }
                         if chunk.offer.is_some() {
                             let (transfer, entity) = (chunk.transfer, from.entity.clone());

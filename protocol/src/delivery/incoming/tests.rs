@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::crypto::{Authenticator as _, Ed25519Authenticator};
+use crate::id::StreamId;
+use crate::limits::{MAX_HELD_BYTES, MAX_HELD_MESSAGES};
 use crate::message::MessageKind;
 
 fn peer() -> PublicKey {

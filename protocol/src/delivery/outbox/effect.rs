@@ -82,6 +82,14 @@ pub enum Effect {
         /// The messages.
         ids: Vec<MessageId>,
     },
+    /// Send the content of this held message, and call [`Outbox::release`](super::Outbox::release) once the
+    /// receiver has it; after the link was gone this may be asked for again.
+    Ahead {
+        /// Its receiver.
+        peer: PublicKey,
+        /// The message.
+        id: MessageId,
+    },
     /// A message could not be written, and is not accepted.
     NotAccepted {
         /// Its receiver.

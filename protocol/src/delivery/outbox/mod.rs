@@ -9,6 +9,7 @@
 //! their way to the disk, or from it to a link.
 
 mod effect;
+mod hold;
 mod queue;
 mod recall;
 mod settle;
@@ -64,6 +65,8 @@ pub struct Outbox {
     unwritten: u64,
     windows_bytes: usize,
     next_ticket: u64,
+    /// The first number in streams to peers of which nothing was saved.
+    first: u64,
     /// Transactions that have left.
     transactions: u64,
     writes: Vec<Write>,
@@ -73,6 +76,8 @@ pub struct Outbox {
     /// What the disk refused, to be tried again at `retry_at`.
     refused: Vec<Change>,
     retry_at: Option<Instant>,
+    /// When queues whose stream is over begin another one.
+    restarts: BTreeSet<(Instant, Slot)>,
     effects: VecDeque<Effect>,
 }
 
@@ -93,6 +98,7 @@ impl Outbox {
             unwritten: 0,
             windows_bytes: 0,
             next_ticket: 0,
+            first: 0,
             transactions: 0,
             writes: Vec::new(),
             changes: Vec::new(),
@@ -100,12 +106,21 @@ impl Outbox {
             loads: BTreeMap::new(),
             refused: Vec::new(),
             retry_at: None,
+            restarts: BTreeSet::new(),
             effects: VecDeque::new(),
         };
         for saved in saved {
             outbox.restore(saved, now);
         }
         outbox
+    }
+
+    /// The same, but streams to peers of which nothing was saved begin at `number`: beyond all numbers that a
+    /// receiver has seen that the disk has forgotten.
+    #[must_use]
+    pub fn beginning_at(mut self, number: u64) -> Self {
+        self.first = number;
+        self
     }
 
     /// Accepts a message: it is written, and [`Effect::Tell`] or [`Effect::NotAccepted`] follow.
@@ -119,6 +134,17 @@ impl Outbox {
         ttl: Duration,
         now: Now,
     ) -> Result<(), NotAccepted> {
+        self.take_in(peer, message, ttl, false, now)
+    }
+
+    fn take_in(
+        &mut self,
+        peer: PublicKey,
+        message: Message,
+        ttl: Duration,
+        held: bool,
+        now: Now,
+    ) -> Result<(), NotAccepted> {
         let len = message.body.len();
         self.check_room(&peer, &message)?;
         let slot = self.slot(peer);
@@ -128,7 +154,8 @@ impl Outbox {
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
-            && queue.stream_state != StreamState::Changing
+            && !held
+            && matches!(queue.stream_state, StreamState::New | StreamState::Saved)
             && queue.is_all_in_window()
             && queue.has_room(len)
             && (fits || queue.window_len == 0);
@@ -147,6 +174,7 @@ impl Outbox {
             expires,
             may_be_sent: false,
             marking: false,
+            held,
             place: Place::Accepting(body),
             wanted: None,
             settled: None,
@@ -181,6 +209,7 @@ impl Outbox {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.retry(now.instant);
+        self.restart(now.instant);
         self.shorten(now.timestamp);
         self.expire(now.timestamp);
     }
@@ -192,7 +221,8 @@ impl Outbox {
             let left = expires.as_millis().saturating_sub(now.timestamp.as_millis());
             now.instant + Duration::from_millis(left).min(LOOK_AT_CLOCK)
         });
-        [self.retry_at, deadline].into_iter().flatten().min()
+        let restart = self.restarts.first().map(|(at, _)| *at);
+        [self.retry_at, deadline, restart].into_iter().flatten().min()
     }
 
     /// Something for the owner to do.
@@ -291,6 +321,7 @@ impl Outbox {
                 expires,
                 may_be_sent,
                 marking: false,
+                held: false,
                 place: Place::OnDisk,
                 wanted: None,
                 settled: None,
@@ -314,7 +345,8 @@ impl Outbox {
         let slot = self.queues.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
         let stream = StreamId::random(self.rng.as_mut());
         self.slots.insert(peer, slot);
-        self.queues.insert(slot, Queue::new(peer, stream, StreamState::New));
+        let queue = Queue::new(peer, stream, StreamState::New);
+        self.queues.insert(slot, Queue { next: self.first, ..queue });
         slot
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub(super) may_be_sent: bool,
     /// Whether its mark is being written.
     pub(super) marking: bool,
+    /// Whether it, and all after it, wait for its content to arrive ahead of it.
+    pub(super) held: bool,
     pub(super) place: Place,
     pub(super) wanted: Option<Wanted>,
     /// What is known now, while the disk does not say so yet.
@@ -56,6 +58,8 @@ pub(super) enum StreamState {
     New,
     /// It takes the place of another one; nothing is handed over before it is written.
     Changing,
+    /// The receiver refuses it, and it is not time for another one yet: nothing is handed over.
+    Over,
 }
 
 /// The messages to one peer. Those below `edge` are in the window, if the queue is attached.
@@ -64,6 +68,8 @@ pub(super) struct Queue {
     pub(super) peer: PublicKey,
     pub(super) stream: StreamId,
     pub(super) stream_state: StreamState,
+    /// Streams in a row in which the receiver refused what it was sent.
+    pub(super) refused_streams: u32,
     /// The transaction that last wrote it.
     pub(super) stream_in: Option<u64>,
     pub(super) next: u64,
@@ -79,6 +85,8 @@ pub(super) struct Queue {
     pub(super) load: Option<Ticket>,
     /// Whether the budget of all windows kept it from loading.
     pub(super) starved: bool,
+    /// The held message whose content its owner was told to send.
+    pub(super) ahead: Option<u64>,
 }
 
 impl Queue {
@@ -87,6 +95,7 @@ impl Queue {
             peer,
             stream,
             stream_state: state,
+            refused_streams: 0,
             stream_in: None,
             next: 0,
             entries: BTreeMap::new(),
@@ -98,6 +107,7 @@ impl Queue {
             hand_from: 0,
             load: None,
             starved: false,
+            ahead: None,
         }
     }
 
@@ -110,6 +120,17 @@ impl Queue {
     /// Whether all that wait are in the window.
     pub(super) fn is_all_in_window(&self) -> bool {
         self.entries.last_key_value().is_none_or(|(number, _)| *number < self.edge)
+    }
+
+    /// The held message at the edge of the window, if the disk has it and nobody was told yet.
+    pub(super) fn next_ahead(&mut self) -> Option<MessageId> {
+        let (number, entry) = self.entries.range(self.edge..).next()?;
+        let waits = entry.held && entry.settled.is_none() && matches!(entry.place, Place::OnDisk);
+        if !self.attached || !waits || self.ahead == Some(*number) {
+            return None;
+        }
+        self.ahead = Some(*number);
+        Some(entry.id)
     }
 
     /// Whether it is worth asking the disk for more: not for every single message that is settled.
@@ -134,6 +155,7 @@ impl Queue {
             }
         }
         self.load = None;
+        self.ahead = None;
         self.window_len = 0;
         self.edge = self.entries.first_key_value().map_or(self.next, |(number, _)| *number);
         self.hand_from = self.edge;

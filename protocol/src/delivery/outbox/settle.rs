@@ -141,12 +141,13 @@ impl Outbox {
 
     /// A message has come as far as `next`.
     fn arrived(&mut self, slot: Slot, number: u64, next: Status, now: Timestamp) {
-        let queue = self.queues.get_mut(&slot);
-        let Some(entry) = queue.and_then(|queue| queue.entries.get_mut(&number)) else { return };
+        let Some(queue) = self.queues.get_mut(&slot) else { return };
+        let Some(entry) = queue.entries.get_mut(&number) else { return };
         if !entry.may_be_sent {
             // It cannot have arrived.
             return;
         }
+        queue.refused_streams = 0;
         if matches!(entry.place, Place::Handed) {
             // The link has let it go.
             entry.place = Place::OnDisk;

@@ -11,6 +11,8 @@ use crate::error::ErrorCode;
 use crate::limits::{MAX_WINDOW_BYTES, MAX_WINDOW_MESSAGES};
 use crate::message::{MessageKind, ReceiptStatus};
 
+mod hold;
+
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 fn peer(seed: u8) -> PublicKey {
@@ -27,6 +29,10 @@ struct Rig {
     written: Vec<Write>,
     handed: Vec<Message>,
     withdrawn: Vec<MessageId>,
+    /// Whose contents are to go ahead.
+    ahead: Vec<MessageId>,
+    /// What the link has, in the order in which it was given.
+    link: Vec<Message>,
     told: Vec<(MessageId, Status)>,
     not_accepted: Vec<MessageId>,
     loads: Vec<(u64, u64)>,
@@ -50,6 +56,8 @@ impl Rig {
             written: Vec::new(),
             handed: Vec::new(),
             withdrawn: Vec::new(),
+            ahead: Vec::new(),
+            link: Vec::new(),
             told: Vec::new(),
             not_accepted: Vec::new(),
             loads: Vec::new(),
@@ -71,7 +79,13 @@ impl Rig {
     }
 
     fn settle(&mut self) {
-        while let Some(effect) = self.outbox.poll_effect() {
+        self.some_effects(usize::MAX);
+    }
+
+    /// Carries out as many effects.
+    fn some_effects(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(effect) = self.outbox.poll_effect() else { return };
             match effect {
                 Effect::Write { ticket, writes } => {
                     if self.works {
@@ -84,8 +98,15 @@ impl Rig {
                     let found = self.disk.range(from..=to).map(|(_, it)| it.clone()).collect();
                     self.outbox.loaded(ticket, Some(found), self.now);
                 }
-                Effect::Hand { messages, .. } => self.handed.extend(messages),
-                Effect::Withdraw { ids, .. } => self.withdrawn.extend(ids),
+                Effect::Hand { messages, .. } => {
+                    self.link.extend(messages.iter().cloned());
+                    self.handed.extend(messages);
+                }
+                Effect::Withdraw { ids, .. } => {
+                    self.link.retain(|message| !ids.contains(&message.id));
+                    self.withdrawn.extend(ids);
+                }
+                Effect::Ahead { id, .. } => self.ahead.push(id),
                 Effect::NotAccepted { id, .. } => self.not_accepted.push(id),
                 Effect::Tell { id, status, .. } => self.told.push((id, status)),
                 Effect::Recall { .. } => {}
@@ -129,6 +150,8 @@ impl Rig {
         let next = self.written.iter().filter_map(number).max().unwrap_or(0);
         let saved = Saved { peer: peer(1), stream: *self.streams.last().unwrap(), next, heads };
         let rng = Box::new(StdRng::seed_from_u64(3));
+        self.link.clear();
+        self.ahead.clear();
         self.outbox = Outbox::new(vec![saved], rng, self.now.timestamp);
     }
 
@@ -136,6 +159,11 @@ impl Rig {
         self.now = self.now + time;
         self.outbox.handle_timeout(self.now);
         self.settle();
+    }
+
+    /// The receiver answers with `SEQUENCE_ERROR`.
+    fn refuse(&mut self, id: MessageId, stream: StreamId) {
+        self.outbox.out_of_sequence(&peer(1), id, stream, self.now.instant);
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -146,7 +174,15 @@ impl Rig {
         self.told.iter().rev().find(|(of, _)| *of == id).map(|(_, status)| status.clone())
     }
 
+    /// The messages that the link has, each once.
+    fn link(&self) -> Vec<MessageId> {
+        let numbers: Vec<_> = self.link.iter().map(|it| it.order.unwrap().number).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+        self.link.iter().map(|message| message.id).collect()
+    }
+
     fn acknowledge(&mut self, ids: &[MessageId], status: ReceiptStatus) {
+        self.link.retain(|message| !ids.contains(&message.id));
         self.outbox.acknowledged(&peer(1), ids, status, self.now);
         self.settle();
     }
@@ -469,17 +505,58 @@ fn a_new_stream_carries_everything_unsettled_with_the_same_numbers() {
     rig.acknowledge(&ids[..1], ReceiptStatus::Delivered);
     let stream = rig.streams[0];
     rig.handed.clear();
-    rig.outbox.out_of_sequence(&peer(1), ids[1], stream);
+    rig.refuse(ids[1], stream);
     rig.settle();
     assert_eq!(rig.streams.len(), 2);
     assert_eq!(rig.withdrawn, ids[1..]);
     assert_eq!(rig.numbers(), [1, 2]);
     assert!(rig.handed.iter().all(|message| message.order.unwrap().stream == rig.streams[1]));
     // What is said of the former stream, or of what is settled, changes nothing.
-    rig.outbox.out_of_sequence(&peer(1), ids[1], stream);
-    rig.outbox.out_of_sequence(&peer(1), ids[0], rig.streams[1]);
+    rig.refuse(ids[1], stream);
+    rig.refuse(ids[0], rig.streams[1]);
     rig.settle();
     assert_eq!(rig.streams.len(), 2);
+}
+
+/// What it costs is bounded: an hour of refusals is some ten streams, and nothing is handed over in between.
+#[test]
+fn a_receiver_that_refuses_every_stream_is_sent_little() {
+    let mut rig = Rig::new();
+    rig.outbox.attach(peer(1));
+    let id = rig.accept(10, WEEK);
+    rig.settle();
+    let end = rig.now.instant + Duration::from_secs(3_600);
+    while rig.now.instant < end {
+        if !rig.handed.is_empty() {
+            rig.handed.clear();
+            rig.refuse(id, *rig.streams.last().unwrap());
+            rig.settle();
+        }
+        let due = rig.outbox.poll_timeout(rig.now).unwrap();
+        rig.pass(due.since(rig.now.instant).max(Duration::from_millis(1)));
+    }
+    assert!((10..40).contains(&rig.streams.len()), "{}", rig.streams.len());
+    // Neither what is accepted meanwhile nor another link gets it to go on, but whoever asks for it does.
+    rig.pass(Duration::from_secs(300));
+    rig.refuse(id, *rig.streams.last().unwrap());
+    rig.settle();
+    rig.handed.clear();
+    rig.accept(10, WEEK);
+    rig.outbox.detach(&peer(1));
+    rig.outbox.attach(peer(1));
+    rig.settle();
+    assert!(rig.handed.is_empty());
+    rig.outbox.again(&peer(1));
+    rig.settle();
+    assert_eq!(rig.numbers(), [0, 1]);
+    // Once something was taken, the next refusal is answered at once.
+    rig.acknowledge(&[id], ReceiptStatus::Delivered);
+    rig.handed.clear();
+    let streams = rig.streams.len();
+    let second = *rig.outbox.ids.keys().next().unwrap();
+    rig.refuse(second, *rig.streams.last().unwrap());
+    rig.settle();
+    assert_eq!((rig.streams.len(), rig.numbers()), (streams + 1, vec![1]));
 }
 
 #[test]
@@ -490,7 +567,7 @@ fn nothing_is_sent_in_a_stream_that_is_not_on_disk() {
     rig.settle();
     rig.handed.clear();
     rig.works = false;
-    rig.outbox.out_of_sequence(&peer(1), id, rig.streams[0]);
+    rig.refuse(id, rig.streams[0]);
     rig.settle();
     assert!(rig.handed.is_empty());
     rig.works = true;
@@ -505,7 +582,11 @@ fn what_a_lost_link_had_goes_to_the_next_one() {
     rig.outbox.attach(peer(1));
     let ids: Vec<_> = (0..3).map(|_| rig.accept(10, WEEK)).collect();
     rig.settle();
+    rig.loads.clear();
     rig.outbox.detach(&peer(1));
+    rig.settle();
+    assert_eq!(rig.withdrawn, ids, "it is not sent any more");
+    assert!(rig.loads.is_empty(), "nobody is there to read for");
     rig.acknowledge(&ids[..1], ReceiptStatus::Delivered);
     rig.handed.clear();
     rig.outbox.attach(peer(1));

@@ -28,23 +28,25 @@ impl Outbox {
         self.fill(slot);
     }
 
-    /// The link with `peer` is gone, or did not take what it was given. What it had is given to the
-    /// next one.
+    /// The link with `peer` is gone, or did not take what it was given. What it had is taken back: it may never
+    /// be asked for again, and must not be sent after it has expired. The next one is given it anew.
     pub fn detach(&mut self, peer: &PublicKey) {
         let Some(slot) = self.slots.get(peer).copied() else { return };
-        self.rewind(slot);
+        self.take_back(slot);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
         queue.attached = false;
-        if queue.next == 0 && queue.entries.is_empty() {
+        if queue.next == self.first && queue.entries.is_empty() {
             self.queues.remove(&slot);
             self.slots.remove(peer);
         }
         self.feed_starved();
     }
 
-    /// Takes everything back from the link with `peer` and gives it again, from the disk.
+    /// Takes everything back from the link with `peer` and gives it again, from the disk; without a pause if
+    /// one was made.
     pub fn again(&mut self, peer: &PublicKey) {
         let Some(slot) = self.slots.get(peer).copied() else { return };
+        self.hurry_stream(slot);
         self.take_back(slot);
         self.fill(slot);
     }
@@ -144,9 +146,12 @@ impl Outbox {
         }
     }
 
-    /// Asks the disk for what the window has a place for.
+    /// Asks the disk for what the window has a place for; what is held is not, nor anything after it.
     pub(super) fn fill(&mut self, slot: Slot) {
         let Some(queue) = self.queues.get_mut(&slot) else { return };
+        if let Some(id) = queue.next_ahead() {
+            self.effects.push_back(Effect::Ahead { peer: queue.peer, id });
+        }
         let ready = queue.attached
             && queue.load.is_none()
             && queue.stream_state == StreamState::Saved
@@ -159,6 +164,9 @@ impl Outbox {
         let ticket = self.ticket();
         if let Some(queue) = self.queues.get_mut(&slot) {
             queue.load = Some(ticket);
+            if let Some(id) = queue.next_ahead() {
+                self.effects.push_back(Effect::Ahead { peer, id });
+            }
         }
         self.loads.insert(ticket, (slot, from, to));
         self.effects.push_back(Effect::Load { ticket, peer, from, to });
@@ -217,7 +225,7 @@ fn reserve(queue: &mut Queue, windows_bytes: &mut usize) -> Option<(u64, u64)> {
     let Queue { entries, edge, window_len, window_bytes, starved, .. } = queue;
     let start = *edge;
     for (number, entry) in entries.range_mut(start..) {
-        if !matches!(entry.place, Place::OnDisk) {
+        if entry.held || !matches!(entry.place, Place::OnDisk) {
             break;
         }
         let alone = *window_len == 0;

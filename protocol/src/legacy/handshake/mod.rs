@@ -9,6 +9,8 @@ pub use error::HandshakeError;
 pub use initiator::Initiator;
 pub use responder::Responder;
 
+pub(super) use payload::key_hex;
+
 use rand_core::CryptoRng;
 use uuid::Uuid;
 
@@ -49,19 +51,28 @@ impl PeerCheck<'_> {
     }
 
     fn offered(&self, content: &Unsigned) -> Result<PublicKey, HandshakeError> {
-        let outside = content.sender_public_key.as_deref().map(payload::read_key).transpose()?;
-        let inside = match content.payload.get("public_key") {
-            Some(value) => {
-                let text = value.as_str().ok_or(HandshakeError::MalformedKey)?;
-                Some(payload::read_key(text)?)
-            }
-            None => None,
-        };
-        match (inside, outside) {
-            (Some(inside), Some(outside)) if inside != outside => Err(HandshakeError::KeyConflict),
-            (Some(key), _) | (None, Some(key)) => Ok(key),
-            (None, None) => self.expected_key.copied().ok_or(HandshakeError::NoPublicKey),
+        let expected = || self.expected_key.copied().ok_or(HandshakeError::NoPublicKey);
+        shown_key(content)?.map_or_else(expected, Ok)
+    }
+}
+
+/// The key that a message says is its sender's: `public_key` of the payload, or `sender_public_key`. It
+/// proves nothing until the signature holds under it.
+///
+/// # Errors
+/// [`HandshakeError`] if it cannot be read, or the two differ.
+pub fn shown_key(content: &Unsigned) -> Result<Option<PublicKey>, HandshakeError> {
+    let outside = content.sender_public_key.as_deref().map(payload::read_key).transpose()?;
+    let inside = match content.payload.get("public_key") {
+        Some(value) => {
+            let text = value.as_str().ok_or(HandshakeError::MalformedKey)?;
+            Some(payload::read_key(text)?)
         }
+        None => None,
+    };
+    match (inside, outside) {
+        (Some(inside), Some(outside)) if inside != outside => Err(HandshakeError::KeyConflict),
+        (inside, outside) => Ok(inside.or(outside)),
     }
 }
 
@@ -123,7 +134,7 @@ fn sign(
         nonce: random(rng),
         payload,
         encrypted_payload: None,
-        sender_public_key: Some(payload::key_hex(me.public_key())),
+        sender_public_key: Some(key_hex(me.public_key())),
         jwt_token: None,
     }
     .sign(me)

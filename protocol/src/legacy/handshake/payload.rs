@@ -131,7 +131,7 @@ impl Confirm {
     }
 }
 
-pub(super) fn key_hex(key: &PublicKey) -> String {
+pub(in crate::legacy) fn key_hex(key: &PublicKey) -> String {
     data_encoding::HEXLOWER.encode(key.as_bytes())
 }
 

@@ -1,6 +1,7 @@
 //! A version 1.0 session: numbers, signatures and replays after the handshake.
 
 mod error;
+mod sessionless;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use rand_core::CryptoRng;
 use uuid::Uuid;
 
 pub use error::SessionError;
+pub use sessionless::Sessionless;
 
 use super::handshake::random;
 use super::message::{Message, Unsigned, check_msg_type, seconds};
@@ -72,30 +74,9 @@ impl Session {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Message, SessionError> {
         self.check_open(now.instant)?;
-        check_msg_type(msg_type)?;
-        if msg_type::is_handshake(msg_type) {
-            return Err(SessionError::Handshake);
-        }
         let number = self.next_out.ok_or(SessionError::Exhausted)?;
-        check_payload(&payload)?;
-        let message = Unsigned {
-            msg_type: msg_type.to_owned(),
-            sender_id: self.me.entity().clone(),
-            recipient_id: Some(self.peer.clone()),
-            session_id: Some(self.session_id),
-            sequence_num: Some(number),
-            timestamp: seconds(now.timestamp),
-            nonce: random(rng),
-            payload,
-            encrypted_payload: None,
-            sender_public_key: None,
-            jwt_token: None,
-        }
-        .sign(&self.me);
-        let len = message.to_bytes().len();
-        if len > MAX_MESSAGE_LEN {
-            return Err(ValueError::TooLong { len, max: MAX_MESSAGE_LEN }.into());
-        }
+        let place = Place { session_id: Some(self.session_id), number: Some(number), key: None };
+        let message = write(&self.me, &self.peer, place, msg_type, payload, now, rng)?;
         self.next_out = number.checked_add(1);
         Ok(message)
     }
@@ -112,6 +93,20 @@ impl Session {
         nonces: &mut NonceMemory,
         now: Now,
     ) -> Result<&'m Unsigned, SessionError> {
+        self.accept_for(message, &|_| false, nonces, now)
+    }
+
+    /// The same, of messages for this entity or for one of `others`, to whom the caller passes them on.
+    ///
+    /// # Errors
+    /// As [`Session::accept`].
+    pub fn accept_for<'m>(
+        &mut self,
+        message: &'m Message,
+        others: &dyn Fn(&EntityId) -> bool,
+        nonces: &mut NonceMemory,
+        now: Now,
+    ) -> Result<&'m Unsigned, SessionError> {
         let content = message.content();
         self.check_open(now.instant)?;
         if content.session_id != Some(self.session_id) {
@@ -120,7 +115,8 @@ impl Session {
         if content.sender_id != self.peer {
             return Err(SessionError::Sender { expected: self.peer.clone() });
         }
-        if !content.recipient_id.as_ref().is_some_and(|recipient| self.me.answers_to(recipient)) {
+        let meant = |recipient: &EntityId| self.me.answers_to(recipient) || others(recipient);
+        if !content.recipient_id.as_ref().is_some_and(meant) {
             return Err(SessionError::Recipient);
         }
         if msg_type::is_handshake(&content.msg_type) {
@@ -190,6 +186,50 @@ impl Session {
             Ok(())
         }
     }
+}
+
+/// Where a message belongs: to a session, or to none.
+struct Place {
+    session_id: Option<Uuid>,
+    number: Option<u64>,
+    /// The sender's key, for whoever does not know it.
+    key: Option<String>,
+}
+
+/// Signs a message to `peer`, if it is one that the peer would read.
+fn write(
+    me: &Identity,
+    peer: &EntityId,
+    place: Place,
+    msg_type: &str,
+    payload: Object,
+    now: Now,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Message, SessionError> {
+    check_msg_type(msg_type)?;
+    if msg_type::is_handshake(msg_type) {
+        return Err(SessionError::Handshake);
+    }
+    check_payload(&payload)?;
+    let message = Unsigned {
+        msg_type: msg_type.to_owned(),
+        sender_id: me.entity().clone(),
+        recipient_id: Some(peer.clone()),
+        session_id: place.session_id,
+        sequence_num: place.number,
+        timestamp: seconds(now.timestamp),
+        nonce: random(rng),
+        payload,
+        encrypted_payload: None,
+        sender_public_key: place.key,
+        jwt_token: None,
+    }
+    .sign(me);
+    let len = message.to_bytes().len();
+    if len > MAX_MESSAGE_LEN {
+        return Err(ValueError::TooLong { len, max: MAX_MESSAGE_LEN }.into());
+    }
+    Ok(message)
 }
 
 impl fmt::Debug for Session {

@@ -6,6 +6,7 @@ mod handshake_payload;
 mod message;
 mod replay;
 mod session;
+mod sessionless;
 mod value;
 
 use std::sync::{Arc, Mutex};

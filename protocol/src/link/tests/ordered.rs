@@ -1,7 +1,7 @@
 //! Ordered messages: taken in order, acknowledged when they are on disk, sent again until then.
 
 use super::*;
-use crate::delivery::{Arrival, Order, Resume};
+use crate::delivery::{Arrival, HeldRoom, Incoming, Order, Resume};
 use crate::id::StreamId;
 use crate::limits::{MAX_BATCH, MAX_WINDOW_MESSAGES};
 use crate::message::{Heartbeat, StatusReport};
@@ -390,4 +390,32 @@ fn ordered_messages_outlive_a_handshake_that_cannot_succeed() {
     pair.send(0, Heartbeat::default(), None);
     pair.settle();
     assert_eq!(pair.events[0].iter().filter(fatal).count(), 2, "unless somebody asks");
+}
+
+/// What is held on one link gives way to what is to be held on another, and comes again.
+#[test]
+fn held_messages_give_way_to_those_of_others_without_anything_happening_on_their_link() {
+    let room = HeldRoom::of(32 << 10);
+    let mut pair = Pair::new(|config| {
+        config.rate = crate::rate_limit::RateProfile::trusted();
+        config.held = room.clone();
+    });
+    let now = pair.clock(0);
+    pair.links[0].resume(&Resume::default(), now);
+    let messages: Vec<_> = (0..60).map(|number| pair.report(number)).collect();
+    pair.hand(0, messages);
+    // Before the disk was asked all of them are held.
+    assert_eq!(pair.links[1].incoming.held().0, 60);
+    let mut other = Incoming::within(room);
+    let large = Message { body: vec![0; 10 << 10].into(), ..pair.report(1) };
+    other.hold(large);
+    assert_eq!(other.held().0, 1);
+    pair.pass(Duration::from_secs(1));
+    let left = pair.links[1].incoming.held().0;
+    assert!((40..60).contains(&left), "{left}");
+    other.let_go();
+    let now = pair.clock(1);
+    pair.links[1].resume(&Resume::default(), now);
+    pair.pass(Duration::from_secs(10));
+    assert_eq!(pair.numbers(1), (0..60).collect::<Vec<_>>());
 }

@@ -26,8 +26,10 @@ pub struct KeeperConfig {
     pub taking: Quota,
     /// Most prekeys of one owner that one asker has and did not use.
     pub unused: usize,
-    /// Most receipts from one owner, and most for one sender.
+    /// Most receipts from one owner for one sender.
     pub receipts: usize,
+    /// Most receipts from one owner.
+    pub owner_receipts: usize,
     /// Most receipts in all.
     pub total_receipts: usize,
 }
@@ -53,7 +55,8 @@ impl Default for KeeperConfig {
             prekeys: 512,
             taking: Quota { per_minute: 10, burst: 128 },
             unused: 64,
-            receipts: 1_024,
+            receipts: 256,
+            owner_receipts: 4_096,
             total_receipts: 65_536,
         }
     }

@@ -18,7 +18,7 @@ use serde_bytes::ByteBuf;
 pub use config::{KeeperConfig, Room};
 
 use self::owner::{Held, OwnerBox};
-use self::receipts::ReceiptShelf;
+use self::receipts::{ReceiptShelf, Shelved};
 use super::change::{Change, Row, Tag};
 use super::seal::check_life;
 use super::{Item, ItemError};
@@ -58,7 +58,8 @@ pub struct Keeper {
     boxes: HashMap<PublicKey, OwnerBox>,
     used: Room,
     receipts: ReceiptShelf,
-    /// Numbers are never used twice, so that what is said of one never means another.
+    /// Numbers are never used twice, so that what is said of one never means another. It is on disk with
+    /// whatever got the last one, and begins with the clock, for a disk that was lost or is an old copy.
     next: u64,
     /// Prekeys that an asker has and did not use, by owner and asker.
     taken: LruCache<(PublicKey, PublicKey), Vec<PrekeyId>>,
@@ -104,6 +105,7 @@ impl Keeper {
         bodies: &impl Bodies,
     ) -> Decision {
         let mut changes = Vec::new();
+        let before = self.next;
         let answer = match request {
             Mailbox::Put(put) => self.put(from, put, now.timestamp, &mut changes),
             Mailbox::Take(take) => self.take(from, *take, now, &mut changes),
@@ -119,6 +121,9 @@ impl Keeper {
                 self.deposit(from, deposit, may_register, now.timestamp, &mut changes)
             }
         };
+        if self.next != before {
+            row::write_next(self.next, &mut changes);
+        }
         Decision { answer: answer.unwrap_or_else(MailboxResult::Refused), changes }
     }
 
@@ -265,9 +270,14 @@ impl Keeper {
         let mut receipts = 0;
         for receipt in &settle.receipts {
             let number = self.next;
-            if self.receipts.keep(from, receipt, number, now, &self.config, changes) {
-                self.next += 1;
-                receipts += 1;
+            match self.receipts.keep(from, receipt, number, now, &self.config, changes) {
+                Shelved::Kept => {
+                    self.next += 1;
+                    receipts += 1;
+                }
+                // The count says which were kept.
+                Shelved::Full => break,
+                Shelved::NoReceipt => {}
             }
         }
         Ok(MailboxResult::Settled(Settled { items, receipts }))

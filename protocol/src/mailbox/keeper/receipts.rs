@@ -24,17 +24,35 @@ pub(super) struct Kept {
     pub(super) expires: Timestamp,
 }
 
+/// What became of a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shelved {
+    Kept,
+    /// There is no room for it.
+    Full,
+    /// It is no receipt of the asker's.
+    NoReceipt,
+}
+
 /// The receipts of a mailbox node: their bytes are on disk.
 #[derive(Debug, Default)]
 pub(super) struct ReceiptShelf {
     all: BTreeMap<u64, Kept>,
     by_sender: HashMap<[u8; 32], BTreeSet<u64>>,
-    by_owner: HashMap<[u8; 32], BTreeSet<u64>>,
+    by_owner: HashMap<[u8; 32], Shelf>,
+}
+
+/// What one owner has left, by sender.
+#[derive(Debug, Default)]
+struct Shelf {
+    count: usize,
+    senders: HashMap<[u8; 32], BTreeSet<u64>>,
 }
 
 impl ReceiptShelf {
-    /// Keeps a receipt of `owner`, if it is one. Where there is no room the owner's oldest gives way, and
-    /// one without any is not kept.
+    /// Keeps a receipt of `owner`, if it is one. Those for one sender only fill their own place. When the
+    /// owner has no more room, or the node, the oldest for the sender that the owner has left most for
+    /// gives way, unless that is this one.
     pub(super) fn keep(
         &mut self,
         owner: &PublicKey,
@@ -43,33 +61,38 @@ impl ReceiptShelf {
         now: Timestamp,
         config: &KeeperConfig,
         changes: &mut Vec<Change>,
-    ) -> bool {
-        let Ok(receipt) = MailReceipt::verify(bytes) else { return false };
+    ) -> Shelved {
+        let Ok(receipt) = MailReceipt::verify(bytes) else { return Shelved::NoReceipt };
         if receipt.owner != *owner {
-            return false;
+            return Shelved::NoReceipt;
         }
         let (owner, sender) = (*owner.as_bytes(), *receipt.sender.as_bytes());
-        let full =
-            |numbers: Option<&BTreeSet<u64>>| numbers.map_or(0, BTreeSet::len) >= config.receipts;
-        let sender_full = full(self.by_sender.get(&sender));
-        if sender_full || full(self.by_owner.get(&owner)) || self.all.len() >= config.total_receipts
-        {
-            let helps = |kept: &Kept| !sender_full || kept.sender == sender;
-            let own = self.by_owner.get(&owner).into_iter().flatten();
-            let oldest = own.copied().find(|number| self.all.get(number).is_some_and(helps));
-            let Some(oldest) = oldest else { return false };
+        let nothing = Shelf::default();
+        let shelf = self.by_owner.get(&owner).unwrap_or(&nothing);
+        let theirs = shelf.senders.get(&sender).map_or(0, BTreeSet::len);
+        if theirs >= config.receipts {
+            return Shelved::Full;
+        }
+        if shelf.count >= config.owner_receipts || self.all.len() >= config.total_receipts {
+            let most = shelf.senders.values().max_by_key(|numbers| numbers.len());
+            let oldest =
+                most.filter(|numbers| numbers.len() > theirs + 1).and_then(BTreeSet::first);
+            let Some(oldest) = oldest.copied() else { return Shelved::Full };
             self.remove(oldest, changes);
         }
         let kept = Kept { owner, sender, expires: now + MAX_ITEM_TTL };
         row::write_receipt(number, &kept, bytes, changes);
         self.restore(number, kept);
-        true
+        Shelved::Kept
     }
 
     /// Takes back what was kept before a restart.
     pub(super) fn restore(&mut self, number: u64, kept: Kept) {
         self.by_sender.entry(kept.sender).or_default().insert(number);
-        self.by_owner.entry(kept.owner).or_default().insert(number);
+        let shelf = self.by_owner.entry(kept.owner).or_default();
+        if shelf.senders.entry(kept.sender).or_default().insert(number) {
+            shelf.count += 1;
+        }
         self.all.insert(number, kept);
     }
 
@@ -111,7 +134,13 @@ impl ReceiptShelf {
     fn remove(&mut self, number: u64, changes: &mut Vec<Change>) {
         let Some(kept) = self.all.remove(&number) else { return };
         forget(&mut self.by_sender, &kept.sender, number);
-        forget(&mut self.by_owner, &kept.owner, number);
+        if let Some(shelf) = self.by_owner.get_mut(&kept.owner) {
+            forget(&mut shelf.senders, &kept.sender, number);
+            shelf.count = shelf.count.saturating_sub(1);
+            if shelf.count == 0 {
+                self.by_owner.remove(&kept.owner);
+            }
+        }
         let number = number.to_be_bytes();
         changes.push(Change::delete(Tag::Receipt, &[&number]));
         changes.push(Change::delete(Tag::Body, &[&number]));

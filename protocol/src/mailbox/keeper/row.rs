@@ -44,6 +44,10 @@ pub(super) fn write_receipt(number: u64, kept: &Kept, bytes: &[u8], changes: &mu
     changes.push(Change::write(Tag::Body, &[&number], bytes.to_vec()));
 }
 
+pub(super) fn write_next(next: u64, changes: &mut Vec<Change>) {
+    changes.push(Change::write(Tag::Next, &[], cbor::encode(&next)));
+}
+
 impl Keeper {
     pub(super) fn take_row(&mut self, row: Row<'_>) {
         let Some((tag, rest)) = Tag::of(row.key) else { return };
@@ -53,6 +57,7 @@ impl Keeper {
             Tag::Prekey | Tag::LastResort => drop(self.take_prekey(tag, rest, row.value)),
             Tag::Item => drop(self.take_item(rest, row.value)),
             Tag::Receipt => drop(self.take_receipt(rest, row.value)),
+            Tag::Next => self.next = self.next.max(cbor::decode(row.value).unwrap_or(0)),
             Tag::Body | Tag::Secret | Tag::Done | Tag::Owed | Tag::Post => {}
         }
     }

@@ -19,6 +19,8 @@ pub struct ReceiverConfig {
     pub open_per_sender: usize,
     /// Most items that are open at once.
     pub open: usize,
+    /// Most bytes of items that are open at once and do not wait for a predecessor.
+    pub open_bytes: usize,
 }
 
 impl Default for ReceiverConfig {
@@ -30,6 +32,7 @@ impl Default for ReceiverConfig {
             prekeys: 128,
             open_per_sender: 64,
             open: 512,
+            open_bytes: 16 << 20,
         }
     }
 }

@@ -7,18 +7,20 @@
 //! as the messages themselves.
 
 mod config;
+mod done;
 mod open;
 mod owed;
 mod visit;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand_core::CryptoRng;
 
 pub use config::ReceiverConfig;
 
-use self::open::{Finished, OpenItems};
-use self::owed::{Done, Owed, OwedReceipt};
+use self::done::Done;
+use self::open::{Bounds, Finished, OpenItems};
+use self::owed::{Owed, OwedReceipt};
 use self::visit::{Stage, Visit};
 use super::change::{Change, Row, Tag};
 use super::{Keyring, Letter, MailStatus, Prekey};
@@ -90,12 +92,13 @@ impl Receiver {
         rows: impl IntoIterator<Item = Row<'a>>,
     ) -> Self {
         let visits = config.nodes.iter().map(|node| (*node, Visit::default())).collect();
-        let open = OpenItems::new(config.open_per_sender, config.open);
-        let (mut keyring, mut owed, mut done) =
-            (Keyring::default(), Owed::default(), Done::default());
+        let (per_sender, items, bytes) = (config.open_per_sender, config.open, config.open_bytes);
+        let open = OpenItems::new(Bounds { per_sender, items, bytes });
+        let (mut keyring, mut done) = (Keyring::default(), Done::default());
+        let mut owed = Owed::new(&config.nodes);
         for row in rows {
             keyring.restore(row);
-            owed.restore(row, &config.nodes);
+            owed.restore(row);
             done.restore(row);
         }
         Self { config, identity, suites, keyring, visits, open, owed, done }
@@ -145,11 +148,13 @@ impl Receiver {
     /// The changes of a settlement are on disk: now the mailbox nodes are told. Returns what gives way to
     /// them, which may be deleted.
     pub fn committed(&mut self, settlement: Settlement) -> Vec<Change> {
-        let nodes: BTreeSet<_> = self.visits.keys().copied().collect();
-        let mut changes = self.owed.insert(settlement.owed, &nodes);
+        let mut changes = self.owed.insert(settlement.owed);
         for item in settlement.finished {
             item.prekeys.iter().for_each(|id| self.keyring.forget(&item.node, *id));
             changes.extend(self.done.add(&item.node, item.number, settlement.at));
+            self.open.finish(&item.node, item.number);
+            // There is room for what had to be left at its node.
+            self.visits.values_mut().for_each(|visit| visit.freed = true);
         }
         changes
     }
@@ -159,10 +164,10 @@ impl Receiver {
         self.open.drop_sender(&settlement.sender);
     }
 
-    /// Says that messages of an item wait for a predecessor, or for what is being written: the item stays
-    /// at its mailbox node, and is handed over again at the next visit.
-    pub fn held(&mut self, node: &PublicKey, number: u64) {
-        self.open.held(node, number);
+    /// Says that a message of `sender` waits for a predecessor, or for what is being written: its items
+    /// stay at their mailbox nodes, and are handed over again at the next visit.
+    pub fn held(&mut self, sender: &PublicKey, id: MessageId) {
+        self.open.held(sender, id);
     }
 
     /// Looks for items at `node` at once.
@@ -175,9 +180,10 @@ impl Receiver {
     /// Whether anything waits to be told to `node`, or is asked of it.
     #[must_use]
     pub fn is_busy(&self, node: &PublicKey) -> bool {
-        self.visits.get(node).is_some_and(|visit| visit.stage != Stage::Idle)
+        self.visits
+            .get(node)
+            .is_some_and(|visit| visit.stage != Stage::Idle || self.owed.waits(node, &visit.full))
             || self.done.waits(node)
-            || self.owed.waits(node)
     }
 
     /// Deletes what is over; every few minutes will do.
@@ -186,6 +192,18 @@ impl Receiver {
         self.owed.expire(now, &mut changes);
         self.done.expire(now, &mut changes);
         changes
+    }
+
+    /// How many messages `node` is still to be told of; a message counts for each of its receipts.
+    #[must_use]
+    pub fn owed(&self, node: &PublicKey) -> usize {
+        self.owed.count(node)
+    }
+
+    /// How many items are open: handed over, and not done with.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.len()
     }
 
     /// The private halves.

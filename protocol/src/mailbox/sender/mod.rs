@@ -227,7 +227,7 @@ impl Sender {
         let asked = self.posts.iter_mut().find(|((_, at), post)| at == node && post.is_asked());
         if let Some(((peer, _), post)) = asked {
             let peer = *peer;
-            let (stored, waiting) = post.on_answer(answer, self.config.again, now);
+            let (stored, waiting) = post.on_answer(&peer, answer, self.config.again, now);
             changes.push(post.row(&peer, node));
             if waiting && let Some(collecting) = self.collecting.get_mut(node) {
                 collecting.hasten(now.instant);

@@ -175,7 +175,8 @@ impl Post {
         if stale == 0 {
             return None;
         }
-        self.prekeys.retain(|prekey| prekey.verify(peer, now.timestamp).is_ok());
+        // Whose they are was seen when they came.
+        self.prekeys.retain(|prekey| prekey.check_life(now.timestamp).is_ok());
         if self.prekeys.len() < stale && !self.none_left {
             let count = (stale - self.prekeys.len()).min(MAX_TAKEN_PREKEYS) as u64;
             self.asked = Some(Asked::Prekeys);
@@ -251,6 +252,7 @@ impl Post {
     /// Takes the node's answer: which messages lie there now, and whether receipts wait.
     pub(super) fn on_answer(
         &mut self,
+        peer: &PublicKey,
         answer: &MailboxResult,
         again: Duration,
         now: Now,
@@ -258,8 +260,11 @@ impl Post {
         let nothing = (Vec::new(), false);
         match (self.asked.take(), answer) {
             (Some(Asked::Prekeys), MailboxResult::Prekeys(prekeys)) => {
-                self.none_left = prekeys.keys.is_empty();
-                self.prekeys.extend(&prekeys.keys);
+                let before = self.prekeys.len();
+                let good = prekeys.keys.iter().take(MAX_TAKEN_PREKEYS);
+                let good = good.filter(|prekey| prekey.verify(peer, now.timestamp).is_ok());
+                self.prekeys.extend(good);
+                self.none_left = self.prekeys.len() == before;
                 self.last_resort = prekeys.last_resort.or(self.last_resort);
                 nothing
             }

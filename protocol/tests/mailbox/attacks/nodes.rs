@@ -387,21 +387,85 @@ fn receipts_are_the_owners_word_and_wait_for_whom_they_name() {
     assert!(collect(&mut rig, None).is_empty());
 }
 
+/// What an owner leaves for one sender fills its own place only, and the count says what was kept. Beyond
+/// what the owner has in all, the sender that it has left most for loses its oldest.
 #[test]
-fn receipts_are_bounded_and_an_owners_oldest_gives_way() {
-    let config = KeeperConfig { receipts: 10, ..Default::default() };
+fn receipts_are_bounded_for_each_owner_and_sender() {
+    let config = KeeperConfig { receipts: 5, owner_receipts: 12, ..Default::default() };
     let mut rig = Rig::new(config);
     rig.deposit(1);
     let owner = key_of(&rig.owner);
-    for seed in 0..50 {
-        let ids = [MessageId::random(&mut rig.rng)];
-        let what = (MailStatus::Delivered, None);
-        let for_whom = stranger(100 + seed % 3);
-        let receipt = MailReceipt::sign(&rig.owner, &for_whom, &ids, what, at(0).timestamp);
-        let receipts = vec![ByteBuf::from(receipt.to_vec())];
-        rig.ask(&owner, &Mailbox::Settle(Settle { items: vec![], receipts }));
+    let leave = |rig: &mut Rig, seed: u8, count: usize| {
+        let one = |rig: &mut Rig| {
+            let ids = [MessageId::random(&mut rig.rng)];
+            let what = (MailStatus::Delivered, None);
+            let now = at(0).timestamp;
+            let receipt = MailReceipt::sign(&rig.owner, &stranger(seed), &ids, what, now);
+            ByteBuf::from(receipt.to_vec())
+        };
+        let receipts = (0..count).map(|_| one(rig)).collect();
+        match rig.ask(&owner, &Mailbox::Settle(Settle { items: vec![], receipts })) {
+            MailboxResult::Settled(settled) => settled.receipts,
+            other => panic!("{other:?}"),
+        }
+    };
+    let waiting = |rig: &mut Rig, seed| {
+        let collect = Mailbox::Collect(Collect { done: None });
+        match rig.ask(&stranger(seed), &collect) {
+            MailboxResult::Receipts(page) => page.receipts.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(leave(&mut rig, 100, 8), 5);
+    assert_eq!(leave(&mut rig, 101, 5), 5);
+    assert_eq!(leave(&mut rig, 102, 5), 4, "two that there was room for, and two from the others");
+    assert_eq!([100, 101, 102].map(|seed| waiting(&mut rig, seed)).iter().sum::<usize>(), 12);
+    assert_eq!(leave(&mut rig, 100, 1), 0, "nobody has more");
+    rig.restart();
+    assert_eq!(leave(&mut rig, 102, 1), 0, "after a restart too");
+    assert_eq!(rig.disk.0.keys().filter(|key| key[0] == b'r').count(), 12);
+
+    // What others leave takes no room of this owner's.
+    rig.owner = identity("another", 7);
+    rig.deposit(1);
+    let other = key_of(&rig.owner);
+    let ids = [MessageId::random(&mut rig.rng)];
+    let what = (MailStatus::Delivered, None);
+    let receipt = MailReceipt::sign(&rig.owner, &stranger(100), &ids, what, at(0).timestamp);
+    let receipts = vec![ByteBuf::from(receipt.to_vec())];
+    let answer = rig.ask(&other, &Mailbox::Settle(Settle { items: vec![], receipts }));
+    assert!(matches!(answer, MailboxResult::Settled(settled) if settled.receipts == 1));
+}
+
+/// A number that was used once is never used again, whatever was deleted and whatever the clock says: an
+/// owner that was told to delete it would delete another item unread.
+#[test]
+fn numbers_go_on_when_the_clock_goes_back() {
+    let mut rig = Rig::new(KeeperConfig::default());
+    rig.now = 1_000_000;
+    rig.restart();
+    rig.deposit(1);
+    let (owner, sender) = (key_of(&rig.owner), key_of(&rig.sender));
+    let mut last = 0;
+    for _ in 0..3 {
+        let item = rig.fresh(10);
+        rig.put(&sender, vec![item]);
+        let number = rig.fetch()[0].0;
+        assert!(number > last, "{number} after {last}");
+        last = number;
+        rig.ask(&owner, &Mailbox::Settle(Settle { items: vec![number], receipts: vec![] }));
+        rig.now -= 100_000;
+        rig.restart();
     }
-    assert_eq!(rig.disk.0.keys().filter(|key| key[0] == b'r').count(), 10);
+    let ids = [MessageId::random(&mut rig.rng)];
+    let what = (MailStatus::Delivered, None);
+    let receipt = MailReceipt::sign(&rig.owner, &sender, &ids, what, at(0).timestamp);
+    let receipts = vec![ByteBuf::from(receipt.to_vec())];
+    rig.ask(&owner, &Mailbox::Settle(Settle { items: vec![], receipts }));
+    match rig.ask(&sender, &Mailbox::Collect(Collect { done: Some(last) })) {
+        MailboxResult::Receipts(page) => assert_eq!(page.receipts.len(), 1),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -419,10 +483,15 @@ fn what_is_over_is_deleted_and_so_are_boxes_that_nobody_comes_to() {
     let changes = rig.keeper.tick(at(rig.now).timestamp);
     rig.disk.apply(changes);
     assert!(rig.fetch().is_empty());
-    assert_eq!(rig.disk.0.len(), 1, "the box itself is left: {:?}", rig.disk.0.keys());
+    assert_eq!(
+        rig.disk.0.len(),
+        2,
+        "the box itself is left, and a number: {:?}",
+        rig.disk.0.keys()
+    );
     rig.now = 100 * 86_400_000;
     let changes = rig.keeper.tick(at(rig.now).timestamp);
     rig.disk.apply(changes);
-    assert!(rig.disk.0.is_empty());
+    assert_eq!(rig.disk.0.len(), 1, "{:?}", rig.disk.0.keys());
     assert_eq!(rig.keeper.usage().0, 0);
 }

@@ -89,6 +89,34 @@ fn private_halves_are_deleted_when_they_are_spent_or_over() {
     assert!(disk.0.is_empty());
 }
 
+/// A last-resort prekey that was made while the clock was years ahead is no one's to use, now or ever: it
+/// is not the current one once the clock is right, nor after a restart.
+#[test]
+fn a_last_resort_prekey_from_the_future_is_not_handed_out() {
+    let owner = identity("owner", 1);
+    let (mut rng, mut disk, mut ring) = (rng(1), Disk::default(), Keyring::default());
+    let now = at(0).timestamp;
+    let (good, changes) = ring.last_resort(&owner, now, &mut rng);
+    disk.apply(changes);
+    let ahead = now + Duration::from_secs(5 * 365 * 86_400);
+    let (future, changes) = ring.last_resort(&owner, ahead, &mut rng);
+    assert_ne!(good, future);
+    disk.apply(changes);
+    assert_eq!(
+        ring.last_resort(&owner, now, &mut rng),
+        (good, vec![]),
+        "the one before it still is"
+    );
+    let mut again = Keyring::default();
+    disk.rows().for_each(|row| again.restore(row));
+    let later = now + LAST_RESORT_ROTATION;
+    let (next, changes) = again.last_resort(&owner, later, &mut rng);
+    assert!(next != future && !changes.is_empty());
+    assert_eq!(next.verify(&key_of(&owner), later), Ok(()));
+    assert_eq!(again.last_resort(&owner, later, &mut rng), (next, vec![]));
+    assert!(again.has(future.id), "what was sealed to it meanwhile may still come");
+}
+
 #[test]
 fn secrets_do_not_show() {
     let owner = identity("owner", 1);

@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use peer_protocol::crypto::SuiteRegistry;
+use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{ItemId, MessageId, StreamId};
 use peer_protocol::mailbox::{
     Draft, Item, ItemError, Keyring, MailReceipt, MailStatus, Output, Prekey, Receiver,
     ReceiverConfig, Sender, SenderConfig, Unsettled, Waiting,
 };
 use peer_protocol::message::{
-    Deposited, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem, Prekeys, PutOutcome,
-    Receipts, Stored,
+    Deposited, ErrorReport, Mailbox, MailboxResult, NumberedReceipt, Page, PageItem, Prekeys,
+    PutOutcome, Receipts, Stored,
 };
 use peer_protocol::time::Now;
 use rand::rngs::StdRng;
 use serde_bytes::ByteBuf;
 
-use crate::people::{at, identity, key_of, ordered, rng, task};
+use crate::people::{Disk, at, identity, key_of, ordered, rng, task};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -75,6 +76,42 @@ fn fetching(now: Now, rng: &mut StdRng) -> (Receiver, Prekey) {
     (receiver, prekey.unwrap())
 }
 
+/// What a node refuses for its signature or life, such as prekeys that were made while the clock was ahead,
+/// was left with nobody: their private halves do not stay, and do not keep new ones from being made.
+#[test]
+fn prekeys_that_a_node_refuses_do_not_stay() {
+    let (mut rng, node) = (rng(1), key_of(&identity("node", 10)));
+    let config = ReceiverConfig { nodes: vec![node], ..ReceiverConfig::default() };
+    let suites = SuiteRegistry::default();
+    let mut receiver = Receiver::new(config, identity("receiver", 2), suites, []);
+    let mut disk = Disk::default();
+    let mut made = 0;
+    for visit in 0..200 {
+        let now = at(visit * 60_000);
+        for output in receiver.poll(now, &mut rng, |_| true) {
+            let request = match output {
+                Output::Save(changes) => {
+                    disk.apply(changes);
+                    continue;
+                }
+                Output::Ask { request, .. } => *request,
+            };
+            let Mailbox::Deposit(deposit) = request else { panic!("{request:?}") };
+            made += deposit.keys.len();
+            let answer = if deposit.keys.is_empty() {
+                MailboxResult::Deposited(Deposited { left: 0, items: 0 })
+            } else {
+                let code = ErrorCode::InvalidSignature;
+                MailboxResult::Refused(ErrorReport::new(code, "they live too long"))
+            };
+            disk.apply(receiver.on_answer(&node, &answer, now).1);
+        }
+    }
+    assert!(made > 10_000, "{made}");
+    assert_eq!(receiver.keyring().left_with(&node), 0);
+    assert_eq!(disk.0.len(), 1, "the last-resort prekey is left");
+}
+
 #[test]
 fn a_node_whose_pages_never_end_is_left_after_the_first_that_brings_nothing_new() {
     let (mut rng, now, node) = (rng(1), at(0), key_of(&identity("node", 10)));
@@ -100,6 +137,7 @@ fn what_is_held_is_handed_over_again_and_what_is_being_taken_is_not() {
     let (mut receiver, prekey) = fetching(at(0), &mut rng);
     let item = ByteBuf::from(sealed(&prekey, Some(6), &mut rng).as_bytes().to_vec());
     let page = Page { more: false, items: vec![PageItem { item, number: 5 }] };
+    let mut message = None;
     let mut visit = |receiver: &mut Receiver, now: Now| {
         receiver.hasten(&node, now);
         let mut handed = 0;
@@ -108,14 +146,19 @@ fn what_is_held_is_handed_over_again_and_what_is_being_taken_is_not() {
                 Mailbox::Fetch(_) => MailboxResult::Page(page.clone()),
                 _ => MailboxResult::Deposited(Deposited { left: 128, items: 1 }),
             };
-            handed += receiver.on_answer(&node, &answer, now).0.len();
+            let opened = receiver.on_answer(&node, &answer, now).0;
+            handed += opened.len();
+            message = opened.first().map(|one| one.letter.messages[0].id).or(message);
         }
-        handed
+        (handed, message)
     };
-    assert_eq!(visit(&mut receiver, at(0)), 1);
-    assert_eq!(visit(&mut receiver, at(1)), 0, "it is being taken");
-    receiver.held(&node, 5);
-    assert_eq!(visit(&mut receiver, at(2)), 1);
+    assert_eq!(visit(&mut receiver, at(0)).0, 1);
+    let (handed, message) = visit(&mut receiver, at(1));
+    assert_eq!(handed, 0, "it is being taken");
+    receiver.held(&key_of(&identity("sender", 1)), message.unwrap());
+    assert_eq!(visit(&mut receiver, at(2)).0, 1);
+    assert_eq!(visit(&mut receiver, at(3)).0, 0);
+    assert_eq!(visit(&mut receiver, at(60_002)).0, 1, "nothing was heard of it for a minute");
 }
 
 /// A sender that has put two messages, each waiting a while, at one node.

@@ -11,6 +11,7 @@ use peer_protocol::message::{MailboxResult, Message, ReceiptStatus};
 use peer_protocol::time::{Now, Timestamp};
 use rand::rngs::StdRng;
 
+use super::Rules;
 use crate::people::{Disk, identity, key_of};
 
 /// What the receiver has on disk beside the mailbox's rows.
@@ -40,9 +41,11 @@ pub(crate) struct ReceiverNode {
 }
 
 impl ReceiverNode {
-    pub(crate) fn new(sender: PublicKey, nodes: Vec<PublicKey>, prekeys: usize) -> Self {
+    pub(crate) fn new(sender: PublicKey, nodes: Vec<PublicKey>, rules: Rules) -> Self {
         let identity = identity("receiver", 2);
-        let config = ReceiverConfig { nodes, prekeys, ..ReceiverConfig::default() };
+        let config = ReceiverConfig { nodes, prekeys: rules.prekeys, ..ReceiverConfig::default() };
+        let open_per_sender = rules.open.unwrap_or(config.open_per_sender);
+        let config = ReceiverConfig { open_per_sender, ..config };
         let suites = SuiteRegistry::default();
         let receiver = Receiver::new(config.clone(), identity.clone(), suites, []);
         let mut node = Self {
@@ -112,7 +115,6 @@ impl ReceiverNode {
     /// Gives the messages of an item to the order of their sender.
     fn judge(&mut self, opened: &Opened, now: Timestamp) {
         let mut transaction = Transaction { arrivals: Vec::new(), settlements: Vec::new() };
-        let mut early = false;
         for message in &opened.letter.messages {
             let order = message.order.unwrap();
             let mut known =
@@ -122,7 +124,7 @@ impl ReceiverNode {
                     transaction.settlements.push(known(MailStatus::Processed));
                 }
                 Verdict::Known(_) => transaction.settlements.push(known(MailStatus::Delivered)),
-                Verdict::Writing => early = true,
+                Verdict::Writing => self.receiver.held(&self.sender, message.id),
                 Verdict::OutOfSequence => {
                     let gone = self.receiver.release(&self.sender, &[message.id], now);
                     transaction.settlements.push(gone);
@@ -138,12 +140,9 @@ impl ReceiverNode {
                 }
                 Verdict::Early => {
                     self.incoming.hold(message.clone());
-                    early = true;
+                    self.receiver.held(&self.sender, message.id);
                 }
             }
-        }
-        if early {
-            self.receiver.held(&opened.node, opened.number);
         }
         self.transactions.push_back(transaction);
     }

@@ -31,6 +31,8 @@ pub(crate) struct SenderNode {
     receiver: PublicKey,
     nodes: Vec<PublicKey>,
     last_resort: Option<Prekey>,
+    /// Whether there is news of what waits.
+    changed: bool,
 }
 
 impl SenderNode {
@@ -51,6 +53,7 @@ impl SenderNode {
             receiver,
             nodes,
             last_resort: None,
+            changed: true,
         }
     }
 
@@ -62,12 +65,15 @@ impl SenderNode {
         self.last_resort = Some(last_resort);
     }
 
-    pub(crate) fn accept(&mut self, rng: &mut StdRng, now: Now) -> MessageId {
+    /// Messages that end at different times do not share an item.
+    pub(crate) fn accept(&mut self, rng: &mut StdRng, now: Now, apart: bool) -> MessageId {
         let message = task(rng, &format!("{} {}", self.next, "x".repeat(200)));
         let id = message.id;
-        let expires = now.timestamp + Duration::from_secs(7 * 86_400);
+        let days = if apart { 7 + self.next % 2 * 3 } else { 7 };
+        let expires = now.timestamp + Duration::from_secs(days * 86_400);
         self.outbox.insert(self.next, Unsettled { number: self.next, message, expires });
         self.next += 1;
+        self.changed = true;
         self.accepted.push(id);
         id
     }
@@ -75,6 +81,7 @@ impl SenderNode {
     /// The operator cancels a message: it is not sent any more, wherever it is.
     pub(crate) fn cancel(&mut self, number: u64) -> Option<MessageId> {
         let gone = self.outbox.remove(&number)?;
+        self.changed = true;
         let changes = self.sender.settled(&self.receiver, &[gone.message.id], false);
         self.disk.apply(changes);
         Some(gone.message.id)
@@ -84,12 +91,15 @@ impl SenderNode {
         let suites = SuiteRegistry::default();
         let config = SenderConfig::default();
         self.sender = Sender::new(config, self.identity.clone(), suites, self.disk.rows());
+        self.changed = true;
     }
 
     pub(crate) fn poll(&mut self, now: Now, rng: &mut StdRng) -> Vec<Output> {
-        let messages = self.outbox.values().take(WINDOW).cloned().collect();
-        let waiting = Waiting { stream: self.stream, messages };
-        self.sender.put(&self.receiver, &self.nodes, self.last_resort, &waiting);
+        if std::mem::take(&mut self.changed) {
+            let messages = self.outbox.values().take(WINDOW).cloned().collect();
+            let waiting = Waiting { stream: self.stream, messages };
+            self.sender.put(&self.receiver, &self.nodes, self.last_resort, &waiting);
+        }
         self.sender.poll(now, rng, |_| true)
     }
 
@@ -126,6 +136,7 @@ impl SenderNode {
                     }
                     if let Some(number) = known.get(&id) {
                         self.outbox.remove(number);
+                        self.changed = true;
                         let changes = self.sender.settled(&self.receiver, &[id], true);
                         self.disk.apply(changes);
                     }

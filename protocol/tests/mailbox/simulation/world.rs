@@ -32,6 +32,10 @@ pub(crate) struct Rules {
     pub(crate) conduct: [Conduct; 3],
     /// One-time prekeys at each node.
     pub(crate) prekeys: usize,
+    /// Whether each message goes into an item of its own.
+    pub(crate) apart: bool,
+    /// Most items that the receiver has open, if not what it has by itself.
+    pub(crate) open: Option<usize>,
 }
 
 impl Default for Rules {
@@ -45,6 +49,8 @@ impl Default for Rules {
             cancelled: 0.0,
             conduct,
             prekeys: 128,
+            apart: false,
+            open: None,
         }
     }
 }
@@ -77,8 +83,7 @@ impl World {
         let nodes: Vec<_> =
             (0..3).map(|one| Node::new(10 + one, rules.conduct[usize::from(one)], now)).collect();
         let keys: Vec<PublicKey> = nodes.iter().map(Node::key).collect();
-        let receiver =
-            ReceiverNode::new(key_of(&identity("sender", 1)), keys.clone(), rules.prekeys);
+        let receiver = ReceiverNode::new(key_of(&identity("sender", 1)), keys.clone(), rules);
         let sender = SenderNode::new(receiver.key(), keys, &mut rng);
         // At any time between when the receiver first registers and when it has fetched.
         let dies_at = if rules.killed { rng.random_range(20..TURN * 3) } else { u64::MAX };
@@ -151,7 +156,7 @@ impl World {
     fn sender_step(&mut self) {
         let left = self.rules.messages - self.sender.accepted.len();
         for _ in 0..left.min(self.rng.random_range(0..20)) {
-            self.sender.accept(&mut self.rng, self.now);
+            self.sender.accept(&mut self.rng, self.now, self.rules.apart);
         }
         if self.rng.random_bool(self.rules.cancelled / 4.0)
             && self.cancelled.len() < (self.rules.messages as f64 * self.rules.cancelled) as usize

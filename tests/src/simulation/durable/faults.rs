@@ -17,6 +17,10 @@ pub struct Faults {
     pub accepts_early: bool,
     /// `processed` is told before it is on disk.
     pub processes_early: bool,
+    /// A message is taken although its content is not there.
+    pub takes_without_content: bool,
+    /// A message goes although its content has not arrived.
+    pub forgets_holds: bool,
     /// What is settled is taken from the link before the disk knows.
     pub settles_early: bool,
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::Status;
 use peer_protocol::error::ErrorCode;
+use peer_protocol::id::TransferId;
 use peer_protocol::link::{Admission, LinkConfig};
 use peer_protocol::message::{Body, ErrorReport, Heartbeat, Message, StatusReport};
 
 use super::disk::Model;
-use super::{Disk, Fate, Faults, Station};
+use super::shelves::transfer_of;
+use super::{Disk, Fate, Faults, Shelves, Station};
 use crate::simulation::{Chance, Rules, Weather, World, mixed_terms};
 
 /// How long everything may take once the weather is calm.
@@ -36,6 +38,8 @@ pub struct Gale {
     pub leaps: bool,
     /// Messages may expire, be cancelled or be refused for good.
     pub endings: bool,
+    /// Some contents go ahead of their messages, as transfers; their receivers lose some of them.
+    pub long_contents: bool,
     /// What nodes leave out.
     pub faults: Faults,
 }
@@ -49,6 +53,7 @@ impl Default for Gale {
             clock_jumps: 30_000,
             leaps: true,
             endings: true,
+            long_contents: true,
             faults: Faults::default(),
         }
     }
@@ -86,7 +91,10 @@ impl Outcome {
 /// Refuses what is bad, and everything for now while there is no room.
 #[derive(Debug, Default)]
 struct Doorkeeper {
+    node: usize,
     full: AtomicBool,
+    shelves: Arc<Shelves>,
+    blind: bool,
 }
 
 impl Admission for Doorkeeper {
@@ -94,6 +102,10 @@ impl Admission for Doorkeeper {
         if let Ok(Body::StatusReport(report)) = message.decode()
             && report.status == BAD
         {
+            return Err(ErrorReport::new(ErrorCode::InvalidState, "it is bad"));
+        }
+        let long = transfer_of(message).is_some();
+        if long && !self.blind && !self.shelves.has(self.node, message.id) {
             return Err(ErrorReport::new(ErrorCode::ChunkError, "its content is not here"));
         }
         if self.full.load(Ordering::Relaxed) {
@@ -131,7 +143,12 @@ impl Gale {
     ) -> Outcome {
         let patience = chance.of([None, Some(1_000), Some(10_000)]).map(Duration::from_millis);
         let rules = Rules { patience, breaks_unresponsive: chance.flip(), answers_tasks: false };
-        let doors: Vec<Arc<Doorkeeper>> = (0..count).map(|_| Arc::default()).collect();
+        let (shelves, blind) = (Arc::<Shelves>::default(), self.faults.takes_without_content);
+        let door = |node| {
+            let shelves = Arc::clone(&shelves);
+            Arc::new(Doorkeeper { node, full: AtomicBool::new(false), shelves, blind })
+        };
+        let doors: Vec<Arc<Doorkeeper>> = (0..count).map(door).collect();
         let terms = |number: usize, config: &mut LinkConfig, chance: &mut Chance| {
             mixed_terms(number, config, chance);
             let life = chance.of([20, 60, 1_800, 1_800]);
@@ -142,7 +159,10 @@ impl Gale {
         let world = World::new(chance, count, rules, terms);
         let mut world = world.with_stations(|number, chance| {
             let seed = chance.below(1 << 30) as u64;
-            Station::new(number, disk(number, faults), faults, Chance::seeded(seed))
+            let disk = disk(number, faults);
+            let mut station = Station::new(number, disk, faults, Chance::seeded(seed));
+            station.shelves = Arc::clone(&shelves);
+            station
         });
         world.weather = Weather::stormy(&mut world.chance);
         for a in 0..count {
@@ -163,7 +183,8 @@ impl Gale {
     fn act(&self, world: &mut World, doors: &[Arc<Doorkeeper>]) {
         let a = world.chance.below(world.len());
         let b = (a + 1 + world.chance.below(world.len() - 1)) % world.len();
-        match world.chance.below(24) {
+        match world.chance.below(if self.long_contents { 25 } else { 24 }) {
+            24 => world.at_station(a, |station, _, book| station.loses_a_content(book)),
             0 => world.weather = Weather::stormy(&mut world.chance),
             1 => world.disconnect(a, b),
             2 => world.connect(a, b),
@@ -231,8 +252,18 @@ impl Gale {
         let len = if large { 300_000 } else { world.chance.of([0, 10, 1_000]) };
         let status = if fate == Fate::Refused { BAD } else { "on the way" }.to_owned();
         let content = vec![b'x'; len].into();
-        let body = StatusReport { status, content, ..StatusReport::default() };
-        let message = world.message(&body.into());
+        let mut message =
+            world.message(&StatusReport { status, content, ..StatusReport::default() }.into());
+        // Some contents go ahead, as transfers with the ids of their messages.
+        if self.long_contents
+            && world.chance.happens(200)
+            && let Ok(Body::StatusReport(report)) = message.decode()
+        {
+            let transfer = TransferId::from_bytes(*message.id.as_bytes());
+            let body = Body::from(StatusReport { transfer, content: Vec::new().into(), ..report });
+            let id = message.id;
+            message = Message { id, ..world.message(&body) };
+        }
         world.at_station(a, |station, now, book| {
             // A full outbox refuses before it accepts: then there is nothing to keep a promise about.
             let _ = station.accept(b, message, Duration::from_millis(ttl), fate, now, book);

@@ -12,6 +12,7 @@ mod faults;
 mod gale;
 #[cfg(feature = "nodes")]
 mod real;
+mod shelves;
 mod station;
 
 pub use book::{Book, Fate, Letter};
@@ -20,5 +21,6 @@ pub use faults::Faults;
 pub use gale::{Gale, Outcome};
 #[cfg(feature = "nodes")]
 pub use real::Real;
+pub use shelves::Shelves;
 pub(super) use station::Call;
 pub use station::Station;

@@ -1,12 +1,14 @@
 //! What a node does around its links: outbox, disk, inbox and application.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{
     Arrival, Effect, NotAccepted, Outbox, Outgoing, Resume, Status, Ticket, Write,
 };
+use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
 use peer_protocol::link::Event;
 use peer_protocol::message::{Message, ReceiptStatus};
@@ -15,7 +17,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::disk::{Disk, Pending};
-use super::{Book, Fate, Faults};
+use super::shelves::transfer_of;
+use super::{Book, Fate, Faults, Shelves};
 use crate::people::identity;
 use crate::simulation::Chance;
 
@@ -77,6 +80,19 @@ enum Timed {
     Acknowledges(Pending),
     Hands(usize, Message),
     Takes(Vec<(PublicKey, MessageId)>),
+    /// More of a content has arrived, or the whole.
+    Brings(MessageId),
+    /// Its sender was told that it has.
+    Brought(MessageId),
+}
+
+/// A content at its sender, as its disk has it.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    to: usize,
+    /// Whether the receiver said that it has it.
+    sent: bool,
+    tries: u32,
 }
 
 /// One node's delivery.
@@ -101,6 +117,12 @@ pub struct Station {
     /// Waits for the application, and is not with it.
     inbox: BTreeMap<u64, Pending>,
     acting: bool,
+    /// Contents of messages that are not settled; on disk before their messages.
+    contents: BTreeMap<MessageId, Content>,
+    /// Where contents go.
+    pub shelves: Arc<Shelves>,
+    /// Contents that are on their way.
+    bringing: BTreeSet<MessageId>,
     pub(crate) calls: VecDeque<(usize, Call)>,
     /// Commits so far.
     pub commits: u64,
@@ -132,6 +154,9 @@ impl Station {
             resuming: BTreeSet::new(),
             inbox: BTreeMap::new(),
             acting: false,
+            contents: BTreeMap::new(),
+            shelves: Arc::default(),
+            bringing: BTreeSet::new(),
             calls: VecDeque::new(),
             commits: 0,
             chance,
@@ -153,7 +178,16 @@ impl Station {
     ) -> Result<(), NotAccepted> {
         let id = message.id;
         let peer = *identity(to).public_key();
-        self.outbox.accept(peer, message, ttl, now)?;
+        if transfer_of(&message).is_some() {
+            if self.faults.forgets_holds {
+                self.outbox.accept(peer, message, ttl, now)?;
+            } else {
+                self.outbox.accept_held(peer, message, ttl, now)?;
+            }
+            self.contents.insert(id, Content { to, sent: false, tries: 0 });
+        } else {
+            self.outbox.accept(peer, message, ttl, now)?;
+        }
         book.sent(id, self.node, to, fate);
         if self.faults.accepts_early {
             book.accepted(id);
@@ -220,6 +254,7 @@ impl Station {
         self.schedule.clear();
         self.resuming.clear();
         self.calls.clear();
+        self.bringing.clear();
         self.acting = false;
         let saved = self.disk.saved();
         for head in saved.iter().flat_map(|saved| &saved.heads) {
@@ -228,6 +263,13 @@ impl Station {
         self.read_statuses(book);
         let rng = Box::new(StdRng::seed_from_u64(self.chance.below(1 << 30) as u64));
         self.outbox = Outbox::new(saved, rng, now.timestamp);
+        let outbox = &mut self.outbox;
+        self.contents.retain(|id, _| outbox.status(*id).is_some());
+        for (id, content) in &self.contents {
+            if !content.sent && !self.faults.forgets_holds {
+                outbox.hold(identity(content.to).public_key(), *id);
+            }
+        }
         self.inbox = self.disk.inbox().into_iter().map(|it| (it.number, it)).collect();
         self.wake_application(now.instant);
     }
@@ -328,10 +370,15 @@ impl Station {
                 }
                 self.outbox.acknowledged(&key, ids, *status, now);
             }
-            Event::OutOfSequence { id, stream } => self.outbox.out_of_sequence(&key, *id, *stream),
+            Event::OutOfSequence { id, stream } => {
+                self.outbox.out_of_sequence(&key, *id, *stream, now.instant);
+            }
             Event::Told(ids) => self.submit(Job::Told(key, ids.clone()), now.instant),
             Event::Failed { id, why } if book.get(*id).is_some() => {
                 if let peer_protocol::link::SendFailure::Refused { code, detail } = why {
+                    if *code == ErrorCode::ChunkError && self.bring_again(peer, *id) {
+                        return true;
+                    }
                     self.outbox.refused(&key, *id, *code, detail.clone(), now);
                 }
                 return true;
@@ -385,8 +432,14 @@ impl Station {
                 Effect::Withdraw { peer, ids } => {
                     self.calls.push_back((number_of(&peer, 8), Call::Withdraw(ids)));
                 }
+                Effect::Ahead { id, .. } => self.bring(id, now.instant),
                 Effect::NotAccepted { id, .. } => book.rejected(id),
-                Effect::Tell { id, status, .. } => book.told(id, &status),
+                Effect::Tell { id, status, .. } => {
+                    book.told(id, &status);
+                    if status.is_settled() {
+                        self.contents.remove(&id);
+                    }
+                }
                 Effect::Recall { peer, ids, status } => {
                     let found = self.disk.recall(&peer, &ids);
                     self.later(0, 20, Timed::Recalled(peer, found, status), now.instant);
@@ -405,6 +458,13 @@ impl Station {
             }
             Timed::Resumed(peer, resume) => self.calls.push_back((peer, Call::Resume(resume))),
             Timed::Hands(to, message) => self.calls.push_back((to, Call::Hand(vec![message]))),
+            Timed::Brings(id) => self.brings(id, now),
+            Timed::Brought(id) => {
+                self.bringing.remove(&id);
+                if let Some(content) = self.contents.get(&id) {
+                    self.outbox.release(identity(content.to).public_key(), id);
+                }
+            }
             Timed::Acts => self.act(now.instant, book),
             Timed::Acknowledges(pending) => {
                 let id = pending.message.id;
@@ -487,11 +547,17 @@ impl Station {
                 let inbox = self.disk.inbox();
                 let number = inbox.iter().rev().find(|pending| pending.message.id == id);
                 let number = number.unwrap_or_else(|| panic!("{id} is not in the inbox")).number;
+                let long = transfer_of(&arrival.message).is_some();
+                assert!(
+                    !long || self.shelves.has(self.node, id),
+                    "{id} arrived without its content"
+                );
                 book.arrived(id, self.node, number);
             }
             Write::Take { messages, .. } => {
                 for (_, id) in messages {
                     book.taken(*id);
+                    self.shelves.remove(self.node, *id);
                 }
             }
             Write::Stream { .. }
@@ -556,6 +622,49 @@ impl Station {
         };
         book.offered(pending.message.id, self.node, number);
         self.later(0, 50, Timed::Acknowledges(pending), now);
+    }
+
+    /// Begins to send a content.
+    fn bring(&mut self, id: MessageId, now: Instant) {
+        if self.contents.contains_key(&id) && self.bringing.insert(id) {
+            self.later(1, 3_000, Timed::Brings(id), now);
+        }
+    }
+
+    /// Some of a content arrives, now and then the whole; its sender hears of that later.
+    fn brings(&mut self, id: MessageId, now: Now) {
+        let Some(content) = self.contents.get_mut(&id) else {
+            self.bringing.remove(&id);
+            return;
+        };
+        if self.chance.happens(300) {
+            return self.later(100, 5_000, Timed::Brings(id), now.instant);
+        }
+        self.shelves.put(content.to, id);
+        // Its row says so before the outbox is told.
+        content.sent = true;
+        self.later(0, 500, Timed::Brought(id), now.instant);
+    }
+
+    /// The receiver of a message does not have its content.
+    fn bring_again(&mut self, peer: usize, id: MessageId) -> bool {
+        let Some(content) = self.contents.get_mut(&id).filter(|content| content.tries < 4) else {
+            return false;
+        };
+        content.tries += 1;
+        content.sent = false;
+        self.outbox.hold(identity(peer).public_key(), id)
+    }
+
+    /// A content that lies here, and whose message has not come, is lost.
+    pub fn loses_a_content(&mut self, book: &Book) {
+        let here = self.shelves.of(self.node);
+        let unclaimed = here
+            .into_iter()
+            .find(|id| book.get(*id).is_some_and(|letter| letter.arrived.is_none()));
+        if let Some(id) = unclaimed {
+            self.shelves.remove(self.node, id);
+        }
     }
 
     fn later(&mut self, from: u64, to: u64, timed: Timed, now: Instant) {

@@ -6,6 +6,7 @@ use super::model::Model;
 use super::random::writes;
 use super::shaky::{Fate, Shaky};
 use super::*;
+use crate::store::StoreError;
 
 /// A workload that is the same each time, with the model after each transaction.
 fn workload(seed: u64, transactions: usize) -> Vec<(Vec<Write>, Model)> {
@@ -82,7 +83,8 @@ fn what_was_reported_survives_a_crash_at_any_point() {
     }
 }
 
-/// Writes fail for a while from each point on; the store goes on by itself afterwards.
+/// Writes fail for a while from each point on; the store goes on by itself afterwards, or, if it was a sync
+/// that failed, once it is opened anew.
 #[test]
 fn a_full_disk_fails_what_it_fails_and_loses_nothing_else() {
     let work = workload(11, 8);
@@ -93,11 +95,11 @@ fn a_full_disk_fails_what_it_fails_and_loses_nothing_else() {
         store.commit(writes).unwrap();
     }
     let points = disk.done();
-    let mut failed = 0;
+    let (mut failed, mut syncs) = (0, 0);
     for point in 0..points - opened {
         let mut rng = StdRng::seed_from_u64(point as u64);
         let disk = Shaky::default();
-        let store = disk.open().unwrap();
+        let mut store = disk.open().unwrap();
         disk.doom(point, Fate::Full(rng.random_range(1..40)));
         let mut model = Model::default();
         for (writes, _) in &work {
@@ -107,9 +109,29 @@ fn a_full_disk_fails_what_it_fails_and_loses_nothing_else() {
                 Err(error) => {
                     failed += 1;
                     let reason = error.to_string();
-                    assert!(reason.contains("cannot use the store"), "{reason}");
+                    let unsynced = matches!(error, StoreError::Unsynced { .. });
+                    assert!(unsynced || reason.contains("cannot use the store"), "{reason}");
                     // Until it works again.
-                    while store.saved().is_err() {}
+                    while let Err(error) = store.saved() {
+                        if matches!(error, StoreError::Unsynced { .. }) {
+                            syncs += 1;
+                            assert!(store.commit(writes).is_err() && store.saved().is_err());
+                            drop(store);
+                            store = loop {
+                                if let Ok(store) = disk.open() {
+                                    break store;
+                                }
+                            };
+                        }
+                    }
+                    if unsynced {
+                        // Nobody could take back what was accepted, and may be there.
+                        if model.check(&store).is_err() {
+                            model.apply(writes);
+                            model.check(&store).unwrap();
+                        }
+                        continue;
+                    }
                     if let Err(nothing) = model.check(&store) {
                         model.apply(writes);
                         model.withdraw(writes);
@@ -125,4 +147,5 @@ fn a_full_disk_fails_what_it_fails_and_loses_nothing_else() {
         model.check(&disk.open().unwrap()).unwrap();
     }
     assert!(failed > points / 4, "{failed} of {points}");
+    assert!(syncs > 5, "{syncs} of {points}");
 }

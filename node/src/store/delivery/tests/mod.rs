@@ -2,6 +2,7 @@
 
 mod bounds;
 mod crash;
+mod gone;
 mod model;
 mod random;
 mod shaky;

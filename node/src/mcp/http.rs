@@ -1,0 +1,31 @@
+//! `/mcp` on the node: the tools over streamable HTTP.
+
+use std::sync::Arc;
+
+use axum::Router;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+
+use super::Server;
+use crate::api::MAX_BODY_LEN;
+
+/// Where the tools are.
+pub const PATH: &str = "/mcp";
+
+/// The tools at [`PATH`], without sessions: nothing is kept between two requests, so that neither memory nor a
+/// restart of the node is anything to think of. A call whose connection breaks is cancelled.
+///
+/// Whoever mounts it checks token, `Host` and `Origin`: this does not.
+pub fn router(server: Server) -> Router {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_max_request_body_bytes(MAX_BODY_LEN)
+        // The guard knows which hosts the operator allows.
+        .disable_allowed_hosts();
+    let service = StreamableHttpService::new(
+        move || Ok(server.clone()),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
+    Router::new().route_service(PATH, service)
+}
