@@ -186,6 +186,12 @@ pub enum NodeError {
         /// How far it has come.
         status: &'static str,
     },
+    /// A key stands for a request, and another one came with it.
+    #[error("the key of the request is that of another one, which sent message {message_id}")]
+    KeyReused {
+        /// What the other one sent.
+        message_id: String,
+    },
     /// Messages cannot be kept, and so not be accepted.
     #[error("messages cannot be kept: {reason}")]
     NotKept {
@@ -231,6 +237,7 @@ impl NodeError {
             Self::NoSuchMessage { .. } => "no_such_message",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Settled { .. } => "settled",
+            Self::KeyReused { .. } => "idempotency_key_reused",
             Self::NotKept { .. } => "not_kept",
             Self::Invalid { .. } => "invalid",
             Self::Storage { .. } => "storage",
@@ -286,6 +293,9 @@ impl NodeError {
             Self::Settled { .. } => {
                 "see `peer trace <message>`; to have it sent once more, send it anew"
             }
+            Self::KeyReused { .. } => {
+                "use a new key for each request, and the same only to repeat it"
+            }
             Self::NotKept { .. } => {
                 "see `peer doctor`; make room in, or repair the permissions of, the data directory"
             }
@@ -313,9 +323,9 @@ impl NodeError {
     #[must_use]
     pub fn message_id(&self) -> Option<&str> {
         match self {
-            Self::Unanswered { message_id, .. } | Self::Settled { message_id, .. } => {
-                Some(message_id)
-            }
+            Self::Unanswered { message_id, .. }
+            | Self::Settled { message_id, .. }
+            | Self::KeyReused { message_id } => Some(message_id),
             _ => None,
         }
     }

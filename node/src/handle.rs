@@ -11,6 +11,7 @@ mod transfers;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
+use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint};
 use tokio::sync::{mpsc, oneshot};
 
@@ -109,6 +110,8 @@ pub(crate) struct Talk {
     pub(crate) ttl: Option<Duration>,
     /// Kept in memory only, and given up when its caller waits no longer.
     pub(crate) volatile: bool,
+    /// Its id, if it is not to be sent again should it have been already.
+    pub(crate) id: Option<MessageId>,
 }
 
 #[derive(Debug)]
@@ -120,6 +123,8 @@ pub(crate) struct Report {
     pub(crate) ttl: Option<Duration>,
     /// What its caller waits for.
     pub(crate) wait: Wait,
+    /// Its id, if it is not to be sent again should it have been already.
+    pub(crate) id: Option<MessageId>,
 }
 
 #[derive(Debug)]
@@ -201,9 +206,25 @@ impl Handle {
         conversation: Option<String>,
         options: impl Into<TalkOptions>,
     ) -> Result<Answer, NodeError> {
-        let TalkOptions { ttl, volatile, timeout } = options.into();
+        self.talk_once(None, peer, content, conversation, options.into()).await
+    }
+
+    /// The same under the id `id`. If the outbox has a message of that id already nothing more is sent, and
+    /// the caller waits for that one; unless it is volatile.
+    ///
+    /// # Errors
+    /// [`NodeError::KeyReused`] if that is another message, [`NodeError::Settled`] if it was processed.
+    pub(crate) async fn talk_once(
+        &self,
+        id: Option<MessageId>,
+        peer: &str,
+        content: Content,
+        conversation: Option<String>,
+        options: TalkOptions,
+    ) -> Result<Answer, NodeError> {
+        let TalkOptions { ttl, volatile, timeout } = options;
         check_ttl(ttl)?;
-        let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile });
+        let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile, id });
         self.ask(|reply| Command::Talk(talk, reply)).await?
     }
 
@@ -221,9 +242,21 @@ impl Handle {
         content: Content,
         options: impl Into<ReportOptions>,
     ) -> Result<Reported, NodeError> {
-        let ReportOptions { ttl, wait, timeout } = options.into();
+        let report = (status, next_action, content);
+        self.report_once(None, peer, report, options.into()).await
+    }
+
+    /// The same, status, next action and content, under the id `id`, as in [`Self::talk_once`].
+    pub(crate) async fn report_once(
+        &self,
+        id: Option<MessageId>,
+        peer: &str,
+        (status, next_action, content): (String, Option<String>, Content),
+        options: ReportOptions,
+    ) -> Result<Reported, NodeError> {
+        let ReportOptions { ttl, wait, timeout } = options;
         check_ttl(ttl)?;
-        let report = Report { status, next_action, content, ttl, wait };
+        let report = Report { status, next_action, content, ttl, wait, id };
         let report = outgoing(peer, timeout, report);
         self.ask(|reply| Command::Report(report, reply)).await?
     }

@@ -58,9 +58,10 @@
 //! another run of the node, the first event is `reset`: then the client reads anew what it needs of the
 //! node's state, which already has all that was missed.
 //!
-//! A request to act may carry an `Idempotency-Key`, 1 to 255 visible ASCII characters: repeated under the same key
-//! within 24 hours it is not carried out again, and gets the same answer. The last 1,024 keys are
-//! remembered, in memory. Failures after which nothing has happened are not: there the request is tried anew.
+//! `talk`, `report`, `wake`, `restart` and `POST /v1/transfers` take an `Idempotency-Key`, 1 to 255 visible
+//! ASCII characters: repeated under the same key within 24 hours a request is not carried out again, and
+//! gets the same answer. The last 1,024 keys are remembered, in memory; messages that are kept on disk are
+//! not sent again after a restart either. Failures of which nothing came are not remembered.
 //!
 //! Failures are problem details (RFC 9457): see [`Problem`].
 

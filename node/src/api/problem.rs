@@ -77,6 +77,7 @@ impl From<NodeError> for Problem {
             | NodeError::NoSuchWake
             | NodeError::NoSuchMessage { .. } => StatusCode::NOT_FOUND,
             NodeError::Ambiguous { .. } | NodeError::Settled { .. } => StatusCode::CONFLICT,
+            NodeError::KeyReused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             NodeError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             NodeError::Storage { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -220,7 +220,7 @@ impl EventLoop {
     }
 }
 
-fn outgoing(found: &Found) -> Option<&OutgoingRecord> {
+pub(super) fn outgoing(found: &Found) -> Option<&OutgoingRecord> {
     match found {
         Found::Outgoing(record) => Some(record),
         Found::Incoming(_) => None,
