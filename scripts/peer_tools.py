@@ -58,8 +58,7 @@ _PATIENCE = 15.0
 #: A stream of messages says every 15 seconds that it is still there; after so many it is not.
 _SILENCE = 60.0
 #: Most bytes of one answer, and of one message of a stream.
-_MAX_ANSWER = 64 << 20
-_MAX_LINE = 8 << 20
+_MAX_ANSWER = 96 << 20
 
 Content = Union[str, bytes, Path]
 
@@ -293,14 +292,15 @@ class Node:
         conversation: Optional[str] = None,
         timeout: float = DEFAULT_TIMEOUT,
         ttl: Optional[float] = None,
+        key: Optional[str] = None,
     ) -> Answer:
         """Asks a peer and waits for its agent's answer, at most ``timeout`` seconds.
 
         Raises :class:`Unanswered` when they are over; the node goes on trying for ``ttl`` seconds (7 days),
-        and the answer comes to the inbox.
+        and the answer comes to the inbox. Repeated under the same ``key`` it is not asked twice.
         """
         told = self._post(
-            "/v1/talk", timeout, peer=peer, content=_content(message), conversation=conversation,
+            "/v1/talk", timeout, key=key, peer=peer, content=_content(message), conversation=conversation,
             ttl_ms=_millis(ttl),
         )
         return Answer(told, success=told["done"])
@@ -314,15 +314,16 @@ class Node:
         wait: str = "delivered",
         timeout: float = DEFAULT_TIMEOUT,
         ttl: Optional[float] = None,
+        key: Optional[str] = None,
     ) -> Result:
         """Tells a peer how things stand. Returns once it is on disk there, or after ``timeout`` seconds.
 
         ``wait``: what it waits for, ``queued`` (on disk here), ``delivered`` or ``processed``. What is only
         ``queued`` or ``sent`` by then is delivered later, and counts as a success; ``failed``, ``expired``,
-        ``cancelled`` and ``unknown`` do not.
+        ``cancelled`` and ``unknown`` do not. Repeated under the same ``key`` it is not told twice.
         """
         told = self._post(
-            "/v1/report", timeout, peer=peer, status=status, next_action=next_action,
+            "/v1/report", timeout, key=key, peer=peer, status=status, next_action=next_action,
             content=None if content is None else _content(content), wait=wait, ttl_ms=_millis(ttl),
         )
         lost = ("failed", "expired", "cancelled", "unknown")
@@ -361,10 +362,14 @@ class Node:
         path: Union[str, Path],
         name: Optional[str] = None,
         timeout: float = DEFAULT_TIMEOUT,
+        key: Optional[str] = None,
     ) -> Dict[str, Any]:
-        """Sends a file of any size; returns at once. :meth:`transfer` follows it by its ``id``."""
+        """Sends a file of any size; returns at once. :meth:`transfer` follows it by its ``id``.
+
+        Repeated under the same ``key`` it is not sent twice.
+        """
         path = str(Path(path).absolute())
-        return dict(self._post("/v1/transfers", timeout, peer=peer, path=path, name=name))
+        return dict(self._post("/v1/transfers", timeout, key=key, peer=peer, path=path, name=name))
 
     def transfer(self, transfer_id: str) -> Dict[str, Any]:
         """How a file's transfer stands."""
@@ -410,10 +415,12 @@ class Node:
         A node that stops is waited for, unless ``reconnect`` is false; that none runs at first is an error.
         """
         got, pause, connected = 0, 0.1, False
+        last: Optional[int] = None
         while limit is None or got < limit:
             try:
-                for message in self._messages(None if limit is None else limit - got):
+                for message in self._messages(None if limit is None else limit - got, last):
                     connected, pause, got = True, 0.1, got + 1
+                    last = message.get("inbox_number", last)
                     yield message
                     if acknowledge and not (message.settled or message.needs_answer):
                         message.acknowledge()
@@ -427,19 +434,24 @@ class Node:
                 time.sleep(pause)
                 pause = min(pause * 2, 5.0)
 
-    def _messages(self, limit: Optional[int]) -> Iterator[Message]:
+    def _messages(self, limit: Optional[int], last: Optional[int]) -> Iterator[Message]:
         connection = self._connection(_SILENCE)
         try:
             query = "" if limit is None else f"?limit={limit}"
-            answer = self._send(connection, "GET", f"/v1/messages{query}", None)
+            # What this program was handed before the connection broke, it is not handed again.
+            seen = {} if last is None else {"Last-Event-ID": f"n{last}"}
+            answer = self._send(connection, "GET", f"/v1/messages{query}", None, seen)
             data: List[str] = []
             while True:
                 try:
-                    line = answer.readline(_MAX_LINE)
+                    line = answer.readline(_MAX_ANSWER)
                 except (OSError, http.client.HTTPException):
                     return
                 if not line:
                     return
+                if len(line) >= _MAX_ANSWER:
+                    detail = f"a message of the node has more than {_MAX_ANSWER} bytes"
+                    raise PeerError("garbled", detail, "see `peer inbox`")
                 text = line.decode().rstrip("\r\n")
                 if text.startswith("data:"):
                     data.append(text[len("data:"):].lstrip(" "))
@@ -461,19 +473,31 @@ class Node:
             raise PeerError("no_token", detail, next_step) from error
 
     def _post(
-        self, path: str, timeout: float, /, patience: Optional[float] = None, timed: bool = True, **body: Any
+        self,
+        path: str,
+        timeout: float,
+        /,
+        patience: Optional[float] = None,
+        timed: bool = True,
+        key: Optional[str] = None,
+        **body: Any,
     ) -> Any:
         if timed:
             body["timeout_ms"] = _millis(timeout)
         asked = {name: value for name, value in body.items() if value is not None}
-        return self._ask("POST", path, asked, patience or timeout)
+        return self._ask("POST", path, asked, patience or timeout, {"Idempotency-Key": key} if key else {})
 
     def _ask(
-        self, method: str, path: str, body: Optional[Dict[str, Any]] = None, timeout: float = DEFAULT_TIMEOUT
+        self,
+        method: str,
+        path: str,
+        body: Optional[Dict[str, Any]] = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        headers: Optional[Dict[str, str]] = None,
     ) -> Any:
         connection = self._connection(timeout + _PATIENCE)
         try:
-            return self._decode(self._send(connection, method, path, body))
+            return self._decode(self._send(connection, method, path, body, headers))
         finally:
             connection.close()
 
@@ -488,8 +512,9 @@ class Node:
         method: str,
         path: str,
         body: Optional[Dict[str, Any]],
+        headers: Optional[Dict[str, str]] = None,
     ) -> http.client.HTTPResponse:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **(headers or {})}
         if self._address:
             headers["Authorization"] = f"Bearer {self._token}"
         where = self._address or self.data_dir

@@ -20,6 +20,7 @@ mod settings;
 mod size;
 mod template;
 mod transfers;
+mod wake;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub use settings::{QuotaSettings, RateSettings, Settings};
 pub use size::{BadSize, format_size, parse_size};
 pub use template::template;
 pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
+pub use wake::{Adapter, BadWakeRule, MAX_WAKE_RULES, WakePeer, WakeRule, WakeSettings};
+pub(crate) use wake::{NONCE, is_loopback};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;
@@ -88,6 +91,8 @@ pub struct NodeConfig {
     api: ApiConfig,
     mcp_files: Vec<PathBuf>,
     gateway: GatewayConfig,
+    wake: Vec<WakeRule>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Default for NodeConfig {
@@ -122,6 +127,8 @@ impl Default for NodeConfig {
             api: ApiConfig::default(),
             mcp_files: Vec::new(),
             gateway: GatewayConfig::default(),
+            wake: Vec::new(),
+            data_dir: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod delivery;
 mod events;
 mod registry;
 mod transfers;
+mod wake;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

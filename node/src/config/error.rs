@@ -9,7 +9,7 @@ use peer_protocol::identity::EntityIdError;
 use peer_protocol::registry::CapabilityError;
 use thiserror::Error;
 
-use super::{BadAddress, BadDuration, BadSize, PrivateNetworkError, format_duration};
+use super::{BadAddress, BadDuration, BadSize, BadWakeRule, PrivateNetworkError, format_duration};
 
 /// What is wrong with one value, wherever it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -126,6 +126,9 @@ pub enum InvalidSetting {
         "the gateway is for version 1.0 peers, and version 1.0 is switched off: legacy = false"
     )]
     GatewayWithoutLegacy,
+    /// Not a rule for waking the agent.
+    #[error(transparent)]
+    Wake(#[from] BadWakeRule),
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

@@ -13,6 +13,7 @@ use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
 use super::mcp::McpSettings;
 use super::transfers::TransferSettings;
+use super::wake::WakeSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,8 @@ pub struct Settings {
     pub mcp: Option<McpSettings>,
     /// The gateway for version 1.0 peers that know only HTTP.
     pub gateway: Option<GatewaySettings>,
+    /// Who may have the agent woken, and how.
+    pub wake: Option<Vec<WakeSettings>>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -211,6 +214,7 @@ impl Settings {
             api: (!api.is_empty()).then_some(api),
             mcp: files.map(|files| McpSettings { files: Some(files) }),
             gateway: (!gateway.is_empty()).then_some(gateway),
+            wake: None,
         })
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use peer_protocol::crypto::PublicKey;
+use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint};
 use peer_protocol::legacy::{Message, VERSION};
+use peer_protocol::limits::MAX_INLINE_CONTENT_LEN;
 use peer_protocol::message::{Body, ErrorReport, Task, TaskOutcome, TaskResult};
 use tokio::sync::mpsc;
 
@@ -20,6 +22,7 @@ use crate::config::GatewayPeer;
 use crate::error::NodeError;
 use crate::event_loop::translate;
 use crate::handle::{Asked, Said, WeakHandle};
+use crate::large;
 use crate::model::{
     Content, Forwarded, ForwardedContent, ReportOptions, TalkOptions, ToForward, Wait,
 };
@@ -79,12 +82,15 @@ impl Passing {
         if task.content_type != ToForward::CONTENT_TYPE {
             return false;
         }
-        let admitted = if self.forward.contains(&from) {
+        let admitted = if task.transfer.is_some() {
+            let detail = "it is too long: a message of version 1.0 has at most 64 KiB";
+            Err(ErrorReport::new(ErrorCode::InvalidState, detail))
+        } else if self.forward.contains(&from) {
             self.places.take(&from)
         } else {
             let detail =
                 "this gateway passes nothing on for you; its operator can put you on its list";
-            Err(ErrorReport::new(peer_protocol::error::ErrorCode::InvalidState, detail))
+            Err(ErrorReport::new(ErrorCode::InvalidState, detail))
         };
         let item = match admitted {
             Ok(()) => Item::Outward {
@@ -184,11 +190,23 @@ impl Passer {
                 let node = self.node.handle()?;
                 let asked = node.talk(to.as_str(), content, task.conversation.clone(), options);
                 let result = match asked.await {
-                    Ok(answer) => result(&answer.content, answer.done),
+                    Ok(answer) => result(large::load(answer.content).await, answer.done),
                     Err(error) => failure(&error),
                 };
-                let in_reply_to = read.id.map(str::to_owned);
-                node.say_legacy(Said { key, from: to, body: result.into(), in_reply_to }).await
+                let say = |result: TaskResult<'static>| {
+                    let in_reply_to = read.id.map(str::to_owned);
+                    node.say_legacy(Said {
+                        key,
+                        from: to.clone(),
+                        body: result.into(),
+                        in_reply_to,
+                    })
+                };
+                match say(result).await {
+                    // An answer that is too long for version 1.0 is told to be.
+                    Err(error @ NodeError::TooLarge { .. }) => say(failure(&error)).await,
+                    said => said,
+                }
             }
             Body::StatusReport(report) => {
                 let options = ReportOptions { wait: Wait::Queued, ..ReportOptions::default() };
@@ -241,9 +259,10 @@ impl Passer {
     }
 }
 
-/// What a version 1.0 peer said, as version 1.1 is told.
+/// What a version 1.0 peer said, as version 1.1 is told. What it signed goes along if that leaves the whole
+/// short enough to travel inside its message.
 fn wrap(from: &EntityId, key: &PublicKey, said: &[u8], signed: Option<&Message>) -> Content {
-    let content = ForwardedContent {
+    let mut content = ForwardedContent {
         forwarded: Forwarded {
             entity: from.clone(),
             fingerprint: Fingerprint::of(key),
@@ -253,16 +272,25 @@ fn wrap(from: &EntityId, key: &PublicKey, said: &[u8], signed: Option<&Message>)
         message: String::from_utf8_lossy(said).into_owned(),
         signed: signed.map(|message| String::from_utf8_lossy(&message.to_bytes()).into_owned()),
     };
+    let whole = content.to_content();
+    if content.signed.is_none() || text_len(&whole) <= MAX_INLINE_CONTENT_LEN {
+        return whole;
+    }
+    content.signed = None;
     content.to_content()
 }
 
+fn text_len(content: &Content) -> usize {
+    content.text.as_ref().map_or(0, String::len)
+}
+
 /// An answer of version 1.1. What is no text cannot be said in version 1.0.
-fn result(content: &Content, done: bool) -> TaskResult<'static> {
-    let bytes = content.to_bytes().unwrap_or_default();
-    if std::str::from_utf8(&bytes).is_err() {
+fn result(content: Option<Content>, done: bool) -> TaskResult<'static> {
+    let bytes = content.and_then(|content| content.to_bytes().ok());
+    let Some(bytes) = bytes.filter(|bytes| std::str::from_utf8(bytes).is_ok()) else {
         let detail = "the answer is not text, which is all that version 1.0 carries".to_owned();
         return failure(&NodeError::Invalid { detail });
-    }
+    };
     TaskResult {
         content: bytes.into(),
         outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },

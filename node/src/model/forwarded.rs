@@ -41,8 +41,13 @@ impl ForwardedContent {
     #[must_use]
     pub fn read(content: &Content) -> Option<Self> {
         let text = content.text.as_deref()?;
-        let said = content.content_type.as_deref() == Some(Self::CONTENT_TYPE);
-        said.then(|| serde_json::from_str(text).ok()).flatten()
+        Self::is_type_of(content).then(|| serde_json::from_str(text).ok()).flatten()
+    }
+
+    /// Whether a content says that a gateway brings it.
+    #[must_use]
+    pub fn is_type_of(content: &Content) -> bool {
+        content.content_type.as_deref() == Some(Self::CONTENT_TYPE)
     }
 
     /// The content.

@@ -20,12 +20,12 @@ struct Recent(Mutex<VecDeque<String>>);
 impl Recent {
     fn push(&self, line: &str) {
         let line = line.trim_end();
-        let end = line.floor_char_boundary(MAX_LINE_LEN);
+        let end = (0..=MAX_LINE_LEN.min(line.len())).rev().find(|end| line.is_char_boundary(*end));
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while lines.len() >= MAX_LINES {
             lines.pop_front();
         }
-        lines.push_back(line.get(..end).unwrap_or_default().to_owned());
+        lines.push_back(line.get(..end.unwrap_or_default()).unwrap_or_default().to_owned());
     }
 
     fn last(&self, count: usize) -> Vec<String> {

@@ -138,3 +138,26 @@ async fn an_entity_that_is_not_there_is_told_to_who_asked() {
     assert_eq!(answer.body["payload"]["in_reply_to"], "task-1");
     assert!(answer.body["payload"]["message"].as_str().unwrap().contains("nobody"));
 }
+
+/// What a gateway brings is known for that however long it is, and what is too long to go back is told.
+#[tokio::test]
+async fn long_messages_are_marked_too_and_answers_that_do_not_fit_are_told() {
+    let old = Old::new("old", 1);
+    let gateway = gateway_with(vec![old.named(None)], &["third"], |config| config, None).await;
+    let third = node("third", &gateway).await;
+    let mut messages = third.subscribe(None).await.unwrap();
+    let task = old.task("third", &"x".repeat(50_000), "task-1");
+    let asked = say(gateway.at, &task);
+    let answered = async {
+        let message = next(&mut messages).await;
+        assert!(!message.encrypted && message.forwarded.is_some());
+        let ForwardedContent { message: said, signed, .. } = content(&message);
+        assert_eq!((said.len(), signed), (50_000, None));
+        let long = Content::from_bytes("y".repeat(65_000).as_bytes());
+        third.answer(&message.message_id, long, true).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(asked, answered);
+    let payload = &answer.body["payload"];
+    assert_eq!((&payload["status"], &payload["in_reply_to"]), (&json!("failed"), &json!("task-1")));
+    assert!(payload["message"].as_str().unwrap().contains("at most 65536"), "{payload}");
+}

@@ -85,6 +85,7 @@ pub(crate) struct Old {
 }
 
 /// What a message says beside its type; `payload` is canonical JSON already.
+#[derive(Clone, Copy)]
 pub(crate) struct Saying<'a> {
     pub(crate) to: &'a str,
     pub(crate) payload: &'a str,
