@@ -8,6 +8,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 const PROGRAM = process.env.PEER
 
+/** Processes that must not outlive the tests, whatever becomes of those. */
+const started = new Set()
+process.once('exit', () => { for (const child of started) child.kill('SIGKILL') })
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
+function launch (args, options) {
+  const child = spawn(PROGRAM, args, options)
+  started.add(child)
+  child.once('exit', () => started.delete(child))
+  return child
+}
+
 export class Node {
   #child
   #args
@@ -28,7 +40,7 @@ export class Node {
     const args = ['-v', '--data-dir', this.dir, 'run', '--entity', this.entity, '--listen', '/ip4/127.0.0.1/tcp/0', '--api', api]
     // Tests never multicast on the machine's interfaces.
     const env = { ...process.env, PEER_MDNS: 'off', PEER_UPNP: 'off' }
-    this.#child = spawn(PROGRAM, [...args, ...this.#args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = launch([...args, ...this.#args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on('data', (text) => { this.#log = (this.#log + text).slice(-100_000) })
     }
@@ -76,7 +88,7 @@ export class Node {
 
   /** Puts an agent behind it: a shell command that answers each message. */
   agent (command) {
-    this.agentProcess = spawn(PROGRAM, ['--data-dir', this.dir, 'listen', '--exec', command], { stdio: 'ignore' })
+    this.agentProcess = launch(['--data-dir', this.dir, 'listen', '--exec', command], { stdio: 'ignore' })
   }
 
   /** Ends the process, as a crash would. */
