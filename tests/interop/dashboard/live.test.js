@@ -26,6 +26,9 @@ after(async () => {
   await Promise.all([alice, bob, carol].map((node) => node?.stop()))
 })
 
+/** For tests that are run alone. */
+const acquainted = () => alice.run('connect', bob.address)
+
 test('the token leaves the address bar, and stays in this tab', async () => {
   assert.ok(!page.url().includes('token'), page.url())
   const [stored, local] = await page.evaluate(() => [sessionStorage.getItem('peer-token'), JSON.stringify(localStorage)])
@@ -52,6 +55,7 @@ test('a session is watched through its states to READY', async () => {
 })
 
 test('a report sent from the page arrives, and its receipt appears', async () => {
+  await acquainted()
   await visit(page, 'messages/send')
   await page.getByLabel('To', { exact: true }).fill('bob')
   await page.getByLabel('Report').check()
@@ -71,6 +75,7 @@ test('a report sent from the page arrives, and its receipt appears', async () =>
 })
 
 test('a question sent from the page is answered', async () => {
+  await acquainted()
   await visit(page, 'messages/send')
   await page.getByLabel('Talk').check()
   await page.getByLabel('To', { exact: true }).fill('bob')
@@ -100,6 +105,7 @@ test('a message that is stuck says why; it can be retried and cancelled', async 
 })
 
 test('a file goes out with its progress', async () => {
+  await acquainted()
   const path = join(alice.dir, 'big.bin')
   await writeFile(path, randomBytes(FILE))
   await visit(page, 'transfers')
@@ -134,6 +140,7 @@ test('a transfer can be cancelled', async () => {
 })
 
 test('what comes in is read, acknowledged and answered', async () => {
+  await acquainted()
   await bob.run('report', 'alice', 'half done')
   const asked = bob.run('talk', 'alice', 'what comes next?', '--timeout', '60s')
   await visit(page, 'messages/inbox')
@@ -151,6 +158,7 @@ test('what comes in is read, acknowledged and answered', async () => {
 })
 
 test('a key is pinned and revoked only after the fingerprints were shown', async () => {
+  await acquainted()
   await visit(page, 'peers')
   const row = page.locator('[aria-label="Peers"] tbody tr', { hasText: 'bob' })
   const { fingerprint } = (await alice.run('peers')).find(({ peer_id: id }) => id === bob.peerId)

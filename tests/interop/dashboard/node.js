@@ -1,16 +1,21 @@
 // Our node as a separate process on loopback, which can be stopped and started again as the same.
 
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const PROGRAM = process.env.PEER
 
-/** Processes that must not outlive the tests, whatever becomes of those. */
+/** Processes and directories that must not outlive the tests, whatever becomes of those. */
 const started = new Set()
-process.once('exit', () => { for (const child of started) child.kill('SIGKILL') })
+const directories = new Set()
+process.once('exit', () => {
+  for (const child of started) child.kill('SIGKILL')
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 function launch (args, options) {
@@ -30,7 +35,8 @@ export class Node {
     const node = new Node()
     node.entity = entity
     node.#args = args
-    node.dir = await mkdtemp(join(tmpdir(), 'peer-dashboard-'))
+    node.dir = mkdtempSync(join(tmpdir(), 'peer-dashboard-'))
+    directories.add(node.dir)
     await writeFile(join(node.dir, 'config.toml'), config)
     await node.#up('127.0.0.1:0')
     return node
@@ -104,6 +110,7 @@ export class Node {
     this.agentProcess?.kill('SIGKILL')
     await this.kill()
     await rm(this.dir, { recursive: true, force: true })
+    directories.delete(this.dir)
   }
 }
 
