@@ -58,8 +58,7 @@ _PATIENCE = 15.0
 #: A stream of messages says every 15 seconds that it is still there; after so many it is not.
 _SILENCE = 60.0
 #: Most bytes of one answer, and of one message of a stream.
-_MAX_ANSWER = 64 << 20
-_MAX_LINE = 8 << 20
+_MAX_ANSWER = 96 << 20
 
 Content = Union[str, bytes, Path]
 
@@ -435,11 +434,14 @@ class Node:
             data: List[str] = []
             while True:
                 try:
-                    line = answer.readline(_MAX_LINE)
+                    line = answer.readline(_MAX_ANSWER)
                 except (OSError, http.client.HTTPException):
                     return
                 if not line:
                     return
+                if len(line) >= _MAX_ANSWER:
+                    detail = f"a message of the node has more than {_MAX_ANSWER} bytes"
+                    raise PeerError("garbled", detail, "see `peer inbox`")
                 text = line.decode().rstrip("\r\n")
                 if text.startswith("data:"):
                     data.append(text[len("data:"):].lstrip(" "))

@@ -20,6 +20,7 @@ mod settings;
 mod size;
 mod template;
 mod transfers;
+mod wake;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub use settings::{QuotaSettings, RateSettings, Settings};
 pub use size::{BadSize, format_size, parse_size};
 pub use template::template;
 pub use transfers::{AcceptFiles, TransferConfig, TransferSettings};
+pub use wake::{Adapter, BadWakeRule, MAX_WAKE_RULES, WakePeer, WakeRule, WakeSettings};
+pub(crate) use wake::{NONCE, is_loopback};
 
 /// The port a node listens on if nothing else is configured, over TCP and over UDP (QUIC).
 pub const DEFAULT_PORT: u16 = 4711;
@@ -85,9 +88,11 @@ pub struct NodeConfig {
     private_network: Option<PrivateNetwork>,
     transfers: TransferConfig,
     mailbox: MailboxConfig,
-    gateway: GatewayConfig,
     api: ApiConfig,
     mcp_files: Vec<PathBuf>,
+    gateway: GatewayConfig,
+    wake: Vec<WakeRule>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Default for NodeConfig {
@@ -119,9 +124,11 @@ impl Default for NodeConfig {
             private_network: None,
             transfers: TransferConfig::default(),
             mailbox: MailboxConfig::default(),
-            gateway: GatewayConfig::default(),
             api: ApiConfig::default(),
             mcp_files: Vec::new(),
+            gateway: GatewayConfig::default(),
+            wake: Vec::new(),
+            data_dir: None,
         }
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Peer {
     pub(crate) traffic: Traffic,
     /// How far its clock was ahead when its last session began, in milliseconds.
     pub(crate) clock_ahead_ms: Option<i64>,
+    /// Whether it knows all words for an agent's life (§6.2).
+    pub(crate) knows_agent_life: bool,
     /// Whether to keep it connected, and when to dial it next.
     pub(crate) redial: Redial,
 }
@@ -105,6 +107,7 @@ impl Peer {
             last_error: None,
             traffic: Traffic::default(),
             clock_ahead_ms: None,
+            knows_agent_life: false,
             redial: Redial::default(),
         }
     }

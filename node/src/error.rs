@@ -159,6 +159,11 @@ pub enum NodeError {
         /// The id.
         message_id: String,
     },
+    /// No wake-up waits for a nonce.
+    #[error(
+        "no wake-up waits for this nonce: it was given back before, its time is over, or it is not this node's"
+    )]
+    NoSuchWake,
     /// No message of this id, or that begins so, is kept here.
     #[error("no message {id} is kept here")]
     NoSuchMessage {
@@ -180,6 +185,12 @@ pub enum NodeError {
         message_id: String,
         /// How far it has come.
         status: &'static str,
+    },
+    /// A key stands for a request, and another one came with it.
+    #[error("the key of the request is that of another one, which sent message {message_id}")]
+    KeyReused {
+        /// What the other one sent.
+        message_id: String,
     },
     /// Messages cannot be kept, and so not be accepted.
     #[error("messages cannot be kept: {reason}")]
@@ -222,9 +233,11 @@ impl NodeError {
             Self::TooLarge { .. } => "too_large",
             Self::QueueFull { .. } => "queue_full",
             Self::NoSuchTask { .. } => "no_such_task",
+            Self::NoSuchWake => "no_such_wake",
             Self::NoSuchMessage { .. } => "no_such_message",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Settled { .. } => "settled",
+            Self::KeyReused { .. } => "idempotency_key_reused",
             Self::NotKept { .. } => "not_kept",
             Self::Invalid { .. } => "invalid",
             Self::Storage { .. } => "storage",
@@ -268,6 +281,10 @@ impl NodeError {
             Self::QueueFull { .. } => {
                 "see `peer outbox` for what waits; cancel some, or wait until the peer takes messages"
             }
+            Self::NoSuchWake => {
+                "give a nonce back once, in time, to the node that handed it out (PEER_DATA_DIR); `timeout` \
+                 of [[wake]] gives the agent more time"
+            }
             Self::NoSuchTask { .. } => "answer a task once, and before its sender gives up",
             Self::NoSuchMessage { .. } => {
                 "see `peer outbox --all` and `peer inbox`; what was settled long ago is forgotten"
@@ -275,6 +292,9 @@ impl NodeError {
             Self::Ambiguous { .. } => "give more of the id",
             Self::Settled { .. } => {
                 "see `peer trace <message>`; to have it sent once more, send it anew"
+            }
+            Self::KeyReused { .. } => {
+                "use a new key for each request, and the same only to repeat it"
             }
             Self::NotKept { .. } => {
                 "see `peer doctor`; make room in, or repair the permissions of, the data directory"
@@ -303,9 +323,9 @@ impl NodeError {
     #[must_use]
     pub fn message_id(&self) -> Option<&str> {
         match self {
-            Self::Unanswered { message_id, .. } | Self::Settled { message_id, .. } => {
-                Some(message_id)
-            }
+            Self::Unanswered { message_id, .. }
+            | Self::Settled { message_id, .. }
+            | Self::KeyReused { message_id } => Some(message_id),
             _ => None,
         }
     }

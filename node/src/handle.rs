@@ -3,6 +3,7 @@
 mod deferred;
 mod delivery;
 mod gateway;
+mod life;
 mod mailbox;
 mod registry;
 mod transfers;
@@ -10,15 +11,17 @@ mod transfers;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
+use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
 use crate::model::{
-    Answer, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus, ReportOptions,
-    Reported, RestartAttempt, Restarted, SessionLine, Status, TalkOptions, TrustLine, Wait, Woken,
+    Answer, Awoken, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus,
+    ReportOptions, Reported, SessionLine, Status, TalkOptions, TrustLine, Wait, Woken,
 };
+use crate::wake::AgentKey;
 
 pub(crate) use delivery::DeliveryCommand;
 pub(crate) use gateway::{Asked, GatewayCommand, Said, WeakHandle};
@@ -36,7 +39,20 @@ pub(crate) enum Command {
     Report(Outgoing<Report>, Reply<Reported>),
     Alive(Outgoing<()>, Reply<Life>),
     Wake(Outgoing<Wake>, Reply<Woken>),
-    Answer { message_id: String, content: Content, done: bool, reply: Reply<()> },
+    /// An agent gives a nonce back.
+    Awake(String, Reply<Awoken>),
+    /// An agent waits to be asked whether it is there, and answers the last question.
+    Probe {
+        agent: AgentKey,
+        answer: Option<u64>,
+        question: oneshot::Sender<u64>,
+    },
+    Answer {
+        message_id: String,
+        content: Content,
+        done: bool,
+        reply: Reply<()>,
+    },
     Subscribe(Agent, oneshot::Sender<()>),
     TrustList(oneshot::Sender<Vec<TrustLine>>),
     Pin(EntityId, Fingerprint, Reply<TrustLine>),
@@ -45,7 +61,10 @@ pub(crate) enum Command {
     Delivery(DeliveryCommand),
     Transfer(TransferCommand),
     Netcheck(oneshot::Sender<Netcheck>),
-    Mailbox { visit: bool, reply: Reply<MailboxStatus> },
+    Mailbox {
+        visit: bool,
+        reply: Reply<MailboxStatus>,
+    },
     Gateway(GatewayCommand),
     Shutdown(oneshot::Sender<()>),
 }
@@ -61,6 +80,18 @@ pub(crate) struct Agent {
     pub(crate) left: Option<usize>,
     /// Messages up to this inbox number it was handed before, and needs no more.
     pub(crate) after: Option<u64>,
+    pub(crate) kind: AgentKind,
+}
+
+/// How it is known whether an agent is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentKind {
+    /// It is a part of this program.
+    Program,
+    /// It is another program, and cannot be asked.
+    Client,
+    /// It is another program, and can be asked under this name.
+    Probed(AgentKey),
 }
 
 /// Something for a peer, and how long the caller waits.
@@ -79,6 +110,8 @@ pub(crate) struct Talk {
     pub(crate) ttl: Option<Duration>,
     /// Kept in memory only, and given up when its caller waits no longer.
     pub(crate) volatile: bool,
+    /// Its id, if it is not to be sent again should it have been already.
+    pub(crate) id: Option<MessageId>,
 }
 
 #[derive(Debug)]
@@ -90,6 +123,8 @@ pub(crate) struct Report {
     pub(crate) ttl: Option<Duration>,
     /// What its caller waits for.
     pub(crate) wait: Wait,
+    /// Its id, if it is not to be sent again should it have been already.
+    pub(crate) id: Option<MessageId>,
 }
 
 #[derive(Debug)]
@@ -171,9 +206,25 @@ impl Handle {
         conversation: Option<String>,
         options: impl Into<TalkOptions>,
     ) -> Result<Answer, NodeError> {
-        let TalkOptions { ttl, volatile, timeout } = options.into();
+        self.talk_once(None, peer, content, conversation, options.into()).await
+    }
+
+    /// The same under the id `id`. If the outbox has a message of that id already nothing more is sent, and
+    /// the caller waits for that one; unless it is volatile.
+    ///
+    /// # Errors
+    /// [`NodeError::KeyReused`] if that is another message, [`NodeError::Settled`] if it was processed.
+    pub(crate) async fn talk_once(
+        &self,
+        id: Option<MessageId>,
+        peer: &str,
+        content: Content,
+        conversation: Option<String>,
+        options: TalkOptions,
+    ) -> Result<Answer, NodeError> {
+        let TalkOptions { ttl, volatile, timeout } = options;
         check_ttl(ttl)?;
-        let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile });
+        let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile, id });
         self.ask(|reply| Command::Talk(talk, reply)).await?
     }
 
@@ -191,73 +242,28 @@ impl Handle {
         content: Content,
         options: impl Into<ReportOptions>,
     ) -> Result<Reported, NodeError> {
-        let ReportOptions { ttl, wait, timeout } = options.into();
+        let report = (status, next_action, content);
+        self.report_once(None, peer, report, options.into()).await
+    }
+
+    /// The same, status, next action and content, under the id `id`, as in [`Self::talk_once`].
+    pub(crate) async fn report_once(
+        &self,
+        id: Option<MessageId>,
+        peer: &str,
+        (status, next_action, content): (String, Option<String>, Content),
+        options: ReportOptions,
+    ) -> Result<Reported, NodeError> {
+        let ReportOptions { ttl, wait, timeout } = options;
         check_ttl(ttl)?;
-        let report = Report { status, next_action, content, ttl, wait };
+        let report = Report { status, next_action, content, ttl, wait, id };
         let report = outgoing(peer, timeout, report);
         self.ask(|reply| Command::Report(report, reply)).await?
     }
 
-    /// Asks whether `peer` lives, node and agent told apart (`check_peer_alive`).
-    ///
-    /// # Errors
-    /// [`NodeError`] if the peer is unknown. A peer that does not answer is an answer: not alive.
-    pub async fn alive(&self, peer: &str, timeout: Duration) -> Result<Life, NodeError> {
-        let heartbeat = outgoing(peer, timeout, ());
-        self.ask(|reply| Command::Alive(heartbeat, reply)).await?
-    }
-
-    /// Asks `peer` to wake its agent (`wake_up_peer`).
-    ///
-    /// # Errors
-    /// [`NodeError`] if its node does not answer.
-    pub async fn wake(
-        &self,
-        peer: &str,
-        reason: String,
-        timeout: Duration,
-    ) -> Result<Woken, NodeError> {
-        self.wake_attempt(peer, reason, 1, timeout).await
-    }
-
-    /// Checks `peer` and, unless its agent is there, wakes it with up to `attempts` attempts and
-    /// growing pauses (`restart_peer`).
-    ///
-    /// # Errors
-    /// [`NodeError`] if the peer is unknown. Attempts that fail are part of the answer.
-    pub async fn restart(
-        &self,
-        peer: &str,
-        reason: String,
-        attempts: u32,
-        timeout: Duration,
-    ) -> Result<Restarted, NodeError> {
-        let before = self.alive(peer, timeout).await?;
-        let mut ok = before.alive && before.agent;
-        let mut made = Vec::new();
-        let mut pause = Duration::from_millis(500);
-        for attempt in 1..=attempts {
-            if ok {
-                break;
-            }
-            if attempt > 1 {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(30));
-            }
-            let (woken, detail) =
-                match self.wake_attempt(peer, reason.clone(), attempt, timeout).await {
-                    Ok(woken) => (woken.woken, woken.detail),
-                    Err(error) => (false, error.to_string()),
-                };
-            ok = woken;
-            made.push(RestartAttempt { attempt, woken, detail });
-        }
-        Ok(Restarted { ok, before, attempts: made })
-    }
-
     /// Messages for the agent, those that waited first; the stream ends after `limit` of them if there
-    /// is one. While any subscriber is there the node counts as having an agent; each message goes to
-    /// every subscriber once.
+    /// is one. While any subscriber is there the node counts as having an agent, which lives as long as this
+    /// program does; each message goes to every subscriber once.
     ///
     /// A message with an inbox number stays in the inbox until somebody [acknowledges](Self::acknowledge)
     /// it, by its number or id. Until then the next subscriber is handed it again, under the same id and
@@ -283,9 +289,19 @@ impl Handle {
         limit: Option<usize>,
         after: Option<u64>,
     ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        self.attach(limit, after, AgentKind::Program).await
+    }
+
+    /// The same for another program.
+    pub(crate) async fn attach(
+        &self,
+        limit: Option<usize>,
+        after: Option<u64>,
+        kind: AgentKind,
+    ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
         // What lies in this channel is lost if the subscriber dies, so that little may.
         let (messages, receiver) = mpsc::channel(1);
-        let agent = Agent { messages, left: limit, after };
+        let agent = Agent { messages, left: limit, after, kind };
         self.ask(|reply| Command::Subscribe(agent, reply)).await?;
         Ok(receiver)
     }
@@ -342,17 +358,6 @@ impl Handle {
     pub async fn shutdown(&self) {
         // A node that has stopped already is what the caller wants.
         let _ = self.ask(Command::Shutdown).await;
-    }
-
-    async fn wake_attempt(
-        &self,
-        peer: &str,
-        reason: String,
-        attempt: u32,
-        timeout: Duration,
-    ) -> Result<Woken, NodeError> {
-        let wake = outgoing(peer, timeout, Wake { reason, attempt });
-        self.ask(|reply| Command::Wake(wake, reply)).await?
     }
 
     async fn ask<T>(

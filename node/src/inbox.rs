@@ -14,10 +14,11 @@ use peer_protocol::time::Instant;
 use tokio::sync::mpsc;
 
 use self::listener::{Listener, Next};
-use crate::handle::Agent;
+use crate::handle::{Agent, AgentKind};
 use crate::model::Incoming;
 use crate::room::{Room, Share};
 use crate::transfer::Key;
+use crate::wake::Attached;
 
 /// Most tasks whose answer is awaited; the oldest is forgotten first.
 const MAX_OPEN_TASKS: usize = 8192;
@@ -321,6 +322,19 @@ impl Inbox {
 
     pub(crate) fn agents(&self) -> usize {
         self.listeners.iter().filter(|listener| !listener.is_gone()).count()
+    }
+
+    /// Who listens, by how it is known whether they are there.
+    pub(crate) fn attached(&self) -> Attached {
+        let mut attached = Attached::default();
+        for listener in self.listeners.iter().filter(|listener| !listener.is_gone()) {
+            match listener.kind() {
+                AgentKind::Program => attached.programs += 1,
+                AgentKind::Client => attached.silent += 1,
+                AgentKind::Probed(key) => attached.asked.push(key),
+            }
+        }
+        attached
     }
 
     /// Volatile messages that no agent took.

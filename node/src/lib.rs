@@ -62,6 +62,7 @@ pub mod model;
 mod node;
 pub mod paths;
 mod private_file;
+mod process;
 mod registry_file;
 mod room;
 pub mod store;
@@ -70,6 +71,7 @@ pub mod telemetry;
 mod transfer;
 mod trust;
 pub mod trust_file;
+mod wake;
 
 pub use builder::NodeBuilder;
 pub use error::{NodeError, StartError};

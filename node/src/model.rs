@@ -27,7 +27,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 pub use crate::large::Weight;
-pub use api::{ApiStatus, Done};
+pub use api::{ApiStatus, Done, LogTail};
 pub use content::StoredContent;
 pub use delivery::{
     Acknowledged, Delivery, Direction, InboxFilter, InboxLine, MAX_TTL, OutboxFilter, OutboxLine,
@@ -38,6 +38,7 @@ pub use event::{EventLine, Reset, ResetReason};
 pub use forwarded::{Forwarded, ForwardedContent, ToForward};
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
+pub use life::{AgentState, Awoken, WakeResult};
 pub use mailbox::{LyingStatus, MailboxNodeStatus, MailboxStatus};
 pub use netcheck::{BootstrapStatus, ClockStatus, Netcheck, PathCounts, StoreTrouble};
 pub use path::{Path, PathKind};
@@ -249,8 +250,11 @@ pub struct Life {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub entity: Option<EntityId>,
-    /// Whether an agent is attached to its node.
+    /// Whether an agent is attached to its node, and is there.
     pub agent: bool,
+    /// What its node knows of its agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_state: Option<AgentState>,
     /// Since its agent last did anything, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_idle_ms: Option<u64>,
@@ -271,11 +275,13 @@ pub struct Life {
 /// What came of a wake-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Woken {
-    /// Whether an agent was told.
+    /// Whether an agent is awake, or was told.
     pub woken: bool,
+    /// Which of both, or why not.
+    pub outcome: WakeResult,
     /// What the peer's node says.
     pub detail: String,
-    /// Round-trip time, in microseconds.
+    /// Round-trip time, the time for waking included, in microseconds.
     pub round_trip_us: u64,
 }
 
@@ -284,16 +290,25 @@ pub struct Woken {
 pub struct RestartAttempt {
     /// Counts from 1.
     pub attempt: u32,
-    /// Whether an agent was told.
+    /// How long was waited before it, in milliseconds.
+    pub pause_ms: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Whether an agent is awake, or was told.
     pub woken: bool,
+    /// Which of both, or why not.
+    pub outcome: WakeResult,
     /// What happened.
     pub detail: String,
+    /// What a look after it found, if the agent had given no word by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Life>,
 }
 
 /// What came of a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Restarted {
-    /// Whether an agent is attached or was told.
+    /// Whether an agent is there, is awake, or at least was told and not found missing afterwards.
     pub ok: bool,
     /// What the check before it found.
     pub before: Life,

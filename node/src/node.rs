@@ -8,6 +8,7 @@ use peer_protocol::crypto::{Ed25519Authenticator, SuiteRegistry};
 use peer_protocol::handshake::{Config, HandshakeKind};
 use peer_protocol::identity::Identity;
 use peer_protocol::link::LinkConfig;
+use peer_protocol::message::AGENT_LIFE;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -128,9 +129,9 @@ impl Node {
             clock: Arc::clone(&clock),
             disk: Box::new(StoredRows::open(disk)?),
         })?;
+        let tasks = config.rate().task;
         let passing = Passing::new(&config.gateway().forward, Arc::clone(&gateway.places));
         let (passing, items) = passing.unzip();
-        let tasks = config.rate().task;
         let mut event_loop = EventLoop::new(Parts {
             config: config.clone(),
             identity: identity.clone(),
@@ -211,6 +212,7 @@ fn link_config(config: &NodeConfig, identity: Identity, room: Arc<Room>) -> Link
         suites: SuiteRegistry::named(config.suites().iter().map(String::as_str)),
         session_lifetime: config.session_lifetime(),
         accept_three_way: three_way,
+        features: vec![AGENT_LIFE.to_owned()],
         ..Config::new(identity)
     };
     LinkConfig {

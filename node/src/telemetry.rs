@@ -1,9 +1,12 @@
-//! Logs: on standard error, as text or as JSON.
+//! Logs: on standard error, as text or as JSON; the last lines are kept for the local API.
+
+pub(crate) mod recent;
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 /// How much is logged, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,11 +44,11 @@ impl Telemetry {
     pub fn start(self) {
         let rust_log = std::env::var("RUST_LOG").ok();
         let filter = EnvFilter::builder().parse_lossy(self.directives(rust_log.as_deref()));
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(BoxMakeWriter::new(std::io::stderr))
-            .with_ansi(self.color && std::io::stderr().is_terminal());
-        let _ = if self.json { builder.json().try_init() } else { builder.try_init() };
+        let ansi = self.color && std::io::stderr().is_terminal();
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+        let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
+        let log = tracing_subscriber::registry().with(filter).with(lines).with(recent::layer());
+        let _ = log.try_init();
     }
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use peer_node::api::{Client, Connect, EventStream, Pin, Report, Send, Server, Talk, Told};
 use peer_node::config::{AcceptFiles, NodeConfig, TransferConfig};
-use peer_node::model::{Content, Delivery, IncomingKind, TransferState};
+use peer_node::model::{Content, Delivery, IncomingKind, OutboxFilter, TransferState};
 use peer_node::paths::DataDir;
 use peer_node::{Node, NodeEvent};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -16,9 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Host {
     _temp: tempfile::TempDir,
     dir: PathBuf,
+    socket: PathBuf,
     node: Node,
     client: Client,
-    _server: Server,
+    server: Option<Server>,
 }
 
 impl Host {
@@ -42,7 +46,31 @@ impl Host {
         let node = Node::builder().config(config).entity(entity).unwrap().start().await.unwrap();
         let data = DataDir::resolve(Some(dir.clone())).unwrap();
         let server = Server::start(&data.socket(), node.handle()).await.unwrap();
-        Self { _temp: temp, dir, client: Client::new(&data), node, _server: server }
+        let (socket, client) = (data.socket(), Client::new(&data));
+        Self { _temp: temp, dir, socket, client, node, server: Some(server) }
+    }
+
+    /// Serves the API anew, as after a restart: what it had in memory is gone.
+    async fn serve_anew(&mut self) {
+        self.server.take().unwrap().stop().await;
+        self.server = Some(Server::start(&self.socket, self.node.handle()).await.unwrap());
+    }
+
+    /// Posts under a key; returns the status and the body.
+    async fn post(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
     }
 
     async fn address(&self) -> String {
@@ -260,4 +288,68 @@ async fn what_an_agent_got_is_not_handed_to_it_again() {
     for status in ["one", "two", "three", "four"] {
         assert_eq!(third.next().await.unwrap().status.as_deref(), Some(status));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_outlives_what_the_api_remembers() {
+    let (mut alice, bob) = (Host::start("alice").await, Host::start("bob").await);
+    let connect = Connect { address: bob.address().await, timeout_ms: None };
+    alice.client.connect(&connect).await.unwrap();
+    let report = json!({"peer": "bob", "status": "half done"});
+    let (status, first) = alice.post("/v1/report", "k1", &report).await;
+    assert_eq!((status, &first["status"]), (200, &json!("delivered")));
+    let mut messages = bob.client.messages(None).await.unwrap();
+    assert_eq!(messages.next().await.unwrap().status.as_deref(), Some("half done"));
+
+    let task = json!({"peer": "bob", "content": {"text": "ping"}, "timeout_ms": 5000});
+    let answering = async {
+        let task = messages.next().await.unwrap();
+        bob.node.handle().answer(&task.message_id, text("pong"), true).await.unwrap();
+        task.message_id
+    };
+    let ((status, answer), task_id) = tokio::join!(alice.post("/v1/talk", "k2", &task), answering);
+    assert_eq!((status, &answer["content"]["text"]), (200, &json!("pong")));
+
+    // Its receipt comes after the answer.
+    while alice.client.trace(&task_id.parse().unwrap()).await.unwrap().status != Delivery::Processed
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    alice.serve_anew().await;
+    let (status, again) = alice.post("/v1/report", "k1", &report).await;
+    assert_eq!((status, &again["message_id"]), (200, &first["message_id"]), "{again}");
+    // The answer was given; that the message is not sent again is what counts.
+    let (status, problem) = alice.post("/v1/talk", "k2", &task).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:peer:settled")), "{problem}");
+    assert_eq!(problem["message_id"], task_id);
+
+    alice.serve_anew().await;
+    for (path, key, other) in [
+        ("/v1/report", "k1", json!({"peer": "bob", "status": "all done now"})),
+        ("/v1/talk", "k1", task.clone()),
+        ("/v1/report", "k2", report.clone()),
+    ] {
+        let (status, problem) = alice.post(path, key, &other).await;
+        let reused = json!("urn:peer:idempotency_key_reused");
+        assert_eq!((status, &problem["type"]), (422, &reused), "{path} {key}: {problem}");
+    }
+
+    // A caller that gave up waiting waits again under its key, and the message was sent once.
+    let task = json!({"peer": "bob", "content": {"text": "slow"}, "timeout_ms": 300});
+    let (status, problem) = alice.post("/v1/talk", "k3", &task).await;
+    assert_eq!((status, &problem["type"]), (504, &json!("urn:peer:timeout")), "{problem}");
+    let patient = json!({"peer": "bob", "content": {"text": "slow"}, "timeout_ms": 9000});
+    let waiting = alice.post("/v1/talk", "k3", &patient);
+    let answering = async {
+        let task = messages.next().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        bob.node.handle().answer(&task.message_id, text("done"), true).await.unwrap();
+        task.message_id
+    };
+    let ((status, answer), task_id) = tokio::join!(waiting, answering);
+    assert_eq!((status, &answer["content"]["text"]), (200, &json!("done")), "{answer}");
+    assert_eq!((&problem["message_id"], &answer["message_id"]), (&json!(task_id), &json!(task_id)));
+    let mut all =
+        alice.node.handle().outbox(OutboxFilter { all: true, ..OutboxFilter::default() }).await;
+    assert_eq!(all.as_mut().unwrap().items.len(), 3, "one report and two tasks: {all:?}");
 }

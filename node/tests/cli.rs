@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use support::{Ended, Home};
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["init"],
     &["run"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["talk"],
     &["report"],
     &["wake"],
+    &["awake"],
     &["alive"],
     &["restart"],
     &["trust"],

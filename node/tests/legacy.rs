@@ -10,16 +10,17 @@ use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, SwarmBuilder, identify, identity, noise, tcp, yamux};
 use peer_behaviours::legacy::{self, EventKind, Outgoing};
 use peer_behaviours::{Clock, SystemClock, secure};
-use peer_node::config::NodeConfig;
+use peer_node::config::{Adapter, NodeConfig, WakePeer, WakeRule};
 use peer_node::model::{Content, Delivery, HandshakeKind, Incoming, IncomingKind, PeerStatus};
 use peer_node::trust_file::TrustFile;
 use peer_node::{Handle, Node, NodeError, Store};
-use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator, PublicKey};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::Config;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{
-    Admission, EntityId, Identity, TrustError, TrustLevel, TrustPolicy, TrustStore, TrustView,
+    Admission, EntityId, Fingerprint, Identity, TrustError, TrustLevel, TrustPolicy, TrustStore,
+    TrustView,
 };
 use peer_protocol::legacy::{Object, Value};
 use peer_protocol::link::{LinkConfig, SendFailure};
@@ -365,4 +366,21 @@ async fn who_speaks_both_gets_version_1_1_and_may_not_fall_back() {
     let status = old_peer(&handle).await;
     assert!(status.last_error.unwrap().contains("ENCRYPTION_REQUIRED"));
     handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_version_1_0_peer_starts_nothing_however_much_it_is_allowed() {
+    let mut old = OldPeer::start(1, false).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("started");
+    let command = vec!["touch".to_owned(), mark.display().to_string()];
+    let key = Ed25519Authenticator::from_seed(&[1; 32]).public_key();
+    let adapter = Adapter::Command { command, replace: false };
+    let rule = WakeRule::new(vec![WakePeer::Key(Fingerprint::of(&key))], adapter);
+    let (handle, id, _) = node(|config| config.with_wake(vec![rule]).unwrap()).await;
+    old.beside(handle.connect(old.address.clone())).await.unwrap();
+    old.send(id, "wake_up", &[("message_id", "wake-1"), ("reason", "go on")]);
+    let (msg_type, payload) = tokio::time::timeout(LIMIT, old.message()).await.unwrap();
+    assert_eq!((msg_type.as_str(), said(&payload, "status")), ("wake_up_ack", "refused"));
+    assert!(!mark.exists());
 }

@@ -209,6 +209,7 @@ fn a_thousand_messages_outlive_one_mailbox_node_and_the_crash_of_another() {
 
     let hasty = "after = \"2s\"\nevery = \"2s\"";
     let mut sender = Node::start(options(&root, "sender", Some(&third), hasty)).unwrap();
+    assert!(eventually(PATIENCE, || stored_records(&sender) > 0), "{}", sender.log());
     report(&sender, &to, MANY / 2);
     let some = || mailbox(&second)["items"].as_u64() > Some(0);
     assert!(eventually(PATIENCE, some), "{}\n{}", mailbox(&sender), sender.log());

@@ -19,24 +19,20 @@ mod routed;
 mod stream;
 mod streams;
 mod swarm;
+mod traffic;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use libp2p_core::PeerId;
-use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
-use libp2p_swarm::{
-    CloseConnection, ConnectionHandler, ConnectionId, NotifyHandler, THandler, THandlerInEvent,
-    ToSwarm,
-};
+use libp2p_swarm::{ConnectionHandler, ConnectionId, THandler, THandlerInEvent, ToSwarm};
 use peer_protocol::crypto::PublicKey;
-use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, TrustView};
-use peer_protocol::link::{self, Ended, ExchangeId, Link, LinkConfig, Transmit};
+use peer_protocol::link::{self, Ended, Link, LinkConfig};
 use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
 use rand::rngs::StdRng;
@@ -50,7 +46,7 @@ pub use self::gate::GateConfig;
 pub use self::hops::{HopRefusal, Hops, RoutedId};
 pub use self::peers::{key_of, peer_id_of};
 
-use self::carrier::{Arrival, Carrier, Inner};
+use self::carrier::{Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
 use self::driver::{Driver, Input, Output, Reach, Work};
@@ -61,8 +57,7 @@ use self::routed::Routed;
 use self::stream::Streams;
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::keep_alive::{FromBehaviour, KeepAlive};
-use crate::prefix::Prefix;
+use crate::keep_alive::KeepAlive;
 
 /// Most peers with a link at once.
 const MAX_PEERS: usize = 4096;
@@ -340,148 +335,6 @@ impl Behaviour {
         self.pending.push_back(ToSwarm::GenerateEvent(event));
         self.wake();
         Ok(())
-    }
-
-    fn on_arrival(&mut self, peer: PeerId, connection: ConnectionId, arrival: Arrival) {
-        let now = self.clock.now().instant;
-        match &arrival {
-            Arrival::Request { .. } | Arrival::Answer { .. } => {
-                self.connections.heard(peer, connection, now);
-            }
-            Arrival::Unsupported { .. } => self.connections.alive(&peer, connection),
-            Arrival::Failed { .. } => {}
-        }
-        let dead = self.connections.dead(&peer, now);
-        self.close_connections(peer, dead);
-        let input = match arrival {
-            Arrival::Request { exchange, envelope } => {
-                return self.on_request(peer, connection, exchange, envelope, now);
-            }
-            Arrival::Answer { id, bytes } => Input::Answer(id, bytes),
-            Arrival::Failed { id } => Input::Failed(id),
-            Arrival::Unsupported { id } => {
-                let event = Event { peer, kind: EventKind::Unsupported };
-                self.pending.push_back(ToSwarm::GenerateEvent(event));
-                Input::Failed(id)
-            }
-        };
-        if let Some(state) = self.peers.get(&peer) {
-            state.deliver(input);
-        }
-    }
-
-    fn on_request(
-        &mut self,
-        peer: PeerId,
-        connection: ConnectionId,
-        exchange: ExchangeId,
-        envelope: Result<Envelope, EnvelopeError>,
-        now: Instant,
-    ) {
-        let input = match envelope {
-            Ok(envelope) if envelope.header().kind.starts_handshake() => {
-                let old = self.connections.restarted(&peer, connection);
-                self.close_connections(peer, old);
-                let prefix = self.connections.prefix(&peer, connection);
-                match self.gate.admit(peer, prefix, now) {
-                    Ok(()) => Input::Request(exchange, Ok(envelope)),
-                    Err(limited) => Input::Refuse(exchange, envelope, limited),
-                }
-            }
-            envelope => Input::Request(exchange, envelope),
-        };
-        if self.offer(peer, input).is_err() {
-            // The peer's request fails at once, and it tries again later.
-            let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
-        }
-    }
-
-    fn on_output(&mut self, peer: PeerId, output: Output) {
-        match output {
-            Output::Transmit(transmit) => {
-                if let Some(transmit) = self.over_hops(peer, transmit)
-                    && let Err(id) = self.carrier.transmit(peer, transmit)
-                    && let Some(state) = self.peers.get(&peer)
-                {
-                    state.deliver(Input::Failed(id));
-                }
-            }
-            Output::Misled => self.report_hops(peer, Hops::Misled),
-            Output::WantsStream => self.open_stream(peer),
-            Output::Heard(connection) => self.on_frames(peer, connection),
-            Output::Unanswered(connection) => self.on_unanswered(peer, connection),
-            Output::Refused(connection) => self.connections.refuses_streams(peer, connection),
-            Output::Event(event) => {
-                self.note(peer, &event);
-                let event = Event { peer, kind: EventKind::Link(event) };
-                self.pending.push_back(ToSwarm::GenerateEvent(event));
-            }
-        }
-    }
-
-    /// Keeps connections open while there is a session, and remembers which ones are suspect.
-    fn note(&mut self, peer: PeerId, event: &link::Event) {
-        if matches!(event, link::Event::Unresponsive) {
-            let silent = self.connections.suspect(&peer);
-            self.close_connections(peer, silent);
-        }
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        let before = state.sessions.is_empty();
-        state.note(event);
-        let after = state.sessions.is_empty();
-        if before != after {
-            for connection in self.connections.ids(&peer) {
-                self.pending.push_back(ToSwarm::NotifyHandler {
-                    peer_id: peer,
-                    handler: NotifyHandler::One(connection),
-                    event: FromBehaviour::Keep(!after),
-                });
-            }
-        }
-    }
-
-    fn on_established(&mut self, event: ConnectionEstablished<'_>) {
-        let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
-        let now = self.clock.now().instant;
-        let prefix = Prefix::at(endpoint);
-        let dialed = endpoint.is_dialer();
-        let silent = self.connections.opened(peer_id, connection_id, prefix, dialed, now);
-        self.close_connections(peer_id, silent);
-        if let Some(state) = self.peers.get_mut(&peer_id) {
-            state.set_direct(true);
-        }
-        self.move_stream(peer_id, connection_id);
-        self.wake();
-    }
-
-    fn on_closed(&mut self, event: ConnectionClosed<'_>) {
-        if self.connections.closed(&event.peer_id, event.connection_id)
-            && let Some(state) = self.peers.touch(&event.peer_id)
-        {
-            state.set_direct(false);
-        }
-        self.stream_closed(&event.peer_id, event.connection_id);
-    }
-
-    fn close_connections(&mut self, peer_id: PeerId, connections: Vec<ConnectionId>) {
-        for connection in connections {
-            tracing::debug!(peer = %peer_id, %connection, "closing a connection in favour of another");
-            let connection = CloseConnection::One(connection);
-            self.pending.push_back(ToSwarm::CloseConnection { peer_id, connection });
-        }
-    }
-
-    /// Closes surplus connections whose time has come. Returns whether there is something to do now;
-    /// otherwise the timer wakes the task when there will be.
-    fn choose_connections(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.clock.now().instant;
-        while let Some((peer, surplus)) = self.connections.surplus(now) {
-            self.close_connections(peer, surplus);
-        }
-        self.timer = (self.connections.next_choice())
-            .map(|due| Box::pin(tokio::time::sleep(due.since(now))));
-        let over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
-        over || !self.pending.is_empty()
     }
 
     fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {

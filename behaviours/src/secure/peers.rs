@@ -332,6 +332,7 @@ mod tests {
                 role: Role::Initiator,
                 handshake: HandshakeKind::SixStep,
                 suite: "suite",
+                features: Vec::new(),
                 took: Duration::ZERO,
                 expires: Instant::default(),
                 clock_ahead_ms: 0,

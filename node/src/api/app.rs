@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
+use peer_protocol::identity::Fingerprint;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::events::Log;
@@ -59,6 +60,8 @@ pub(super) struct Shared {
     streams: Arc<Semaphore>,
     events: Arc<Log>,
     once: Arc<Table>,
+    /// The node's own, once it was asked for.
+    fingerprint: Arc<OnceLock<Fingerprint>>,
     /// Where the API listens besides its socket.
     pub(super) listen: Arc<OnceLock<SocketAddr>>,
 }
@@ -78,6 +81,7 @@ impl App {
             streams: Arc::new(Semaphore::new(limits.streams)),
             events: Arc::new(Log::new()),
             once: Arc::default(),
+            fingerprint: Arc::default(),
             listen: Arc::default(),
         };
         Self { shared, limits, mounted: Router::new(), public: Router::new() }
@@ -129,6 +133,15 @@ impl From<Handle> for App {
 }
 
 impl Shared {
+    /// The node's own fingerprint; none once it has stopped.
+    pub(super) async fn fingerprint(&self) -> Option<Fingerprint> {
+        if let Some(own) = self.fingerprint.get() {
+            return Some(*own);
+        }
+        let own = self.node.status().await.ok()?.fingerprint;
+        Some(*self.fingerprint.get_or_init(|| own))
+    }
+
     pub(super) const fn once(&self) -> &Arc<Table> {
         &self.once
     }

@@ -4,6 +4,7 @@ mod delivery;
 mod events;
 mod registry;
 mod transfers;
+mod wake;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -23,8 +24,8 @@ use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
 use crate::model::{
-    Answer, ApiStatus, Failure, Life, MailboxStatus, Netcheck, PeerStatus, Reported, Restarted,
-    SessionLine, Status, TrustLine, Woken,
+    Answer, ApiStatus, Failure, Life, LogTail, MailboxStatus, Netcheck, PeerStatus, Reported,
+    Restarted, SessionLine, Status, TrustLine, Woken,
 };
 use crate::paths::DataDir;
 
@@ -228,6 +229,11 @@ impl Client {
     /// Where its API can be reached besides the socket.
     pub async fn api(&self) -> Result<ApiStatus, ClientError> {
         self.get("/v1/api").await
+    }
+
+    /// The last lines of its log.
+    pub async fn log(&self, lines: usize) -> Result<LogTail, ClientError> {
+        self.get(&format!("/v1/log?lines={lines}")).await
     }
 
     /// How it stands in the network.

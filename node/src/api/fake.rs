@@ -12,15 +12,15 @@ use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel};
 use peer_protocol::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::{EventSource, NodeEvent};
 use crate::handle::{Command, Handle};
 use crate::model::{
-    Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life, MailboxStatus, Netcheck,
-    OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status,
-    Traffic, TrustLine, Woken,
+    AgentState, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
+    MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine,
+    SessionStatus, Status, Traffic, TrustLine, WakeResult, Woken,
 };
 
 pub(crate) use sending::Options;
@@ -47,6 +47,12 @@ pub(crate) struct Memory {
     /// How far those had come who subscribed.
     pub(crate) after: Vec<Option<u64>>,
     pub(crate) events: Option<EventSource>,
+    /// Nonces that were given back.
+    pub(crate) nonces: Vec<String>,
+    /// Names and answers of agents that were asked, or wait for that.
+    pub(crate) probes: Vec<(String, Option<u64>)>,
+    /// Agents that wait to be asked.
+    pub(crate) questions: Vec<oneshot::Sender<u64>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -146,6 +152,12 @@ impl Fake {
                     alive: ask.peer != "dead",
                     entity: Some(entity("entity_b")),
                     agent: ask.peer == "entity_b",
+                    agent_state: Some(match ask.peer.as_str() {
+                        "entity_b" => AgentState::Attached,
+                        "hung" => AgentState::Unresponsive,
+                        "curl" => AgentState::Unknown,
+                        _ => AgentState::Absent,
+                    }),
                     agent_idle_ms: Some(1500),
                     uptime_ms: Some(7_384_000),
                     round_trip_us: Some(812),
@@ -157,9 +169,15 @@ impl Fake {
             Command::Wake(ask, reply) => {
                 let attempt = ask.what.attempt;
                 self.look(|memory| memory.wakes.push((ask.what.reason, attempt)));
-                let woken = ask.peer == "entity_b" || attempt >= 2;
-                let detail = if woken { "handed to its agent" } else { "no agent is attached" };
-                let woken = Woken { woken, detail: detail.to_owned(), round_trip_us: 900 };
+                let (outcome, detail) = match ask.peer.as_str() {
+                    "closed" => (WakeResult::Refused, "the operator does not let you"),
+                    "hung" | "curl" => (WakeResult::HandedToAgent, "handed to its agent"),
+                    "entity_b" => (WakeResult::Awake, "its agent is awake"),
+                    _ if attempt >= 2 => (WakeResult::Awake, "its agent is awake"),
+                    _ => (WakeResult::NoAgent, "no agent is attached"),
+                };
+                let (woken, detail) = (outcome.is_woken(), detail.to_owned());
+                let woken = Woken { woken, outcome, detail, round_trip_us: 900 };
                 let _ = reply.send(judge(&ask.peer).map(|()| woken));
             }
             Command::Answer { message_id, content, done, reply } => {
@@ -176,6 +194,18 @@ impl Fake {
                 let _ = reply.send(());
             }
             Command::Gateway(command) => drop(command),
+            Command::Awake(nonce, reply) => {
+                let known = self.look(|memory| {
+                    memory.nonces.push(nonce);
+                    memory.nonces.len() == 1
+                });
+                let awoken = Awoken { rule: 1, took_ms: 412, asked: vec![entity("entity_b")] };
+                let _ = reply.send(if known { Ok(awoken) } else { Err(NodeError::NoSuchWake) });
+            }
+            Command::Probe { agent, answer, question } => self.look(|memory| {
+                memory.probes.push((agent.to_string(), answer));
+                memory.questions.push(question);
+            }),
             Command::TrustList(reply) => {
                 let _ = reply.send(vec![line(TrustLevel::Seen)]);
             }
@@ -348,5 +378,6 @@ pub(crate) fn task(id: &str, text: &str) -> Incoming {
         done: None,
         forwarded: None,
         file: None,
+        wake_nonce: None,
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`](crate::model::Status) |
 //! | `GET /v1/api` | | [`ApiStatus`](crate::model::ApiStatus) |
+//! | `GET /v1/log` | query: [`Log`] | [`LogTail`](crate::model::LogTail) |
 //! | `GET /v1/peers` | | [`PeerStatus`](crate::model::PeerStatus)es |
 //! | `GET /v1/sessions` | | [`SessionLine`](crate::model::SessionLine)s |
 //! | `POST /v1/connect` | [`Connect`] | [`PeerStatus`](crate::model::PeerStatus) |
@@ -17,6 +18,8 @@
 //! | `POST /v1/restart` | [`Restart`] | [`Restarted`](crate::model::Restarted) |
 //! | `GET /v1/messages` | query: [`Subscription`] | server-sent events, each an [`Incoming`](crate::model::Incoming) |
 //! | `GET /v1/events` | query: [`Events`] | server-sent events, each an [`EventLine`](crate::model::EventLine) or [`Reset`](crate::model::Reset) |
+//! | `POST /v1/awake` | [`Awake`] | [`Awoken`](crate::model::Awoken) |
+//! | `POST /v1/probe` | [`Probe`] | [`Probed`], once there is a question |
 //! | `GET /v1/outbox` | query: [`Outbox`] | a [`Page`](crate::model::Page) of [`OutboxLine`](crate::model::OutboxLine)s |
 //! | `GET /v1/outbox/{id}` | | [`OutboxMessage`](crate::model::OutboxMessage) |
 //! | `POST /v1/outbox/{id}/cancel` | | [`OutboxLine`](crate::model::OutboxLine) |
@@ -55,9 +58,10 @@
 //! another run of the node, the first event is `reset`: then the client reads anew what it needs of the
 //! node's state, which already has all that was missed.
 //!
-//! A request to act may carry an `Idempotency-Key`, 1 to 255 visible ASCII characters: repeated under the same key
-//! within 24 hours it is not carried out again, and gets the same answer. The last 1,024 keys are
-//! remembered, in memory. Failures after which nothing has happened are not: there the request is tried anew.
+//! `talk`, `report`, `wake`, `restart` and `POST /v1/transfers` take an `Idempotency-Key`, 1 to 255 visible
+//! ASCII characters: repeated under the same key within 24 hours a request is not carried out again, and
+//! gets the same answer. The last 1,024 keys are remembered, in memory; messages that are kept on disk are
+//! not sent again after a restart either. Failures of which nothing came are not remembered.
 //!
 //! Failures are problem details (RFC 9457): see [`Problem`].
 
@@ -84,9 +88,9 @@ pub use app::{App, Limits};
 pub use client::{Client, ClientError, EventStream, Messages, Told};
 pub use problem::Problem;
 pub use request::{
-    Acknowledge, Alive, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Lookup, MAX_TIMEOUT,
-    Outbox, Pin, Register, Reply, Report, Restart, RetryPeer, Revoke, Send, Subscription, Talk,
-    Wake,
+    Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Log, Lookup,
+    MAX_TIMEOUT, Outbox, Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke,
+    Send, Subscription, Talk, Wake,
 };
 pub use server::{Server, ServerError};
 pub use token::{Token, TokenError};

@@ -74,8 +74,10 @@ impl From<NodeError> for Problem {
             NodeError::UnknownPeer { .. }
             | NodeError::NotFound { .. }
             | NodeError::NoSuchTask { .. }
+            | NodeError::NoSuchWake
             | NodeError::NoSuchMessage { .. } => StatusCode::NOT_FOUND,
             NodeError::Ambiguous { .. } | NodeError::Settled { .. } => StatusCode::CONFLICT,
+            NodeError::KeyReused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             NodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             NodeError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             NodeError::Storage { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -4,6 +4,7 @@
 mod delivery;
 mod registry;
 mod transfers;
+mod wake;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use delivery::{Acknowledge, Inbox, Outbox, RetryPeer};
 pub(super) use registry::capabilities;
 pub use registry::{Discover, Lookup, Register};
 pub use transfers::Send;
+pub use wake::{Awake, Probe, Probed};
 
 /// How long a request waits for a peer if it does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,10 +42,14 @@ pub struct Connect {
 }
 
 /// Listen for messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Subscription {
+    /// 32 hexadecimal digits, chosen at random: under this name the subscriber can be asked whether it is
+    /// there, by `POST /v1/probe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// End after this many; all others stay for the next listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -60,6 +66,17 @@ pub struct Events {
     /// Only these kinds, separated by commas, as [`NodeEvent::kind`](crate::NodeEvent::kind) names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<String>,
+}
+
+/// Which lines of the log; a query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Log {
+    /// The last so many, 1 to 1000; 100 if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
+    pub lines: Option<usize>,
 }
 
 /// Ask a peer, and wait for the answer.

@@ -5,7 +5,9 @@ mod messages;
 mod node;
 mod registry;
 mod transfers;
+mod waking;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
@@ -16,6 +18,7 @@ use super::Problem;
 use super::app::Shared;
 use super::events;
 use super::extract::{Json, Large};
+use super::once::MessageKey;
 use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
 use super::{once, openapi};
 use crate::config::dial_address;
@@ -43,10 +46,13 @@ pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
         .merge(repeatable)
         .routes(routes!(status))
         .routes(routes!(node::api))
+        .routes(routes!(node::log))
         .routes(routes!(peers))
         .routes(routes!(node::sessions))
         .routes(routes!(connect))
         .routes(routes!(alive))
+        .routes(routes!(waking::awake))
+        .routes(routes!(waking::probe))
         .routes(routes!(messages::messages))
         .routes(routes!(events::events))
         .routes(routes!(delivery::trace))
@@ -169,11 +175,17 @@ async fn connect(State(node): State<Handle>, Json(ask): Json<Connect>) -> Result
     request_body = Talk,
     responses((status = 200, description = "Done", body = Answer))
 )]
-async fn talk(State(node): State<Handle>, Large(ask): Large<Talk>) -> Result<Answer> {
+async fn talk(
+    State(node): State<Handle>,
+    once: Option<Extension<MessageKey>>,
+    Large(ask): Large<Talk>,
+) -> Result<Answer> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = request::content(ask.content)?;
     let options = TalkOptions { ttl: request::ttl(ask.ttl_ms), volatile: ask.volatile, timeout };
-    Ok(axum::Json(node.talk(&ask.peer, content, ask.conversation, options).await?))
+    let id = once.map(|Extension(MessageKey(id))| id);
+    let answer = node.talk_once(id, &ask.peer, content, ask.conversation, options);
+    Ok(axum::Json(answer.await?))
 }
 
 /// Tells a peer how things stand.
@@ -186,7 +198,11 @@ async fn talk(State(node): State<Handle>, Large(ask): Large<Talk>) -> Result<Ans
     request_body = Report,
     responses((status = 200, description = "Done", body = Reported))
 )]
-async fn report(State(node): State<Handle>, Large(ask): Large<Report>) -> Result<Reported> {
+async fn report(
+    State(node): State<Handle>,
+    once: Option<Extension<MessageKey>>,
+    Large(ask): Large<Report>,
+) -> Result<Reported> {
     let timeout = request::timeout(ask.timeout_ms)?;
     let content = match ask.content {
         Some(content) => request::content(content)?,
@@ -194,8 +210,9 @@ async fn report(State(node): State<Handle>, Large(ask): Large<Report>) -> Result
     };
     let wait = ask.wait.unwrap_or_default();
     let options = ReportOptions { ttl: request::ttl(ask.ttl_ms), wait, timeout };
-    let reported = node.report(&ask.peer, ask.status, ask.next_action, content, options);
-    Ok(axum::Json(reported.await?))
+    let id = once.map(|Extension(MessageKey(id))| id);
+    let report = (ask.status, ask.next_action, content);
+    Ok(axum::Json(node.report_once(id, &ask.peer, report, options).await?))
 }
 
 /// Asks whether a peer lives, its node and its agent.

@@ -5,6 +5,7 @@ mod events;
 mod once;
 mod openapi;
 mod security;
+mod wake;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;

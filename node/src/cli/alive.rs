@@ -6,11 +6,12 @@ use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, pairs, span};
 use crate::api::{self, Client};
-use crate::model::Life;
+use crate::model::{AgentState, Life};
 
 /// Check whether a peer lives, its node and its agent told apart
 ///
-/// A peer that does not answer is an answer too: it is printed, and the exit code is 4.
+/// Its node asks its agent, and says that it lives only if it answers at once. A peer that does not answer is
+/// an answer too: it is printed, and the exit code is 4.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -28,6 +29,17 @@ pub(super) async fn execute(
     Ok(if life.alive { Exit::Ok } else { Exit::Unreachable })
 }
 
+fn agent(life: &Life, idle: &str) -> String {
+    match life.agent_state {
+        Some(AgentState::Attached) => format!("attached{idle}"),
+        Some(AgentState::Unresponsive) => "attached, but does not respond".to_owned(),
+        Some(AgentState::Unknown) => {
+            format!("attached{idle}; whether it responds cannot be told")
+        }
+        Some(AgentState::Absent) | None => "none attached".to_owned(),
+    }
+}
+
 pub(super) fn describe(peer: &str, life: &Life) -> String {
     let name = life.entity.as_ref().map_or_else(|| peer.to_owned(), ToString::to_string);
     if !life.alive {
@@ -38,7 +50,7 @@ pub(super) fn describe(peer: &str, life: &Life) -> String {
         life.round_trip_us.map_or_else(String::new, |us| format!(" in {}", micros(us)));
     let up = life.uptime_ms.map_or_else(String::new, |ms| format!(", up {}", span(ms)));
     let idle = life.agent_idle_ms.map_or_else(String::new, |ms| format!(", idle for {}", span(ms)));
-    let agent = if life.agent { format!("attached{idle}") } else { "none attached".to_owned() };
+    let agent = agent(life, &idle);
     let path = life.path.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let node = format!("alive{round_trip}{up}");
     pairs(&[("peer", name), ("node", node), ("agent", agent), ("path", path)])

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn any_content_of_full_size_fits_into_a_request() {
-        for byte in [b'x', b'\n', 0, b'"', 0xff] {
+        for byte in [0, 0xff] {
             let content = compact(&vec![byte; MAX_LONG_CONTENT_LEN]);
             let json = serde_json::to_vec(&content).unwrap();
             assert!(json.len() + 16_384 < crate::api::MAX_BODY_LEN, "{byte}: {}", json.len());

@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::content::compact;
 use crate::model::{Content, Incoming};
+use crate::process::{Group, read_tail};
 
 /// How much of standard error goes into the answer when the program fails, in bytes.
 const TAIL_LEN: usize = 4096;
@@ -91,7 +90,7 @@ impl Program {
                 tokio::join!(
                     feeding,
                     read_answer(output, &mut answer, &group),
-                    read_tail(errors, &mut tail)
+                    read_tail::<TAIL_LEN>(errors, &mut tail)
                 )
             };
             tokio::pin!(streaming);
@@ -111,7 +110,7 @@ impl Program {
                 crate::config::format_duration(self.timeout)
             ));
         };
-        group.0 = None;
+        group.let_go();
         judge(status, &answer, &tail)
     }
 }
@@ -133,7 +132,7 @@ fn judge(status: io::Result<ExitStatus>, answer: &[u8], tail: &[u8]) -> Ran {
 }
 
 /// What the program learns about `message`; `None` is unset, whatever it is outside.
-fn environment(message: &Incoming) -> [(&'static str, Option<String>); 18] {
+fn environment(message: &Incoming) -> [(&'static str, Option<String>); 19] {
     let file = message.file.as_ref();
     [
         ("PEER_MESSAGE_ID", Some(message.message_id.clone())),
@@ -154,29 +153,8 @@ fn environment(message: &Incoming) -> [(&'static str, Option<String>); 18] {
         ("PEER_FILE", file.map(|file| file.path.clone())),
         ("PEER_FILE_SIZE", file.map(|file| file.size.to_string())),
         ("PEER_FILE_DIGEST", file.map(|file| file.digest.clone())),
+        ("PEER_WAKE_NONCE", message.wake_nonce.clone()),
     ]
-}
-
-/// The program and all that it started, killed when dropped unless it has ended.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
-    }
-
-    fn kill(&self) {
-        if let Some(group) = self.0 {
-            // A group that has ended by itself needs no killing.
-            let _ = killpg(group, Signal::SIGKILL);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// Reads at most one byte more than an answer may have; a program that writes more is killed.
@@ -190,20 +168,12 @@ async fn read_answer(output: Option<impl AsyncRead + Unpin>, answer: &mut Vec<u8
     }
 }
 
-/// Reads everything and keeps the end.
-async fn read_tail(errors: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>) {
-    let Some(mut errors) = errors else { return };
-    let mut buffer = [0; TAIL_LEN];
-    while let Ok(count @ 1..) = errors.read(&mut buffer).await {
-        tail.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        let surplus = tail.len().saturating_sub(TAIL_LEN);
-        tail.drain(..surplus);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use nix::sys::signal::Signal;
+    use nix::unistd::Pid;
 
     use super::*;
     use crate::api::fake::task;

@@ -139,7 +139,10 @@ fn describe(page: &Page<InboxLine>, now: Timestamp) -> String {
             InboxId::Number(line.number).to_string(),
             short(&line.message_id),
             line.from.to_string(),
-            kind(line.kind).to_owned(),
+            match &line.name {
+                Some(name) => format!("{} {}", kind(line.kind), printable(name)),
+                None => kind(line.kind).to_owned(),
+            },
             size(line.size),
             ago(line.received_at, now),
             if line.handed { "handed to an agent" } else { "waits" }.to_owned(),
@@ -184,6 +187,7 @@ pub(super) fn details(message: &Incoming) -> impl Iterator<Item = (&'static str,
         ("answers", message.in_reply_to.clone()),
         ("outcome", done),
         ("file", file.or_else(|| message.content.name.clone())),
+        ("nonce", message.wake_nonce.clone()),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

@@ -14,7 +14,7 @@ use super::inbox::details;
 use super::output::Output;
 use super::text::{micros, printable, time};
 use super::trust::level;
-use crate::api::{Client, ClientError, Reply};
+use crate::api::{Awake, Client, ClientError, Reply};
 use crate::config::parse_duration;
 use crate::model::{InboxId, Incoming, IncomingKind};
 use crate::paths::DataDir;
@@ -26,11 +26,15 @@ use crate::paths::DataDir;
 /// A message is acknowledged once its line is written, and then leaves the inbox (`peer inbox`); what was
 /// not acknowledged when this ends, in whatever way, is handed over again when it is started next.
 ///
+/// When it was started to wake the agent (PEER_WAKE_NONCE is set), attaching is the proof that the agent is
+/// awake.
+///
 /// With --exec each message runs `sh -c CMD`: the content on standard input, the rest in PEER_FROM,
 /// PEER_FROM_PEER_ID, PEER_TRUST, PEER_KIND (task, status_report, wake_up, answer, file), PEER_MESSAGE_ID,
 /// PEER_INBOX_NUMBER, PEER_ENCRYPTED, PEER_RECEIVED_AT, PEER_CONTENT_TYPE, PEER_NAME, PEER_STATUS,
-/// PEER_NEXT_ACTION, PEER_CONVERSATION, PEER_IN_REPLY_TO, PEER_DONE, PEER_FILE, PEER_FILE_SIZE and
-/// PEER_FILE_DIGEST. A message is acknowledged once CMD has succeeded. What CMD prints (at most 64 MiB)
+/// PEER_NEXT_ACTION, PEER_CONVERSATION, PEER_IN_REPLY_TO, PEER_DONE, PEER_FILE, PEER_FILE_SIZE,
+/// PEER_FILE_DIGEST and PEER_WAKE_NONCE: a CMD that succeeds gives that back, which proves that the agent is
+/// awake; so does `peer awake`, for one that takes longer. A message is acknowledged once CMD has succeeded. What CMD prints (at most 64 MiB)
 /// answers a task; if it fails, the answer says so, with the end of its standard error, and the task is done
 /// with. Any other message stays in the inbox if CMD fails, and is not tried again before the next start.
 /// Example: peer listen --exec 'tr a-z A-Z'
@@ -55,6 +59,9 @@ pub(super) struct Args {
     timeout: Duration,
 }
 
+/// Where an agent that was woken finds its nonce.
+const WAKE_NONCE: &str = "PEER_WAKE_NONCE";
+
 /// A message that a program has dealt with.
 struct Handled {
     message: Incoming,
@@ -69,6 +76,26 @@ pub(super) async fn execute(
     client: &Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
+    let nonce = std::env::var(WAKE_NONCE).ok().filter(|nonce| !nonce.is_empty());
+    attend(args, dir, client, nonce, output).await
+}
+
+/// Says that this agent is awake.
+async fn prove(client: &Client, nonce: String, output: &mut Output) {
+    if let Err(error) = client.awake(&Awake { nonce }).await {
+        let text = format!("the proof of being awake was not taken: {error}");
+        output.note(&printable(&text));
+    }
+}
+
+/// Listens; `nonce` is what this agent was woken with.
+pub(super) async fn attend(
+    args: &Args,
+    dir: &DataDir,
+    client: &Client,
+    nonce: Option<String>,
+    output: &mut Output,
+) -> Result<Exit, CliError> {
     let signals = |error| CliError::system("cannot watch for signals", &error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
@@ -80,6 +107,9 @@ pub(super) async fn execute(
     let mut messages = client.messages(args.once.then_some(1)).await?;
     if !output.json() {
         output.note("listening; stop with Ctrl-C");
+    }
+    if let Some(nonce) = nonce {
+        prove(client, nonce, output).await;
     }
     let mut acks = Acks::new(client.clone(), args.no_ack);
     let mut running: JoinSet<Handled> = JoinSet::new();
@@ -161,6 +191,10 @@ async fn handle(program: Program, client: Client, message: Incoming) -> Handled 
         let (message_id, content) = (message.message_id.clone(), ran.content.clone());
         client.answer(&Reply { message_id, content, done: ran.done }).await
     } else {
+        if let Some(nonce) = message.wake_nonce.clone().filter(|_| ran.done) {
+            // It was given back before if the program did so itself, or attaching was the proof.
+            let _ = client.awake(&Awake { nonce }).await;
+        }
         Ok(())
     };
     Handled { message, ran, took, answered }

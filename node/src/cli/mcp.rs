@@ -7,7 +7,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
 use crate::api::Client;
+use crate::config::{McpSettings, Settings};
 use crate::mcp::{Files, Server, stdio};
+use crate::paths::DataDir;
 
 /// Give a language model the node's tools, over the Model Context Protocol
 ///
@@ -17,18 +19,21 @@ use crate::mcp::{Files, Server, stdio};
 /// {"mcpServers": {"peer": {"command": "peer", "args": ["mcp"]}}}
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A directory whose files the model may send to peers; repeat it, or separate several by commas. Without
-    /// any it can send none
+    /// A directory whose files the model may send to peers; repeat it, or separate several by commas [default:
+    /// `files` in `[mcp]` of the configuration, or none]
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
-    files: Vec<PathBuf>,
+    files: Option<Vec<PathBuf>>,
 }
 
 pub(super) async fn execute(
-    args: &Args,
+    args: Args,
+    dir: &DataDir,
     client: Client,
     output: &mut Output,
 ) -> Result<Exit, CliError> {
-    let files = Files::below(&args.files)?;
+    let mcp = args.files.map(|files| McpSettings { files: Some(files) });
+    let config = super::configuration(dir, Settings { mcp, ..Settings::default() })?;
+    let files = Files::below(config.mcp_files(), dir)?;
     if io::stdin().is_terminal() {
         output.note("waiting for an MCP host on standard input; see `peer mcp --help` for how to set one up");
     }

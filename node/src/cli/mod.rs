@@ -3,6 +3,7 @@
 mod acks;
 mod alive;
 mod api;
+mod awake;
 mod connect;
 mod content;
 mod delivery;
@@ -108,6 +109,7 @@ enum Command {
     Send(send::Args),
     Transfers(transfers::Args),
     Wake(wake::Args),
+    Awake(awake::Args),
     Alive(alive::Args),
     Restart(restart::Args),
     Trust(trust::Args),
@@ -255,6 +257,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Send(args) => send::execute(args, &dir, &client, output).await,
         Command::Transfers(args) => transfers::execute(args, &client, output).await,
         Command::Wake(args) => wake::execute(args, &client, output).await,
+        Command::Awake(args) => awake::execute(args, &client, output).await,
         Command::Alive(args) => alive::execute(args, &client, output).await,
         Command::Restart(args) => restart::execute(args, &client, output).await,
         Command::Trust(args) => trust::execute(args, &client, output).await,
@@ -271,7 +274,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::execute(args, &client, output).await,
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
-        Command::Mcp(args) => mcp::execute(&args, client, output).await,
+        Command::Mcp(args) => mcp::execute(args, &dir, client, output).await,
     }
 }
 

@@ -3,15 +3,16 @@
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::Output;
-use super::text::printable;
-use super::{PeerArgs, alive};
+use super::text::{elapsed, printable, table};
+use super::{PeerArgs, alive, wake};
 use crate::api::{self, Client};
-use crate::model::Restarted;
+use crate::model::{AgentState, RestartAttempt, Restarted, WakeResult};
 
 /// Check a peer and, unless its agent is there, wake it: several attempts, growing pauses
 ///
-/// Exits with 4 if the peer was not alive and could not be woken, with 1 if its node is alive but no
-/// agent could be told.
+/// An agent that gave no proof is looked for after each attempt. Exits with 4 if the peer was not alive and
+/// could not be woken, with 1 if its node is alive but no agent is, with 6 if its operator does not allow this
+/// node to wake it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -39,6 +40,10 @@ pub(super) async fn execute(
     };
     let restarted = super::patiently(output, timeout, client.restart(&ask)).await?;
     output.show(&restarted, |restarted| describe(&ask.peer, restarted))?;
+    let refused = |made: &RestartAttempt| made.outcome == WakeResult::Refused;
+    if restarted.attempts.last().is_some_and(refused) {
+        return Ok(Exit::Refused);
+    }
     Ok(match (restarted.ok, restarted.before.alive) {
         (true, _) => Exit::Ok,
         (false, true) => Exit::Failed,
@@ -48,18 +53,38 @@ pub(super) async fn execute(
 
 fn describe(peer: &str, restarted: &Restarted) -> String {
     let before = alive::describe(peer, &restarted.before);
-    let attempts: String = restarted
-        .attempts
-        .iter()
-        .map(|made| {
-            let word = if made.woken { "woken" } else { "not woken" };
-            format!("attempt {}: {word}: {}\n", made.attempt, printable(&made.detail))
-        })
-        .collect();
-    let end = match (restarted.ok, restarted.attempts.is_empty()) {
-        (true, true) => "its agent is there: nothing to do",
-        (true, false) => "its agent was told to go on",
+    let made = &restarted.attempts;
+    let end = match (restarted.ok, made.last().map(|made| made.outcome)) {
+        (true, None) => "its agent is there: nothing to do",
+        (true, Some(WakeResult::Awake)) => "its agent is awake",
+        (true, Some(WakeResult::HandedToAgent)) => "its agent was told to go on",
+        (true, Some(_)) => "its agent has come meanwhile",
+        (false, Some(WakeResult::Refused)) => {
+            "its operator does not allow this node to wake its agent"
+        }
         (false, _) => "its agent could not be woken",
     };
-    format!("{before}{attempts}{end}")
+    if made.is_empty() {
+        return format!("{before}{end}");
+    }
+    let row = |made: &RestartAttempt| {
+        let (pause, took) = (elapsed(made.pause_ms), elapsed(made.took_ms));
+        vec![made.attempt.to_string(), pause, took, wake::word(made.outcome).to_owned(), what(made)]
+    };
+    let header = ["ATTEMPT", "PAUSE", "TOOK", "OUTCOME", "WHAT HAPPENED"];
+    let table = table(&header, made.iter().map(row).collect());
+    format!("{before}{table}\n{end}")
+}
+
+/// What happened at an attempt, and what a look after it found.
+fn what(made: &RestartAttempt) -> String {
+    let after = made.after.as_ref().and_then(|life| match (life.alive, life.agent_state) {
+        (false, _) => Some("its node does not answer"),
+        (true, Some(AgentState::Attached)) => Some("its agent is there"),
+        (true, Some(AgentState::Absent)) => Some("no agent is there"),
+        (true, Some(AgentState::Unresponsive)) => Some("its agent does not respond"),
+        (true, Some(AgentState::Unknown) | None) => None,
+    });
+    let after = after.map_or_else(String::new, |after| format!("; then: {after}"));
+    printable(&format!("{}{after}", made.detail))
 }

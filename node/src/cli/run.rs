@@ -155,9 +155,10 @@ impl From<Args> for Settings {
             rate: None,
             trusted_rate: None,
             mailbox: None,
-            gateway: None,
             api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
             mcp: None,
+            gateway: None,
+            wake: None,
             transfers: Some(TransferSettings {
                 accept_files: args.accept_files,
                 received_dir: args.received_dir,
@@ -190,11 +191,14 @@ pub(super) async fn execute(
     let config = super::configuration(dir, args.into())?;
     let grace = config.shutdown_grace();
     let api = *config.api();
-    let files = Files::below(config.mcp_files())?;
+    let files = Files::below(config.mcp_files(), dir)?;
     let listens = !config.listen().is_empty();
     let mut signals = Signals::new()?;
     dir.create()?;
     let config = config.with_transfer_dirs(dir.transfers(), dir.received());
+    // Programs that the node starts may have another working directory.
+    let root = std::path::absolute(dir.root()).unwrap_or_else(|_| dir.root().to_owned());
+    let config = config.with_data_dir(root);
     let _lock = dir.lock()?;
     let key = match keystore::load(&dir.key()) {
         Err(KeyError::Missing { path }) => {
@@ -314,14 +318,14 @@ fn started(
 }
 
 fn describe(started: &Started) -> String {
-    let gateway = started.gateway.map_or_else(String::new, |address| {
-        format!("version 1.0 gateway, not encrypted\n  http://{address}\n")
-    });
     let api = started.api.map_or_else(String::new, |address| {
         format!("local API\n  http://{address} (`peer api url` prints it with the token)\n")
     });
+    let gateway = started.gateway.map_or_else(String::new, |address| {
+        format!("version 1.0 gateway, not encrypted\n  http://{address}\n")
+    });
     format!(
-        "{}{}{gateway}{api}",
+        "{}{}{api}{gateway}",
         identity(&started.entity, &started.fingerprint, &started.peer_id),
         addresses(&started.listen)
     )

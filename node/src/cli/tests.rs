@@ -4,6 +4,7 @@ mod delivery;
 mod listen;
 mod registry;
 mod transfers;
+mod wake;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
@@ -167,6 +168,9 @@ async fn without_a_node_each_command_says_so() {
 async fn listings_are_for_people_and_for_programs() {
     let rig = Rig::start().await;
     let status = rig.peer(&["status"]).await.out;
+    for part in ["2 messages, 20 B on disk", "3 messages, 1.5 KiB not settled", "1 open"] {
+        assert!(status.contains(part), "{status}");
+    }
     for part in ["entity_a", "1 min 5 s", "listens on\n  /ip4/127.0.0.1/tcp/4711/p2p/"] {
         assert!(status.contains(part), "{status}");
     }
@@ -198,7 +202,13 @@ async fn listings_are_for_people_and_for_programs() {
     assert_eq!(rig.peer(&["wake", "sleepy"]).await.exit, Exit::Failed);
     let restarted = rig.peer(&["restart", "sleepy"]).await;
     assert_eq!(restarted.exit, Exit::Ok);
-    assert!(restarted.out.contains("attempt 2: woken"), "{}", restarted.out);
+    let rows: Vec<&str> =
+        restarted.out.lines().filter(|line| line.starts_with([' ', '1', '2'])).collect();
+    assert!(
+        rows.iter().any(|row| row.contains("awake") && row.contains("its agent is awake")),
+        "{rows:?}"
+    );
+    assert!(restarted.out.ends_with("its agent is awake\n"), "{}", restarted.out);
     assert_eq!(rig.peer(&["restart", "sleepy", "--attempts", "1"]).await.exit, Exit::Failed);
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "1"]).await.exit, Exit::Unreachable);
     assert_eq!(rig.peer(&["restart", "dead", "--attempts", "0"]).await.exit, Exit::Usage);

@@ -6,11 +6,13 @@ use super::exit::Exit;
 use super::output::Output;
 use super::text::{micros, printable};
 use crate::api::{self, Client};
-use crate::model::Woken;
+use crate::model::{WakeResult, Woken};
 
-/// Ask a peer's agent to go on with its work
+/// Wake a peer's agent, so that it goes on with its work
 ///
-/// Exits with 1 if the peer's node answers but no agent was told.
+/// If no agent is attached, the peer's node starts one, should its operator allow that to this node. `awake`
+/// means that the agent has given proof; `told`, that an attached agent has the message but gave no word
+/// yet. Exits with 1 if no agent was reached, with 6 if the peer's operator does not allow it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -33,10 +35,29 @@ pub(super) async fn execute(
     };
     let woken = super::patiently(output, timeout, client.wake(&ask)).await?;
     output.show(&woken, describe)?;
-    Ok(if woken.woken { Exit::Ok } else { Exit::Failed })
+    Ok(exit(woken.outcome))
+}
+
+fn exit(outcome: WakeResult) -> Exit {
+    match outcome {
+        WakeResult::Awake | WakeResult::HandedToAgent => Exit::Ok,
+        WakeResult::NoAgent | WakeResult::Failed => Exit::Failed,
+        WakeResult::Refused => Exit::Refused,
+    }
+}
+
+/// What an outcome means.
+pub(super) const fn word(outcome: WakeResult) -> &'static str {
+    match outcome {
+        WakeResult::Awake => "awake",
+        WakeResult::HandedToAgent => "told, no word from it yet",
+        WakeResult::NoAgent => "not woken",
+        WakeResult::Refused => "refused",
+        WakeResult::Failed => "failed",
+    }
 }
 
 fn describe(woken: &Woken) -> String {
-    let word = if woken.woken { "woken" } else { "not woken" };
+    let word = word(woken.outcome);
     format!("{word} in {}: {}", micros(woken.round_trip_us), printable(&woken.detail))
 }

@@ -9,7 +9,7 @@ use peer_protocol::identity::EntityIdError;
 use peer_protocol::registry::CapabilityError;
 use thiserror::Error;
 
-use super::{BadAddress, BadDuration, BadSize, PrivateNetworkError, format_duration};
+use super::{BadAddress, BadDuration, BadSize, BadWakeRule, PrivateNetworkError, format_duration};
 
 /// What is wrong with one value, wherever it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -87,6 +87,22 @@ pub enum InvalidSetting {
         /// The value.
         given: String,
     },
+    /// Not an address and a port.
+    #[error(
+        "{given:?} is no address and port: expected a loopback address, such as 127.0.0.1:4780, or off"
+    )]
+    LocalAddress {
+        /// The value.
+        given: String,
+    },
+    /// An address that is not this machine's alone.
+    #[error(
+        "{given} can be reached from other machines: expected a loopback address, such as 127.0.0.1:4780"
+    )]
+    NotLocal {
+        /// The value.
+        given: SocketAddr,
+    },
     /// Not a public key.
     #[error("{given:?} is no Ed25519 key: expected 64 hexadecimal digits")]
     PublicKey {
@@ -110,22 +126,9 @@ pub enum InvalidSetting {
         "the gateway is for version 1.0 peers, and version 1.0 is switched off: legacy = false"
     )]
     GatewayWithoutLegacy,
-    /// Not an address and a port.
-    #[error(
-        "{given:?} is no address and port: expected a loopback address, such as 127.0.0.1:4780, or off"
-    )]
-    LocalAddress {
-        /// The value.
-        given: String,
-    },
-    /// An address that is not this machine's alone.
-    #[error(
-        "{given} can be reached from other machines: expected a loopback address, such as 127.0.0.1:4780"
-    )]
-    NotLocal {
-        /// The value.
-        given: SocketAddr,
-    },
+    /// Not a rule for waking the agent.
+    #[error(transparent)]
+    Wake(#[from] BadWakeRule),
     /// Zero where at least one is needed.
     #[error("0 is out of bounds: expected at least 1")]
     Zero,

@@ -11,9 +11,10 @@ use peer_protocol::registry::Capability;
 
 use super::error::{ConfigError, InvalidSetting};
 use super::transfers::{bytes, count};
+use super::wake::bounded;
 use super::{
-    NodeConfig, PrivateNetwork, Settings, TransferConfig, dial_address, external_address,
-    listen_address, parse_duration,
+    MAX_WAKE_RULES, NodeConfig, PrivateNetwork, Settings, TransferConfig, WakeRule, WakeSettings,
+    dial_address, external_address, listen_address, parse_duration,
 };
 
 /// Longest configuration file that is read, in bytes.
@@ -105,6 +106,21 @@ impl Layer {
         }
     }
 
+    /// The same of a key in the table `[[table]]` that is number `index`, from 0.
+    fn describe_nth(&self, table: &str, index: usize, key: &str) -> String {
+        let Origin::File { path, text } = &self.origin else { return self.describe(key) };
+        let head = format!("[[{table}]]");
+        let lines = || text.lines().enumerate().map(|(at, line)| (at, line.trim()));
+        let begin = lines().filter(|(_, line)| line.starts_with(&head)).nth(index);
+        let begin = begin.map_or(0, |(at, _)| at);
+        let is_key = |line: &str| {
+            line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+        };
+        let mut own = lines().skip(begin + 1).take_while(|(_, line)| !line.starts_with('['));
+        let at = own.find(|(_, line)| is_key(line)).map_or(begin, |(at, _)| at);
+        format!("{}, line {}, key `{key}` of {head}", path.display(), at + 1)
+    }
+
     fn describe(&self, key: &str) -> String {
         match &self.origin {
             Origin::File { path, text } => describe_line(path, text, None, key),
@@ -127,6 +143,18 @@ fn describe_line(path: &Path, text: &str, table: Option<&str>, key: &str) -> Str
     let line = lines.find(|(_, line)| is_key(line));
     let line = line.map_or_else(String::new, |(line, _)| format!(", line {}", line + 1));
     format!("{}{line}, key `{key}`", path.display())
+}
+
+impl Layer {
+    fn wake(&self, tables: &[WakeSettings]) -> Result<Vec<WakeRule>, ConfigError> {
+        let wrong = |index: usize, (key, reason): (&str, InvalidSetting)| ConfigError::Value {
+            origin: self.describe_nth("wake", index, key),
+            reason,
+        };
+        bounded("peers", tables.len(), MAX_WAKE_RULES).map_err(|it| wrong(MAX_WAKE_RULES, it))?;
+        let rules = tables.iter().enumerate();
+        rules.map(|(index, table)| table.rule().map_err(|it| wrong(index, it))).collect()
+    }
 }
 
 /// The environment variable of a key.
@@ -272,13 +300,6 @@ impl NodeConfig {
                     reason,
                 })?;
             }
-            if let Some(gateway) = &settings.gateway {
-                let made = gateway.over(take(&mut config.gateway));
-                config.gateway = made.map_err(|(key, reason)| ConfigError::Value {
-                    origin: layer.describe_in("gateway", key),
-                    reason,
-                })?;
-            }
             if let Some(api) = &settings.api {
                 let made = api.over(take(&mut config.api));
                 config.api = made.map_err(|(key, reason)| ConfigError::Value {
@@ -289,6 +310,16 @@ impl NodeConfig {
                     },
                     reason,
                 })?;
+            }
+            if let Some(gateway) = &settings.gateway {
+                let made = gateway.over(take(&mut config.gateway));
+                config.gateway = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("gateway", key),
+                    reason,
+                })?;
+            }
+            if let Some(wake) = &settings.wake {
+                config.wake = layer.wake(wake)?;
             }
             config.mdns = settings.mdns.unwrap_or(config.mdns);
             config.upnp = settings.upnp.unwrap_or(config.upnp);

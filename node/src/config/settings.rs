@@ -13,6 +13,7 @@ use super::layer::environment_name;
 use super::mailbox::MailboxSettings;
 use super::mcp::McpSettings;
 use super::transfers::TransferSettings;
+use super::wake::WakeSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +71,14 @@ pub struct Settings {
     pub transfers: Option<TransferSettings>,
     /// Whose mailbox the node is, and where its own messages wait.
     pub mailbox: Option<MailboxSettings>,
-    /// The gateway for version 1.0 peers that know only HTTP.
-    pub gateway: Option<GatewaySettings>,
     /// Where the local API listens besides its socket.
     pub api: Option<ApiSettings>,
     /// What language models may do through the node.
     pub mcp: Option<McpSettings>,
+    /// The gateway for version 1.0 peers that know only HTTP.
+    pub gateway: Option<GatewaySettings>,
+    /// Who may have the agent woken, and how.
+    pub wake: Option<Vec<WakeSettings>>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
@@ -177,10 +180,10 @@ impl Settings {
             every: text("mailbox_every"),
             ..MailboxSettings::default()
         };
-        let gateway =
-            GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         let api = ApiSettings { listen: text("api") };
         let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
+        let gateway =
+            GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         Ok(Self {
             entity: text("entity"),
             listen: list("listen"),
@@ -208,9 +211,10 @@ impl Settings {
             trusted_rate: None,
             transfers: (!transfers.is_empty()).then_some(transfers),
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
-            gateway: (!gateway.is_empty()).then_some(gateway),
             api: (!api.is_empty()).then_some(api),
             mcp: files.map(|files| McpSettings { files: Some(files) }),
+            gateway: (!gateway.is_empty()).then_some(gateway),
+            wake: None,
         })
     }
 }

@@ -103,7 +103,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {mailbox}
 {api}
 {MCP}
-{GATEWAY}",
+{GATEWAY}{WAKE}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
@@ -125,6 +125,42 @@ pub fn template(entity: Option<&EntityId>) -> String {
         api = api(config.api()),
     )
 }
+
+/// Rules have no default: nobody has the agent woken who is not named.
+const WAKE: &str = "\
+# Who may have this node's agent woken while none is attached, and how: one or more tables, of which the
+# first that allows a peer counts. Nothing is the default; examples follow.
+# peers: entity ids (pinned ones, or ids that the key derives), fingerprints, or \"pinned\" for all of them.
+# timeout: how long the agent has to give back the nonce that it is handed, by `peer awake <nonce>`, or by
+# attaching with `peer listen` while PEER_WAKE_NONCE is set.
+# cooldown, max_per_hour: time from one start to the next, and most starts.
+## [[wake]]
+## peers = [\"bob\"]
+## timeout = \"20s\"
+## cooldown = \"5s\"
+## max_per_hour = 60
+# A program with its arguments; no shell reads them. It gets PEER_WAKE_NONCE, PEER_WAKE_FROM,
+# PEER_WAKE_REASON and PEER_DATA_DIR, and JSON on standard input. With replace, what an earlier wake-up
+# started and still runs with no agent attached is stopped first.
+## adapter = \"command\"
+## command = [\"/usr/local/bin/start-agent\", \"--resume\"]
+## replace = false
+# Or a unit; wake/agent.service.env in the data directory, for its EnvironmentFile, holds the nonce.
+## adapter = \"systemd\"
+## unit = \"agent.service\"
+## user = true
+# Or a pane of tmux, and what is typed there; {nonce} stands for the nonce.
+## adapter = \"tmux\"
+## target = \"agent:0\"
+## text = \"Go on. First run: peer awake {nonce}\"
+## enter = true
+# Or an HTTP request with JSON: HTTPS, unless it stays on this machine. Redirects are not followed.
+## adapter = \"webhook\"
+## url = \"https://agents.example/wake\"
+## token_file = \"/etc/peer/wake-token\"
+# Or a client of the local API that waits, or comes in time.
+## adapter = \"client\"
+";
 
 fn rates(table: &str, profile: &RateProfile) -> String {
     let line = |class: &str, Quota { per_minute, burst }: Quota| {
@@ -169,18 +205,6 @@ fn transfers(config: &TransferConfig) -> String {
     )
 }
 
-const GATEWAY: &str = "\
-# [gateway]
-# Version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
-# Where to listen, such as 127.0.0.1:8080; empty for nowhere.
-# listen = \"\"
-# Entities of version 1.1 to which their messages are passed on, and whose messages to them are.
-# forward = []
-# Peers whose keys are known, each in a table [[gateway.peer]] of its own with the keys entity, public_key
-# (64 hexadecimal digits), url (http, where it takes messages; else it has to ask for them) and
-# require_session (true if it can do the handshake of this program, which the original cannot).
-";
-
 /// The table `[mcp]`.
 const MCP: &str = "\
 # [mcp]
@@ -199,6 +223,18 @@ fn api(config: &ApiConfig) -> String {
 "
     )
 }
+
+const GATEWAY: &str = "\
+# [gateway]
+# Version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
+# Where to listen, such as 127.0.0.1:8080; empty for nowhere.
+# listen = \"\"
+# Entities of version 1.1 to which their messages are passed on, and whose messages to them are.
+# forward = []
+# Peers whose keys are known, each in a table [[gateway.peer]] of its own with the keys entity, public_key
+# (64 hexadecimal digits), url (http, where it takes messages; else it has to ask for them) and
+# require_session (true if it can do the handshake of this program, which the original cannot).
+";
 
 fn mailbox(config: &MailboxConfig) -> String {
     let keep = &config.keep;

@@ -74,6 +74,7 @@ const FILES: &[(&str, &str)] = files![
     "css/views.css",
     "views/inbox.js",
     "views/limits.js",
+    "views/lines.js",
     "views/log.js",
     "views/mesh.js",
     "views/messages.js",

@@ -28,6 +28,8 @@ impl EventLoop {
             Command::Report(report, reply) => self.report(report, reply),
             Command::Alive(heartbeat, reply) => self.alive(&heartbeat, reply),
             Command::Wake(wake, reply) => self.wake(wake, reply),
+            Command::Awake(nonce, reply) => drop(reply.send(self.awake(&nonce))),
+            Command::Probe { agent, answer, question } => self.on_probe(agent, answer, question),
             Command::Answer { message_id, content, done, reply } => {
                 self.answer(&message_id, content, done, reply);
             }

@@ -2,17 +2,20 @@
 
 use libp2p::PeerId;
 use peer_behaviours::secure;
+use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, TrustView as _};
 use peer_protocol::message::{
     AgentLife, Body, CapabilityResponse, DiscoveryResponse, HeartbeatAck, Message, MessageKind,
-    TaskOutcome, WakeOutcome, WakeUpAck,
+    TaskOutcome, WakeUpAck,
 };
 
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
 use crate::events::NodeEvent;
-use crate::model::{Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, Woken};
+use crate::model::{
+    Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, WakeResult, Woken,
+};
 use crate::room::Share;
 
 impl EventLoop {
@@ -64,19 +67,9 @@ impl EventLoop {
                     encrypted,
                     ..self.incoming(from, message, IncomingKind::WakeUp, content)
                 };
-                let handed = self.take_in(incoming, share, message.body.len());
-                let (outcome, detail) = if handed {
-                    (WakeOutcome::HandedToAgent, "the attached agent was told")
-                } else {
-                    (WakeOutcome::NoAgent, "no agent is attached; it will be told when it comes")
-                };
-                let ack = WakeUpAck { detail: detail.to_owned(), outcome };
-                self.reply(from, message, &ack.into());
+                self.on_wake_up(from, message, wake, incoming, share);
             }
-            Body::Heartbeat(_) => {
-                let ack = self.heartbeat_ack();
-                self.reply(from, message, &ack.into());
-            }
+            Body::Heartbeat(_) => self.on_heartbeat(from, message.id),
             Body::CapabilityQuery(query) => {
                 let capabilities = self.capabilities(&query.names);
                 self.reply(from, message, &CapabilityResponse { capabilities }.into());
@@ -109,7 +102,7 @@ impl EventLoop {
     }
 
     /// Puts a volatile message into the inbox; returns whether an agent is there for it.
-    fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
+    pub(super) fn take_in(&mut self, incoming: Incoming, share: Share, len: usize) -> bool {
         self.announce(&incoming, len as u64);
         self.inbox.push(incoming, share, len)
     }
@@ -155,23 +148,18 @@ impl EventLoop {
             forwarded,
             content,
             file: None,
+            wake_nonce: None,
         }
     }
 
     fn reply(&mut self, to: PeerId, message: &Message, body: &Body<'_>) {
-        if let Err(error) = self.send(to, body, Some(message.id), ANSWER_LIFETIME) {
-            tracing::warn!(peer = %self.directory.name(&to), %error, "cannot answer");
-        }
+        self.reply_to(to, message.id, body);
     }
 
-    fn heartbeat_ack(&self) -> HeartbeatAck {
-        let now = self.clock.now().instant;
-        let millis = |since| u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
-        let agent = if self.inbox.has_agent() { AgentLife::Attached } else { AgentLife::Absent };
-        HeartbeatAck {
-            agent,
-            uptime_ms: millis(self.started),
-            agent_idle_ms: self.agent_seen.map(millis),
+    /// Answers a message.
+    pub(super) fn reply_to(&mut self, to: PeerId, message: MessageId, body: &Body<'_>) {
+        if let Err(error) = self.send(to, body, Some(message), ANSWER_LIFETIME) {
+            tracing::warn!(peer = %self.directory.name(&to), %error, "cannot answer");
         }
     }
 
@@ -226,9 +214,10 @@ impl EventLoop {
     fn on_woken(&mut self, from: PeerId, message: &Message, ack: WakeUpAck) {
         let Some(ask) = self.take_ask(from, message) else { return };
         let round_trip_us = self.micros_since(ask.sent_at);
-        let woken = ack.outcome == WakeOutcome::HandedToAgent;
+        let outcome = WakeResult::from(ack.outcome);
+        let (woken, detail) = (outcome.is_woken(), ack.detail);
         if let Waiting::Wake(reply) = ask.waiting {
-            drop(reply.send(Ok(Woken { woken, detail: ack.detail, round_trip_us })));
+            drop(reply.send(Ok(Woken { woken, outcome, detail, round_trip_us })));
         }
     }
 
@@ -241,6 +230,7 @@ impl EventLoop {
                 alive: true,
                 entity: Some(entity),
                 agent: ack.agent == AgentLife::Attached,
+                agent_state: Some(ack.agent.into()),
                 agent_idle_ms: ack.agent_idle_ms,
                 uptime_ms: Some(ack.uptime_ms),
                 round_trip_us: Some(round_trip_us),

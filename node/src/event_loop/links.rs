@@ -6,7 +6,7 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::{self, Role, SessionState};
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{Ended, Event, SendFailure, SessionInfo};
-use peer_protocol::message::ReceiptStatus;
+use peer_protocol::message::{AGENT_LIFE, ReceiptStatus};
 
 use super::EventLoop;
 use super::asks::Waiting;
@@ -122,6 +122,7 @@ impl EventLoop {
         peer.last_error = None;
         peer.protocol = Some("1.1");
         peer.clock_ahead_ms = Some(info.clock_ahead_ms);
+        peer.knows_agent_life = info.features.iter().any(|feature| feature == AGENT_LIFE);
         peer.connected_at = None;
         peer.redial.settled();
         let status = SessionStatus {

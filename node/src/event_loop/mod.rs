@@ -29,6 +29,7 @@ mod shutdown;
 mod status;
 mod transfers;
 mod versions;
+mod wake;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -60,6 +61,7 @@ use self::legacy::ForeignIds;
 use self::parked::Parked;
 use self::reachability::Reachability;
 use self::remembered::Remembered;
+use self::wake::WakeState;
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::NodeConfig;
 use crate::directory::Directory;
@@ -135,6 +137,7 @@ pub(crate) struct EventLoop {
     mail: MailState,
     /// Takes messages that are passed on between versions 1.0 and 1.1.
     passing: Option<Passing>,
+    wake: WakeState,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -159,6 +162,7 @@ impl EventLoop {
         trust.tell_to(events.clone());
         Self {
             reach: Reachability::new(&config),
+            wake: WakeState::new(&config),
             config,
             identity,
             swarm,
@@ -199,8 +203,8 @@ impl EventLoop {
 
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
-        self.keep_gateway_peers();
         self.resume_contents();
+        self.keep_gateway_peers();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
         self.begin_registering();
@@ -237,6 +241,10 @@ impl EventLoop {
                     burst = 0;
                     self.on_mailbox_output(output);
                 }
+                Some(report) = self.wake.next() => {
+                    burst = 0;
+                    self.on_wake_report(&report);
+                }
                 () = std::future::ready(()), if !network_first => burst = 0,
             }
         };
@@ -259,6 +267,7 @@ impl EventLoop {
         self.tick_mailbox(now);
         self.tick_transfers();
         self.tell_agents();
+        self.tick_wake(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);

@@ -22,9 +22,19 @@ pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(600);
 /// How long the node keeps trying to deliver a report, whether or not its caller still waits.
 const REPORT_LIFETIME: Duration = Duration::from_secs(600);
 
+/// How a caller's message is sent.
+struct How {
+    ttl: Option<Duration>,
+    /// Kept in memory only.
+    volatile: bool,
+    /// The id that its caller's key determines, if it is not to be sent again.
+    id: Option<MessageId>,
+}
+
 impl EventLoop {
     pub(super) fn talk(&mut self, talk: Outgoing<Talk>, reply: Reply<Answer>) {
-        let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile } } = talk;
+        let Outgoing { peer, timeout, what: Talk { content, conversation, ttl, volatile, id } } =
+            talk;
         let task = Task {
             name: content.name.clone(),
             content: Vec::new().into(),
@@ -33,12 +43,13 @@ impl EventLoop {
             conversation,
         };
         let draft = Draft::new(task, content, None);
-        self.send_for(&peer, draft, timeout, (ttl, volatile), Waiting::Talk(reply));
+        let how = How { ttl, volatile, id };
+        self.send_for(&peer, draft, timeout, how, Waiting::Talk(reply));
     }
 
     pub(super) fn report(&mut self, report: Outgoing<Report>, reply: Reply<Reported>) {
         let Outgoing { peer, timeout, what } = report;
-        let Report { status, next_action, content, ttl, wait } = what;
+        let Report { status, next_action, content, ttl, wait, id } = what;
         let ttl = ttl.unwrap_or(self.config.message_ttl());
         let expires = Some(self.clock.now().timestamp + ttl);
         let waiting = Waiting::Report { reply, wait, expires };
@@ -51,7 +62,8 @@ impl EventLoop {
             content_type,
         };
         let draft = Draft::new(report, content, None);
-        self.send_for(&peer, draft, timeout, (Some(ttl), false), waiting);
+        let how = How { ttl: Some(ttl), volatile: false, id };
+        self.send_for(&peer, draft, timeout, how, waiting);
     }
 
     /// Sends what a caller waits for: kept on disk, unless it is volatile or its receiver speaks only
@@ -61,7 +73,7 @@ impl EventLoop {
         peer: &str,
         draft: Draft,
         timeout: Duration,
-        (ttl, volatile): (Option<Duration>, bool),
+        How { ttl, volatile, id: once }: How,
         mut waiting: Waiting,
     ) {
         let id = match self.resolve(peer) {
@@ -71,26 +83,16 @@ impl EventLoop {
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.wanted = true;
         }
-        let kept = !volatile && self.is_kept_for(&id);
-        if kept && self.goes_ahead(&id, &draft) {
-            return self.spool(id, draft, move |this, spooled| match spooled {
-                Ok(message) => this.accept_for(id, message, ttl, timeout, Ahead::Content, waiting),
-                Err(error) => waiting.fail(error),
-            });
+        if !volatile && self.is_kept_for(&id) {
+            return match once {
+                Some(once) => self.keep_once_for(id, once, draft, ttl, timeout, waiting),
+                None => self.keep_for(id, draft, ttl, timeout, waiting),
+            };
         }
         let body = match draft.body() {
             Ok(body) => body,
             Err(error) => return waiting.fail(error),
         };
-        if kept {
-            match Message::new(&mut self.rng, &body, None) {
-                Ok(message) => {
-                    self.accept_for(id, message, ttl, timeout, Ahead::Nothing, waiting);
-                }
-                Err(error) => waiting.fail(body_error(&error)),
-            }
-            return;
-        }
         let mut lifetime = timeout;
         if let Waiting::Report { expires, .. } = &mut waiting {
             *expires = None;
@@ -98,6 +100,34 @@ impl EventLoop {
         }
         let sent = self.send(id, &body, None, lifetime).map(|message| (message, id));
         self.wait(sent, timeout, waiting);
+    }
+
+    /// Takes a caller's message into the outbox, its content first if that is long.
+    pub(super) fn keep_for(
+        &mut self,
+        id: PeerId,
+        draft: Draft,
+        ttl: Option<Duration>,
+        timeout: Duration,
+        waiting: Waiting,
+    ) {
+        if self.goes_ahead(&id, &draft) {
+            return self.spool(id, draft, move |this, spooled| match spooled {
+                Ok(message) => this.accept_for(id, message, ttl, timeout, Ahead::Content, waiting),
+                Err(error) => waiting.fail(error),
+            });
+        }
+        let chosen = draft.id();
+        let message = draft.body().and_then(|body| {
+            Message::new(&mut self.rng, &body, None).map_err(|error| body_error(&error))
+        });
+        match message {
+            Ok(message) => {
+                let message = Message { id: chosen.unwrap_or(message.id), ..message };
+                self.accept_for(id, message, ttl, timeout, Ahead::Nothing, waiting);
+            }
+            Err(error) => waiting.fail(error),
+        }
     }
 
     pub(super) fn alive(&mut self, heartbeat: &Outgoing<()>, reply: Reply<Life>) {

@@ -21,6 +21,7 @@ impl EventLoop {
         self.stopping = true;
         self.commands.close();
         self.inbox.close();
+        self.stop_waking();
         for listener in std::mem::take(&mut self.listeners) {
             self.swarm.remove_listener(listener);
         }

@@ -164,6 +164,7 @@ impl EventLoop {
             in_reply_to: None,
             done: None,
             forwarded: None,
+            wake_nonce: None,
             file: Some(ReceivedFile {
                 name,
                 path: path.display().to_string(),

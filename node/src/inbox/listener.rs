@@ -15,7 +15,7 @@ use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::mpsc::error::SendError;
 
 use super::{Held, Kept, Wanted};
-use crate::handle::Agent;
+use crate::handle::{Agent, AgentKind};
 use crate::model::Incoming;
 
 /// Most messages of the disk that are in memory for one listener.
@@ -78,6 +78,10 @@ impl Listener {
             loading: false,
             handed,
         }
+    }
+
+    pub(super) const fn kind(&self) -> AgentKind {
+        self.agent.kind
     }
 
     pub(super) fn is_gone(&self) -> bool {

@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::handle::AgentKind;
 use crate::model::{Content, IncomingKind};
 
 fn inbox(head: u64) -> Inbox {
@@ -31,6 +32,7 @@ fn incoming(text: &str) -> Incoming {
         done: None,
         forwarded: None,
         file: None,
+        wake_nonce: None,
     }
 }
 
@@ -50,7 +52,7 @@ fn listen_after(
     after: Option<u64>,
 ) -> mpsc::Receiver<Incoming> {
     let (messages, receiver) = mpsc::channel(1);
-    inbox.subscribe(Agent { messages, left, after });
+    inbox.subscribe(Agent { messages, left, after, kind: AgentKind::Program });
     receiver
 }
 

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::failure::Failed;
+use crate::paths::DataDir;
 
 /// The directories whose files may be sent. What peers write could talk a model into sending files away:
 /// without a directory that the operator named, it sends none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files {
     directories: Vec<PathBuf>,
+    /// The node's own directory, with its key: not opened by opening what it lies in.
+    closed: Option<PathBuf>,
 }
 
 /// A directory whose files were to be sent cannot be used.
@@ -24,17 +27,19 @@ pub struct BadDirectory {
 }
 
 impl Files {
-    /// Files below these directories, which have to be there.
+    /// Files below these directories, which have to be there. Those of the node's own, such as its key, are only
+    /// open if a directory in it is named.
     ///
     /// # Errors
     /// [`BadDirectory`].
-    pub fn below(directories: &[PathBuf]) -> Result<Self, BadDirectory> {
+    pub fn below(directories: &[PathBuf], own: &DataDir) -> Result<Self, BadDirectory> {
         let real = |path: &PathBuf| {
             let bad = |reason: String| BadDirectory { path: path.clone(), reason };
             let real = path.canonicalize().map_err(|error| bad(error.to_string()))?;
             if real.is_dir() { Ok(real) } else { Err(bad("it is no directory".to_owned())) }
         };
-        Ok(Self { directories: directories.iter().map(real).collect::<Result<_, _>>()? })
+        let directories = directories.iter().map(real).collect::<Result<_, _>>()?;
+        Ok(Self { directories, closed: Some(own.root().to_owned()) })
     }
 
     /// The file that a path leads to, if it may be sent. A relative path begins at the first directory.
@@ -53,7 +58,14 @@ impl Files {
             let detail = format!("cannot open {}: {error}", wanted.display());
             Failed::new("bad_file", detail, "check the path")
         })?;
-        if !self.directories.iter().any(|directory| real.starts_with(directory)) {
+        // It need not have been there when this began.
+        let closed = self.closed.as_ref().and_then(|closed| closed.canonicalize().ok());
+        let is_closed = closed.as_ref().is_some_and(|closed| real.starts_with(closed));
+        let opens = |directory: &PathBuf| {
+            let opens_all = closed.as_ref().is_some_and(|closed| closed.starts_with(directory));
+            real.starts_with(directory) && !(is_closed && opens_all)
+        };
+        if !self.directories.iter().any(opens) {
             let open: Vec<String> = self.directories.iter().map(|it| shown(it)).collect();
             return Err(Failed::new(
                 "refused",
@@ -86,7 +98,8 @@ mod tests {
             std::fs::write(dir.join("f"), "x").unwrap();
         }
         std::os::unix::fs::symlink(closed.join("f"), open.join("link")).unwrap();
-        let files = Files::below(std::slice::from_ref(&open)).unwrap();
+        let own = DataDir::resolve(Some(temp.path().join("own"))).unwrap();
+        let files = Files::below(std::slice::from_ref(&open), &own).unwrap();
         let real = open.canonicalize().unwrap().join("f");
         for path in ["f", "./f", "../open/f", open.join("f").to_str().unwrap()] {
             assert_eq!(files.find(path).unwrap(), real, "{path}");
@@ -98,8 +111,27 @@ mod tests {
             assert_eq!(files.find(path).unwrap_err().0.kind, "bad_file", "{path}");
         }
         assert_eq!(Files::default().find("f").unwrap_err().0.kind, "refused");
-        assert!(
-            Files::below(&[open.join("f")]).is_err() && Files::below(&[open.join("no")]).is_err()
-        );
+        for path in ["f", "no"] {
+            assert!(Files::below(&[open.join(path)], &own).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_node_stays_where_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let own = DataDir::resolve(Some(temp.path().join("own"))).unwrap();
+        let received = own.root().join("received");
+        let all = Files::below(&[temp.path().to_owned()], &own).unwrap();
+        std::fs::create_dir_all(&received).unwrap();
+        std::fs::write(own.root().join("key"), "x").unwrap();
+        std::fs::write(received.join("f"), "x").unwrap();
+        std::fs::write(temp.path().join("f"), "x").unwrap();
+        let itself = Files::below(&[own.root().to_owned()], &own).unwrap();
+        for (files, path) in [(&all, "own/key"), (&all, "own/received/f"), (&itself, "key")] {
+            assert_eq!(files.find(path).unwrap_err().0.kind, "refused", "{path}");
+        }
+        assert!(all.find("f").is_ok());
+        let inside = Files::below(&[temp.path().to_owned(), received], &own).unwrap();
+        assert!(inside.find("own/received/f").is_ok() && inside.find("own/key").is_err());
     }
 }

@@ -7,8 +7,9 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
 use super::Server;
-use crate::api::MAX_BODY_LEN;
 
+/// Longest request, in bytes: the longest text that a model may send, with escapes, and what goes around it.
+pub const MAX_REQUEST_LEN: usize = 4 << 20;
 /// Where the tools are.
 pub const PATH: &str = "/mcp";
 
@@ -19,7 +20,7 @@ pub const PATH: &str = "/mcp";
 pub fn router(server: Server) -> Router {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
-        .with_max_request_body_bytes(MAX_BODY_LEN)
+        .with_max_request_body_bytes(MAX_REQUEST_LEN)
         // The guard knows which hosts the operator allows.
         .disable_allowed_hosts();
     let service = StreamableHttpService::new(

@@ -18,7 +18,7 @@ use super::files::Files;
 use crate::api::Client;
 
 /// Most calls at once; each may wait for a peer.
-const MAX_CALLS: usize = 64;
+const MAX_CALLS: usize = 32;
 
 /// What a model is told before it is given the tools.
 const INSTRUCTIONS: &str = "\

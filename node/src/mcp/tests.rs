@@ -50,7 +50,7 @@ async fn rig() -> Rig {
     let api = Some(api::Server::start(&dir.socket(), handle).await.unwrap());
     let open = temp.path().join("open");
     std::fs::create_dir(&open).unwrap();
-    let mut server = Server::new(Client::new(&dir), Files::below(&[open]).unwrap());
+    let mut server = Server::new(Client::new(&dir), Files::below(&[open], &dir).unwrap());
     server.every = Duration::from_millis(20);
     let (here, there) = tokio::io::duplex(1 << 16);
     let serving = tokio::spawn(async move {

@@ -11,6 +11,13 @@ pub struct ApiStatus {
     pub listen: Option<String>,
 }
 
+/// The end of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogTail {
+    /// Its last lines, the newest last. They say what happens to messages, and never what messages say.
+    pub lines: Vec<String>,
+}
+
 /// It is done, and there is nothing to say about it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Done {}

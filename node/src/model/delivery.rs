@@ -197,7 +197,10 @@ pub struct InboxLine {
     pub from_peer_id: String,
     /// What it is.
     pub kind: IncomingKind,
-    /// Its body, in bytes.
+    /// A file's name, if its content is a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its body and a content that came ahead of it, in bytes.
     pub size: u64,
     /// When it came.
     #[schema(value_type = u64)]

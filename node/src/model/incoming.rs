@@ -88,6 +88,9 @@ pub struct Incoming {
     /// A file, which lies on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ReceivedFile>,
+    /// Of a wake-up that somebody waits for: what to give back, once, as the proof of being awake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_nonce: Option<String>,
 }
 
 /// A file that came in whole.

@@ -61,6 +61,8 @@ pub struct SessionInfo {
     pub handshake: HandshakeKind,
     /// Its cipher suite.
     pub suite: SuiteId,
+    /// The features that both sides have.
+    pub features: Vec<String>,
     /// How long the handshake took.
     pub took: Duration,
     /// When it expires.

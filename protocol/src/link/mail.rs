@@ -58,7 +58,7 @@ impl Link {
             Verdict::Early => {
                 // It comes again with each visit, and is taken without another word once it is next.
                 if self.incoming.holds(&message) || self.charge_mail(&message, profile, now) {
-                    self.incoming.hold(message);
+                    self.hold_early(message, now);
                 }
                 Some(MailVerdict::Later)
             }

@@ -219,6 +219,7 @@ impl Link {
             role: session.role(),
             handshake: session.handshake(),
             suite: session.suite(),
+            features: session.features().to_vec(),
             took: session.handshake_took(),
             expires: session.expires(),
             clock_ahead_ms: self.opening.clock_ahead_ms,

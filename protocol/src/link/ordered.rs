@@ -170,7 +170,7 @@ impl Link {
         }
     }
 
-    fn hold_early(&mut self, message: Message, now: Now) {
+    pub(super) fn hold_early(&mut self, message: Message, now: Now) {
         self.incoming.hold(message);
         self.gives_way.get_or_insert(now.instant + GIVE_WAY);
     }

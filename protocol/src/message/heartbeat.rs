@@ -20,15 +20,33 @@ impl Heartbeat {
 /// What a node knows of its agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentLife {
-    /// An agent is attached to the node.
+    /// An agent is attached to the node, and is there now.
     Attached,
     /// No agent is attached.
     Absent,
+    /// An agent is attached, but did not answer the node in time. As the next one, understood by peers that
+    /// have the feature [`AGENT_LIFE`](super::AGENT_LIFE).
+    Unresponsive,
+    /// An agent is attached that cannot be asked whether it is there.
+    Unknown,
+}
+
+impl AgentLife {
+    /// The nearest word that every peer knows.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        match self {
+            Self::Attached | Self::Unknown => Self::Attached,
+            Self::Absent | Self::Unresponsive => Self::Absent,
+        }
+    }
 }
 
 text_enum!(AgentLife {
     Attached = "attached",
     Absent = "absent",
+    Unresponsive = "unresponsive",
+    Unknown = "unknown",
 });
 
 /// The node lives; what it knows of its agent.

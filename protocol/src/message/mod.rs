@@ -44,6 +44,10 @@ use crate::delivery::Order;
 use crate::id::MessageId;
 use crate::limits::{MAX_BODY_LEN, MAX_LIST_LEN};
 
+/// The feature (§6.2) of peers that know all words for an agent's life: in `wake_up_ack` also `awake`, in
+/// `heartbeat_ack` also `unresponsive` and `unknown`.
+pub const AGENT_LIFE: &str = "agent-life";
+
 /// One message as it travels: what it is, and its body still encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {

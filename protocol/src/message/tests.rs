@@ -139,6 +139,23 @@ fn an_enumeration_is_text_and_nothing_else() {
 }
 
 #[test]
+fn words_that_not_every_peer_knows_have_one_that_every_peer_does() {
+    for outcome in ["awake", "handed_to_agent", "no_agent", "refused"] {
+        let plain = WakeOutcome::named(outcome).unwrap().plain();
+        assert!(["handed_to_agent", "no_agent", "refused"].contains(&plain.as_str()));
+        assert_eq!(plain.plain(), plain);
+    }
+    for (life, plain) in [
+        ("attached", "attached"),
+        ("absent", "absent"),
+        ("unresponsive", "absent"),
+        ("unknown", "attached"),
+    ] {
+        assert_eq!(AgentLife::named(life).unwrap().plain().as_str(), plain);
+    }
+}
+
+#[test]
 fn an_oversized_field_names_itself_its_size_and_the_limit() {
     let limit = crate::limits::MAX_CONTENT_LEN;
     let task = Task { content: Cow::Owned(vec![0; limit + 1]), ..Task::default() };

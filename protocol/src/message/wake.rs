@@ -25,7 +25,10 @@ impl WakeUp {
 /// What came of a wake-up at the peer's node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeOutcome {
-    /// An attached agent was told.
+    /// The agent has given back what only whoever was woken knows. Understood by peers that have the
+    /// feature [`AGENT_LIFE`](super::AGENT_LIFE).
+    Awake,
+    /// An attached agent was told; no word from it yet.
     HandedToAgent,
     /// No agent is attached, and none could be started.
     NoAgent,
@@ -33,13 +36,26 @@ pub enum WakeOutcome {
     Refused,
 }
 
+impl WakeOutcome {
+    /// The nearest word that every peer knows.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        match self {
+            Self::Awake | Self::HandedToAgent => Self::HandedToAgent,
+            Self::NoAgent => Self::NoAgent,
+            Self::Refused => Self::Refused,
+        }
+    }
+}
+
 text_enum!(WakeOutcome {
+    Awake = "awake",
     HandedToAgent = "handed_to_agent",
     NoAgent = "no_agent",
     Refused = "refused",
 });
 
-/// Answers a wake-up: what the node did, which is not yet a word from the agent.
+/// Answers a wake-up: what the node did, and whether the agent gave word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WakeUpAck {

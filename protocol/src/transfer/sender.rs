@@ -1,131 +1,25 @@
 //! The sending end of one transfer (§9.2).
+//!
+//! - `step`: what it keeps to, what it wants sent, how it ends; `pace`: how much is with the link at once;
+//! - `reports`: what became of what was sent, and what the receiver says.
+
+mod pace;
+mod reports;
+mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use thiserror::Error;
+pub use step::{Ended, Limits, Step};
 
-use crate::error::ErrorCode;
-use crate::limits::{MAX_PIECE_LEN, MIN_PIECE_LEN, TRANSFER_WINDOW};
-use crate::message::ChunkAck;
+use self::pace::Pace;
+use crate::limits::{MAX_PIECE_LEN, MIN_PIECE_LEN};
 use crate::time::Instant;
 
 /// How long a sender waits for word from a receiver that has all it may get, before it offers again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest such wait: it doubles with each time that nothing came of it.
 const MAX_PATIENCE: Duration = Duration::from_secs(300);
-/// Bytes that are with the link at first.
-const FIRST_UNDER_WAY: u64 = 512 << 10;
-/// A piece that queued for less went its way undisturbed; one that queued for longer disturbs others.
-const QUICK: Duration = Duration::from_millis(100);
-const SLOW: Duration = Duration::from_millis(400);
-/// How often a receiver may have lost what it had, or refuse pieces without ending the transfer.
-const MAX_SETBACKS: u32 = 3;
-
-/// What a sender keeps to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes in a piece; the same for the whole life of a transfer.
-    pub piece_len: u32,
-    /// Most bytes beyond what the receiver has on disk.
-    pub window: u64,
-    /// Most bytes that are with the link at once; one piece may always be.
-    pub under_way: u64,
-    /// Without any progress for so long, the transfer is over.
-    pub patience: Duration,
-}
-
-impl Limits {
-    /// The limits for pieces of about `piece_len` bytes.
-    #[must_use]
-    pub fn new(piece_len: u32) -> Self {
-        Self {
-            piece_len: piece_len.clamp(MIN_PIECE_LEN, MAX_PIECE_LEN),
-            window: TRANSFER_WINDOW,
-            under_way: 4 << 20,
-            patience: Duration::from_secs(7 * 86_400),
-        }
-    }
-}
-
-/// Something to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The offer, for the `attempt`th time.
-    Offer {
-        /// To be reported back with the answer.
-        attempt: u32,
-    },
-    /// A piece.
-    Piece {
-        /// Where it begins.
-        offset: u64,
-        /// Its bytes.
-        len: u32,
-    },
-    /// That the sender gives up.
-    Cancel,
-}
-
-/// How a transfer ended.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Ended {
-    /// The receiver has the whole on disk, and its digest was right.
-    #[error("complete")]
-    Complete,
-    /// The receiver refused it.
-    #[error("{code}: {detail}")]
-    Refused {
-        /// The protocol's code.
-        code: ErrorCode,
-        /// More, for people.
-        detail: String,
-    },
-    /// The receiver says what cannot be.
-    #[error("the receiver says that it has {received} of {total} bytes")]
-    Misled {
-        /// Bytes that it says it has.
-        received: u64,
-        /// Bytes in the payload.
-        total: u64,
-    },
-    /// The receiver takes pieces and loses them, again and again.
-    #[error("the receiver lost what it had, again and again")]
-    Lost,
-    /// Nothing has come of it for too long.
-    #[error("it made no progress for too long")]
-    TimedOut,
-    /// This side gave up.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-/// How much is with the link at once: more while pieces arrive as fast as ever, less while they queue
-/// on the way, since whatever else is sent queues behind them.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    most: u64,
-    /// The least time that a piece ever took.
-    fastest: Duration,
-}
-
-impl Pace {
-    fn new(piece_len: u32) -> Self {
-        let most = FIRST_UNDER_WAY.max(2 * u64::from(piece_len));
-        Self { most, fastest: Duration::MAX }
-    }
-
-    fn arrived(&mut self, len: u32, took: Duration, limits: Limits) {
-        self.fastest = self.fastest.min(took);
-        let queued = took.saturating_sub(self.fastest);
-        if queued < QUICK {
-            self.most = self.most.saturating_add(u64::from(len)).min(limits.under_way);
-        } else if queued > SLOW {
-            self.most = (self.most / 2).max(u64::from(limits.piece_len));
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// The offer is to be sent.
@@ -259,133 +153,6 @@ impl Sender {
     fn len_at(&self, offset: u64) -> u32 {
         let left = self.total.saturating_sub(offset);
         u32::try_from(left).unwrap_or(u32::MAX).min(self.limits.piece_len)
-    }
-
-    /// The receiver's node has an offer; the answer follows.
-    pub const fn offer_arrived(&mut self, now: Instant) {
-        self.offers = self.offers.saturating_sub(1);
-        self.last_word = now;
-    }
-
-    /// Nobody knows what became of the offer.
-    pub fn offer_lost(&mut self, attempt: u32, now: Instant) {
-        self.offers = self.offers.saturating_sub(1);
-        if attempt == self.attempt && self.state == State::Offered {
-            self.pause(now);
-        }
-    }
-
-    /// The receiver refused the offer: that is the end.
-    pub fn refused(&mut self, code: ErrorCode, detail: &str) {
-        self.end(Ended::Refused { code, detail: detail.to_owned() });
-    }
-
-    /// The receiver's node has the piece at `offset`, in memory.
-    pub fn arrived(&mut self, offset: u64, now: Instant) {
-        if let Some((len, since)) = self.settle(offset) {
-            self.pace.arrived(len, now.since(since), self.limits);
-            if offset >= self.next {
-                self.ahead.insert(offset);
-            }
-            self.last_word = now;
-        }
-    }
-
-    /// Nobody knows what became of the piece at `offset`.
-    pub fn lost(&mut self, offset: u64, now: Instant) {
-        if self.settle(offset).is_some() {
-            if (self.received..self.next).contains(&offset) {
-                self.again.insert(offset);
-            }
-            self.last_word = now;
-        }
-    }
-
-    /// The receiver refused the piece at `offset`: it may not know the transfer any more, or have
-    /// ended it, and tells when it is offered again.
-    pub fn piece_refused(&mut self, offset: u64, code: ErrorCode, detail: &str) {
-        if self.settle(offset).is_none() {
-            return;
-        }
-        if self.state == State::Sending {
-            self.state = State::ToOffer;
-            self.setbacks += 1;
-        }
-        if self.setbacks > MAX_SETBACKS {
-            self.end(Ended::Refused { code, detail: detail.to_owned() });
-        }
-    }
-
-    /// The receiver tells how far it has come. `answers` is the attempt at offering that this answers.
-    pub fn handle_ack(&mut self, answers: Option<u32>, ack: &ChunkAck, now: Instant) {
-        if self.is_over() {
-            return;
-        }
-        let total = self.total;
-        if ack.received > total {
-            return self.end(Ended::Misled { received: ack.received, total });
-        }
-        if ack.received == total {
-            self.received = total;
-            return self.end(Ended::Complete);
-        }
-        if self.state == State::ToCancel {
-            return;
-        }
-        self.last_word = now;
-        if ack.received > self.highest {
-            self.highest = ack.received;
-            self.last_progress = now;
-            self.patience = PATIENCE;
-            self.setbacks = 0;
-            self.asked_why = false;
-        }
-        if answers.is_some_and(|attempt| attempt == self.attempt) {
-            self.begin_at(ack, now);
-        } else if ack.received >= self.received {
-            // Acknowledgements may overtake each other; the highest counts.
-            self.received = ack.received;
-            self.window = ack.window;
-            if ack.window == 0 {
-                self.ask_why(now);
-            }
-        }
-        self.again = self.again.split_off(&self.received);
-        self.ahead = self.ahead.split_off(&self.received);
-        self.next = self.next.max(self.received);
-    }
-
-    /// The receiver takes nothing any more: when it is offered again, it says why. One that does not,
-    /// and makes no progress either, is not asked all the time.
-    fn ask_why(&mut self, now: Instant) {
-        if !matches!(self.state, State::Offered | State::Sending) {
-            return;
-        }
-        if std::mem::replace(&mut self.asked_why, true) {
-            self.pause(now);
-        } else {
-            self.state = State::ToOffer;
-        }
-    }
-
-    /// The answer to an offer: what it says is where things stand.
-    fn begin_at(&mut self, ack: &ChunkAck, now: Instant) {
-        if ack.received < self.received {
-            self.setbacks += 1;
-            if self.setbacks > MAX_SETBACKS {
-                return self.end(Ended::Lost);
-            }
-        }
-        self.received = ack.received;
-        self.window = ack.window;
-        self.next = ack.received;
-        self.again.clear();
-        self.ahead.clear();
-        if ack.window == 0 {
-            self.pause(now);
-        } else {
-            self.state = State::Sending;
-        }
     }
 
     /// Both were apart, or one of them was down: what was under way may be lost, and is offered anew.

@@ -1,7 +1,7 @@
 // Our node as a separate process on loopback, which can be stopped and started again as the same.
 
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,12 +13,13 @@ export class Node {
   #args
   #log = ''
 
-  /** Starts a node called `entity`, with its API on a loopback port, and more arguments of `peer run`. */
-  static async start (entity, args = []) {
+  /** Starts a node called `entity`, with its API on a loopback port, more arguments of `peer run`, and a configuration. */
+  static async start (entity, args = [], config = '') {
     const node = new Node()
     node.entity = entity
     node.#args = args
     node.dir = await mkdtemp(join(tmpdir(), 'peer-dashboard-'))
+    await writeFile(join(node.dir, 'config.toml'), config)
     await node.#up('127.0.0.1:0')
     return node
   }

@@ -14,7 +14,7 @@ let alice, bob, carol, dave, browser
 
 before(async () => {
   [alice, bob, carol, dave] = await Promise.all([Node.start('alice'), Node.start('bob', ['--accept-files', 'all']),
-    Node.start('carol'), Node.start('dave', ['--dht', 'off'])])
+    Node.start('carol', [], '[rate.task]\nper_minute = 1\nburst = 1\n'), Node.start('dave', ['--dht', 'off'])])
   bob.agent('tr a-z A-Z')
   browser = await Browser.start()
   await alice.run('connect', bob.address)
@@ -25,6 +25,8 @@ before(async () => {
   await alice.run('talk', `/ip4/127.0.0.1/tcp/1/p2p/${dave.peerId}`, 'over bob')
   await alice.run('talk', 'bob', 'what is it?')
   await alice.run('report', 'carol', 'tests pass', '--next-action', 'release')
+  // More than carol takes at once.
+  for (const status of ['linted', 'released', 'announced']) await alice.run('report', 'carol', status, '--wait', 'queued')
   await bob.run('report', 'alice', 'half done')
   await writeFile(join(alice.dir, 'notes.txt'), 'a file')
   await alice.feed('', 'send', 'bob', join(alice.dir, 'notes.txt'))
@@ -46,8 +48,8 @@ const VIEWS = {
   'messages/send': async () => ['Sent from this page'],
   transfers: async () => (await alice.run('transfers', '--all')).flatMap(({ name, digest }) => [name, digest]),
   registry: async () => [(await alice.run('dht')).mode, (await alice.run('dht')).reason],
-  limits: async () => ['Waiting for others', 'Limits that were hit', 'Refused by the registry'],
-  log: async () => ['Events', 'peer run -v'],
+  limits: async () => ['asked to wait', 'asked to slow down peer=carol', 'Limits that were hit', 'Refused by the registry'],
+  log: async () => ['Events', 'session ready', 'peer_node'],
   node: async () => {
     const { entity, fingerprint, peer_id: peer, listen } = await alice.run('status')
     return [entity, fingerprint, peer, ...listen]

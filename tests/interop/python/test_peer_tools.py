@@ -182,7 +182,7 @@ class PeerToolsTest(unittest.TestCase):
         self.assertIn(failed.exception.kind, ("unknown_peer", "not_found"))
         self.assertIn("what next", str(failed.exception))
         with self.assertRaises(PeerError) as failed:
-            self.node.talk("bob", "x" * (1 << 20) + "x")
+            self.node.talk("bob", "x" * (64 << 20) + "x")
         self.assertEqual(failed.exception.kind, "too_large")
 
     def test_a_node_that_is_restarted_is_listened_to_again(self):

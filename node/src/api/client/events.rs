@@ -5,13 +5,19 @@ use hyper::Method;
 use hyper::body::{Bytes, Incoming as Body};
 use serde::de::DeserializeOwned;
 
+use super::wake::Answering;
 use super::{Client, ClientError};
 use crate::api::sse::{Decoder, Event};
 use crate::model::{EventLine, Incoming, Reset};
+use crate::wake::AgentKey;
 
-/// Messages for the agent. While this lives the node counts as having an agent.
+/// Messages for the agent. While this lives the node counts as having an agent; a task of its own answers
+/// whenever the node asks whether it is there.
 #[derive(Debug)]
-pub struct Messages(Stream);
+pub struct Messages {
+    stream: Stream,
+    _answering: Answering,
+}
 
 /// What happens in the node.
 #[derive(Debug)]
@@ -58,14 +64,14 @@ impl Messages {
     /// # Errors
     /// [`ClientError::Stopped`] when the node has stopped.
     pub async fn next(&mut self) -> Result<Incoming, ClientError> {
-        let event = self.0.next().await?;
-        self.0.read(&event.data)
+        let event = self.stream.next().await?;
+        self.stream.read(&event.data)
     }
 
     /// How far this has come, for [`Client::messages_after`].
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
-        self.0.decoder.last_id()
+        self.stream.decoder.last_id()
     }
 }
 
@@ -107,8 +113,10 @@ impl Client {
         limit: Option<usize>,
         last: Option<&str>,
     ) -> Result<Messages, ClientError> {
-        let query = limit.map_or_else(String::new, |limit| format!("?limit={limit}"));
-        self.stream(&format!("/v1/messages{query}"), last).await.map(Messages)
+        let key = AgentKey::random();
+        let limit = limit.map_or_else(String::new, |limit| format!("&limit={limit}"));
+        let stream = self.stream(&format!("/v1/messages?agent={key}{limit}"), last).await?;
+        Ok(Messages { stream, _answering: Answering::start(self.clone(), key) })
     }
 
     /// What happens from now on, or since the event with the id `last`; of these kinds, or of all if there

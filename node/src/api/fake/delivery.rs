@@ -104,6 +104,7 @@ impl Memory {
             from: message.from.clone(),
             from_peer_id: message.from_peer_id.clone(),
             kind: message.kind,
+            name: message.content.name.clone(),
             size: message.content.to_bytes().unwrap().len() as u64,
             received_at: message.received_at,
             handed: !self.subscribers.is_empty(),

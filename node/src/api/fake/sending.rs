@@ -40,7 +40,7 @@ impl Fake {
 
     pub(super) fn report(&self, ask: Outgoing<Report>) -> Result<Reported, NodeError> {
         let Outgoing { peer, timeout, what } = ask;
-        let Report { status, next_action, content, ttl, wait } = what;
+        let Report { status, next_action, content, ttl, wait, .. } = what;
         self.look(|memory| {
             memory.options.push(Options::Report(ReportOptions { ttl, wait, timeout }));
             memory.reports.push((status, next_action, content));

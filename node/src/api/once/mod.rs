@@ -3,7 +3,9 @@
 //! The first request with a key is carried out to its end even if its client leaves; whoever repeats it
 //! waits for its answer, and gets the same. Another request with the same key is refused. Success is
 //! remembered, and failure after which the request may have had an effect that nobody can follow; after any
-//! other failure it may be tried again. All that is in memory, within the bounds of [`Table`].
+//! other failure it may be tried again. All that is in memory, within the bounds of [`Table`]; but the ids of
+//! messages that are kept follow from the keys, so that also a node that was started again does not send
+//! them twice.
 
 mod table;
 
@@ -21,6 +23,10 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::Bytes;
 use tokio::sync::Semaphore;
 
+use peer_protocol::crypto::sha256;
+use peer_protocol::id::MessageId;
+use peer_protocol::identity::Fingerprint;
+
 use self::table::Begun;
 pub(super) use self::table::Table;
 use super::app::Shared;
@@ -34,6 +40,24 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_LEN: usize = 255;
 /// Large bodies of such requests that are in memory at once; the others wait on their sockets.
 static LARGE: Semaphore = Semaphore::const_new(2);
+
+/// The id of the message that a request with a key sends: the same one after a restart of the node, whose
+/// outbox then knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessageKey(pub(super) MessageId);
+
+impl MessageKey {
+    fn of(own: &Fingerprint, key: &str) -> Option<Self> {
+        let digest = sha256(&format!("peer idempotency key\0{own}\0{key}").into_bytes());
+        let mut id = [0; 16];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        // A UUID v4 by its marks, as ids of messages are.
+        let [.., version, _, variant, _, _, _, _, _, _, _] = &mut id;
+        *version = *version & 0x0f | 0x40;
+        *variant = *variant & 0x3f | 0x80;
+        MessageId::from_bytes(id).map(Self)
+    }
+}
 
 /// An answer, as it is remembered.
 #[derive(Debug)]
@@ -54,7 +78,10 @@ pub(super) async fn carry_out(
         Ok(None) => return next.run(request).await,
         Err(problem) => return (*problem).into_response(),
     };
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if let Some(id) = shared.fingerprint().await.and_then(|own| MessageKey::of(&own, &key)) {
+        parts.extensions.insert(id);
+    }
     let is_small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
     let weight = if is_small { None } else { LARGE.acquire().await.ok() };
     let body = match to_bytes(body, MAX_BODY_LEN).await {

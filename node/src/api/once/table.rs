@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn done(table: &Table, key: &str, len: usize) {
-        assert!(matches!(begin(&table, key, 1), Begun::Now(_)), "{key}");
+        assert!(matches!(begin(table, key, 1), Begun::Now(_)), "{key}");
         table.end(key, answer(200, len), Instant::now());
     }
 

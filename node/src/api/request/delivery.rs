@@ -23,6 +23,7 @@ pub struct Outbox {
     pub after: Option<String>,
     /// Most messages in the answer, 1 to 1000; 100 if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 
@@ -39,6 +40,7 @@ pub struct Inbox {
     pub after: Option<u64>,
     /// Most messages in the answer, 1 to 1000; 100 if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 

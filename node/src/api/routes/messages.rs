@@ -41,7 +41,8 @@ pub(super) async fn messages(
     let last = last_event_id(&headers)?.map(number).transpose()?;
     let after = last.filter(|_| !ask.again);
     let place = shared.stream()?;
-    let incoming = ReceiverStream::new(node.subscribe_after(ask.limit, after).await?);
+    let kind = super::waking::kind(ask.agent.as_deref())?;
+    let incoming = ReceiverStream::new(node.attach(ask.limit, after, kind).await?);
     // A long content is read when its message is handed over; one that cannot be read stays in the inbox.
     let events = incoming.filter_map(move |message| {
         let _taken_as_long_as_this = &place;

@@ -78,3 +78,12 @@ async fn every_request_says_how_it_fails_and_all_references_lead_somewhere() {
     }
     assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
 }
+
+#[tokio::test]
+async fn the_log_is_asked_for_by_its_last_lines() {
+    let rig = rig().await;
+    assert!(rig.client.log(1000).await.unwrap().lines.len() <= 1000);
+    for lines in [0, 1001] {
+        assert_eq!(rig.client.log(lines).await.unwrap_err().into_failure().kind, "invalid");
+    }
+}

@@ -38,6 +38,7 @@ const actions = {
   ...messages.actions,
   ...transfers.actions,
   ...registry.actions,
+  ...log.actions,
   skip: () => document.getElementById('main').focus(),
   unlock (form) {
     setToken(String(new FormData(form).get('token')))

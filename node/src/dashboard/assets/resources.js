@@ -21,7 +21,8 @@ const RESOURCES = {
   trust: { path: '/v1/trust', every: 30_000, after: /trust|session_ready/ },
   netcheck: { path: '/v1/netcheck', every: 15_000, after: /announced|connect/ },
   mailbox: { path: '/v1/mailbox', every: 30_000, after: /session_ready/ },
-  dht: { path: '/v1/dht', every: 15_000, after: /^connected|announced/ }
+  dht: { path: '/v1/dht', every: 15_000, after: /^connected|announced/ },
+  log: { path: '/v1/log?lines=500', every: 2_000, after: /$^/ }
 }
 
 const read = new Map()

@@ -11,7 +11,7 @@ use peer_protocol::delivery::Arrival;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{MessageId, TransferId};
 use peer_protocol::limits::{MAX_CONTENT_LEN, MAX_INLINE_CONTENT_LEN, MAX_LONG_CONTENT_LEN};
-use peer_protocol::message::{Body, Message};
+use peer_protocol::message::{Body, Message, MessageKind};
 
 use super::taking::{Taken, Taking};
 use crate::error::NodeError;
@@ -26,6 +26,8 @@ pub(in crate::event_loop) struct Draft {
     body: Body<'static>,
     content: Content,
     answers: Option<MessageId>,
+    /// Its id, if that is not drawn.
+    id: Option<MessageId>,
 }
 
 impl Draft {
@@ -34,7 +36,25 @@ impl Draft {
         content: Content,
         answers: Option<MessageId>,
     ) -> Self {
-        Self { body: body.into(), content, answers }
+        Self { body: body.into(), content, answers, id: None }
+    }
+
+    /// The same under the id `id`.
+    pub(in crate::event_loop) fn under(self, id: MessageId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    pub(in crate::event_loop) const fn id(&self) -> Option<MessageId> {
+        self.id
+    }
+
+    pub(super) fn kind(&self) -> MessageKind {
+        self.body.kind()
+    }
+
+    /// Bytes of the content.
+    pub(super) fn size(&self) -> usize {
+        self.content.len_hint()
     }
 
     /// The whole body, with the content in it.
@@ -98,7 +118,7 @@ impl EventLoop {
         draft: Draft,
         then: impl FnOnce(&mut Self, Result<Message, NodeError>) + Send + 'static,
     ) {
-        let Draft { mut body, content, answers } = draft;
+        let Draft { mut body, content, answers, id: chosen } = draft;
         let size = content.len_hint();
         if size > MAX_LONG_CONTENT_LEN {
             let detail = format!(
@@ -110,7 +130,7 @@ impl EventLoop {
             let (peer, reason) = (self.directory.name(&id), "it has no Ed25519 key".to_owned());
             return then(self, Err(NodeError::Unreachable { peer, reason }));
         };
-        let message_id = MessageId::random(&mut self.rng);
+        let message_id = chosen.unwrap_or_else(|| MessageId::random(&mut self.rng));
         name_transfer(&mut body, transfer_of(message_id));
         let message = match Message::new(&mut self.rng, &body, answers) {
             Ok(message) => Message { id: message_id, ..message },

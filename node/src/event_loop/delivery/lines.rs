@@ -39,6 +39,7 @@ impl EventLoop {
             from: self.entity_of(&id),
             from_peer_id: id.to_string(),
             kind: kind_of(record.kind),
+            name: record.name.clone(),
             size: self.stored_size(record),
             received_at: record.at,
             handed: self.inbox.was_handed(record.number),

@@ -15,6 +15,7 @@ mod inbox;
 mod lines;
 mod mail;
 mod naming;
+mod once;
 mod outbox;
 mod reaching;
 mod resuming;

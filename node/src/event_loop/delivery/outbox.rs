@@ -85,7 +85,7 @@ impl EventLoop {
                             in_reply_to,
                         };
                         let stored = this.transfers.service().spooled(&record.peer, record.id);
-                        with_body(shown, message.as_ref(), stored)
+                        with_body(shown, message.as_ref(), stored.as_ref())
                     });
                     drop(reply.send(shown));
                 },
@@ -220,7 +220,7 @@ impl EventLoop {
     }
 }
 
-fn outgoing(found: &Found) -> Option<&OutgoingRecord> {
+pub(super) fn outgoing(found: &Found) -> Option<&OutgoingRecord> {
     match found {
         Found::Outgoing(record) => Some(record),
         Found::Incoming(_) => None,
@@ -273,11 +273,11 @@ fn place(text: &str) -> Option<OutboxPlace> {
 fn with_body(
     shown: OutboxMessage,
     message: Option<&Message>,
-    stored: Option<StoredContent>,
+    stored: Option<&StoredContent>,
 ) -> OutboxMessage {
     let content = |bytes: &[u8], content_type: String| {
-        let content = match stored.clone() {
-            Some(stored) => Content { stored: Some(stored), ..Content::default() },
+        let content = match stored {
+            Some(stored) => Content { stored: Some(stored.clone()), ..Content::default() },
             None => Content::from_bytes(bytes),
         };
         Some(Content { content_type: Some(content_type), ..content })

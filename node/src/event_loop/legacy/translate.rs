@@ -70,11 +70,7 @@ pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outg
             ("wake_up", members)
         }
         Body::WakeUpAck(ack) => {
-            let status = match ack.outcome {
-                WakeOutcome::HandedToAgent => "handed_to_agent",
-                WakeOutcome::NoAgent => "no_agent",
-                WakeOutcome::Refused => "refused",
-            };
+            let status = ack.outcome.plain().as_str();
             let members = vec![
                 ("status", status.into()),
                 ("detail", ack.detail.into()),
@@ -84,7 +80,7 @@ pub(super) fn outgoing(message: &Message, reply_to: Option<&str>) -> Result<Outg
         }
         Body::Heartbeat(_) => ("heartbeat", vec![("message_id", id)]),
         Body::HeartbeatAck(ack) => {
-            let agent = if ack.agent == AgentLife::Attached { "attached" } else { "absent" };
+            let agent = ack.agent.plain().as_str();
             let idle = ack.agent_idle_ms.map_or(Value::Null, number);
             let members = vec![
                 ("status", "alive".into()),

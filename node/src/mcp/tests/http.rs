@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::rig;
-use crate::api::{Client, MAX_BODY_LEN};
+use crate::api::Client;
 use crate::mcp::{Files, Server, http};
 
 async fn post(router: &axum::Router, body: String) -> (StatusCode, String) {
@@ -49,7 +49,7 @@ async fn each_request_stands_alone() {
 async fn requests_are_bounded_and_nothing_is_streamed_to_strangers() {
     let rig = rig().await;
     let router = http::router(Server::new(Client::new(&rig.dir), Files::default()));
-    let (status, _) = post(&router, "x".repeat(MAX_BODY_LEN + 1)).await;
+    let (status, _) = post(&router, "x".repeat(http::MAX_REQUEST_LEN + 1)).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let get =
         Request::get(http::PATH).header("host", "localhost").header("accept", "text/event-stream");

@@ -54,7 +54,10 @@ async fn an_answer_has_bounded_length_and_the_rest_can_be_had() {
     rig.fake.look(|memory| memory.inbox = messages);
     let read = rig.good("read_inbox", json!({"max_chars": 4})).await;
     assert_eq!(read["messages"][0]["peer_wrote"], json!({"text": "abcd", "next_offset": 4}));
-    assert_eq!(read["messages"][1]["peer_wrote"], json!({"text": "", "next_offset": 0}));
+    assert_eq!((read["messages"].as_array().unwrap().len(), &read["next_after"]), (1, &json!(1)));
+    let most = rig.good("read_inbox", json!({"max_chars": 7})).await;
+    assert_eq!(most["messages"][1]["peer_wrote"], json!({"text": "g", "next_offset": 1}));
+    assert!(most.get("next_after").is_none(), "{most}");
     let rest = rig.good("read_inbox", json!({"message": "n1", "offset": 4})).await;
     assert_eq!(rest["messages"][0]["peer_wrote"], json!({"text": "ef"}));
     for ask in [

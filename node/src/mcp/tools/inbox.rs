@@ -12,8 +12,9 @@ use super::MAX_WAIT;
 use super::reading::{FileRead, InboxRead, MessageRead, file};
 use crate::api::{Acknowledge, Inbox, Reply};
 use crate::mcp::Server;
+use crate::mcp::content::written;
 use crate::mcp::failure::Failed;
-use crate::model::{Content, IdPrefix, InboxId, IncomingKind};
+use crate::model::{IdPrefix, InboxId, IncomingKind};
 
 /// Most messages of one answer.
 const MAX_MESSAGES: usize = 50;
@@ -21,7 +22,7 @@ const MAX_MESSAGES: usize = 50;
 const MESSAGES: usize = 10;
 /// Most received files that are listed.
 const MAX_FILES: usize = 10;
-/// Most characters of content in one answer: a message has at most 1 MiB, in base64 a third more.
+/// Most characters of content in one answer.
 const MAX_CHARS: usize = 2 << 20;
 /// Characters of content in one answer if the call does not say.
 const CHARS: usize = 20_000;
@@ -177,7 +178,7 @@ impl Server {
         Parameters(ask): Parameters<AnswerAsk>,
     ) -> Result<Json<AnswerSent>, Failed> {
         let message_id = self.task_id(&ask.message).await?;
-        let content = Content { text: Some(ask.answer), ..Content::default() };
+        let content = written(ask.answer)?;
         let done = ask.done.unwrap_or(true);
         self.client.answer(&Reply { message_id: message_id.clone(), content, done }).await?;
         Ok(Json(AnswerSent { message_id, accepted: true }))
@@ -185,7 +186,8 @@ impl Server {
 }
 
 impl Server {
-    /// Messages of the inbox, with at most `most` characters of content together.
+    /// Messages of the inbox, with at most `most` characters of content together. Those that have no room are
+    /// left to the next page: each is read as a whole, however long it is.
     async fn page(&self, ask: Inbox, most: usize) -> Result<InboxRead, Failed> {
         let page = self.client.inbox(&ask).await?;
         let mut read = InboxRead {
@@ -193,7 +195,7 @@ impl Server {
             next_after: page.next.and_then(|next| next.parse().ok()),
             received_files: Vec::new(),
         };
-        let mut left = most;
+        let (mut left, last) = (most, page.items.last().map(|line| line.number));
         for line in page.items {
             let incoming = match self.client.inbox_message(&InboxId::Number(line.number)).await {
                 Ok(incoming) => incoming,
@@ -208,6 +210,12 @@ impl Server {
             let message = MessageRead::new(incoming, line.handed, 0, left);
             left = left.saturating_sub(message.len());
             read.messages.push(message);
+            if left == 0 {
+                if Some(line.number) != last {
+                    read.next_after = Some(line.number);
+                }
+                break;
+            }
         }
         Ok(read)
     }

@@ -117,3 +117,24 @@ impl MessageRead {
         self.peer_wrote.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::fake::transfers::transfer;
+
+    #[test]
+    fn only_files_that_came_in_whole_are_listed() {
+        let came = |state| TransferStatus {
+            direction: TransferDirection::Incoming,
+            ..transfer("a\u{202e}.bin", state)
+        };
+        let listed = file(came(TransferState::Complete)).unwrap();
+        assert_eq!((listed.from.as_str(), listed.size), ("entity_b", 3 << 20));
+        assert_eq!(listed.peer_wrote.file_name.as_deref(), Some("a\u{202e}.bin"));
+        assert!(file(came(TransferState::Running)).is_none());
+        assert!(file(transfer("a.bin", TransferState::Complete)).is_none());
+        let content = TransferStatus { purpose: Purpose::Content, ..came(TransferState::Complete) };
+        assert!(file(content).is_none());
+    }
+}

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_WAIT, in_millis, millis};
 use crate::api::{Report, Talk};
 use crate::mcp::Server;
-use crate::mcp::content::PeerWrote;
+use crate::mcp::content::{PeerWrote, written};
 use crate::mcp::failure::Failed;
-use crate::model::{Content, Delivery};
+use crate::model::Delivery;
 
 /// Who is asked, and what.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -109,7 +109,7 @@ impl Server {
             .client
             .talk(&Talk {
                 peer: ask.peer,
-                content: text(ask.message),
+                content: written(ask.message)?,
                 conversation: ask.conversation,
                 timeout_ms: millis(ask.timeout_seconds)?,
                 ttl_ms: None,
@@ -151,7 +151,7 @@ impl Server {
                 peer: ask.peer,
                 status: ask.status,
                 next_action: ask.next_action,
-                content: ask.content.map(text),
+                content: ask.content.map(written).transpose()?,
                 timeout_ms: millis(Some(ask.timeout_seconds.unwrap_or(10)))?,
                 wait: None,
                 ttl_ms: None,
@@ -184,8 +184,4 @@ fn pending(failed: Failed) -> Result<Json<Talked>, Failed> {
         })),
         (_, message_id) => Err(Failed(crate::model::Failure { message_id, ..failure })),
     }
-}
-
-fn text(text: String) -> Content {
-    Content { text: Some(text), ..Content::default() }
 }

@@ -3,7 +3,7 @@
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::delivery::{Order, Status, Step};
 use peer_protocol::id::MessageId;
-use peer_protocol::message::{Message, MessageKind};
+use peer_protocol::message::{Body, Message, MessageKind};
 use peer_protocol::time::Timestamp;
 use redb::{ReadTransaction, ReadableTable as _};
 
@@ -67,6 +67,8 @@ pub struct IncomingRecord {
     pub kind: MessageKind,
     /// What it answers.
     pub in_reply_to: Option<MessageId>,
+    /// A file's name, in lists of what no agent took yet.
+    pub name: Option<String>,
     /// Its body, in bytes.
     pub len: u64,
     /// Its place in its sender's stream.
@@ -182,6 +184,7 @@ impl Store {
     pub fn incoming(&self, filter: &Filter<u64>) -> Result<Page<IncomingRecord>, StoreError> {
         self.read(|transaction| {
             let mut page = Page { total: 0, items: Vec::new(), more: false };
+            let bodies = transaction.open_table(IN_BODIES)?;
             for row in transaction.open_table(RECEIVED)?.iter()? {
                 let (number, row) = row?;
                 let (number, row) = (number.value(), rows::Received::decode(row.value())?);
@@ -194,7 +197,9 @@ impl Store {
                     continue;
                 }
                 if page.items.len() < filter.most {
-                    page.items.push(incoming_record(number, &row)?);
+                    let body = bodies.get(number)?;
+                    let name = body.and_then(|body| file_name(&row, body.value()));
+                    page.items.push(IncomingRecord { name, ..incoming_record(number, &row)? });
                 } else {
                     page.more = true;
                 }
@@ -328,6 +333,7 @@ fn incoming_record(number: u64, row: &rows::Received) -> Result<IncomingRecord, 
         id: row.head.id,
         kind: row.head.kind,
         in_reply_to: row.head.in_reply_to,
+        name: None,
         len: row.head.len,
         order: row.order,
         at: row.at,
@@ -335,6 +341,17 @@ fn incoming_record(number: u64, row: &rows::Received) -> Result<IncomingRecord, 
         told: row.told,
         answered: row.answered,
     })
+}
+
+/// The name of the file that a task brings.
+fn file_name(row: &rows::Received, body: &[u8]) -> Option<String> {
+    if row.head.kind != MessageKind::Task {
+        return None;
+    }
+    match row.head.message(None, body).decode() {
+        Ok(Body::Task(task)) => task.name,
+        _ => None,
+    }
 }
 
 /// The steps that a record tells.

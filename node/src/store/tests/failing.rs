@@ -105,7 +105,7 @@ async fn after_a_failed_sync_nothing_is_said_to_be_on_disk_until_a_restart() {
     disk.set(Mood::Works);
     assert_eq!(store.transact(salt(3)), Err(failed.clone()));
     assert_eq!(store.load(), Err(failed.clone()), "what is read may not be on disk either");
-    assert_eq!(store.clone().transact(salt(4)), Err(failed));
+    assert_eq!(store.transact(salt(4)), Err(failed));
     drop(store);
     let store = disk.store();
     let salt = store.load().unwrap().salt.unwrap();

@@ -1,10 +1,13 @@
 //! Contents that go ahead of their messages.
 
+use peer_protocol::delivery::Order;
 use peer_protocol::error::ErrorCode;
-use peer_protocol::id::{MessageId, TransferId};
-use peer_protocol::message::{Body, Chunk, Message, Offer, Purpose};
+use peer_protocol::id::{MessageId, StreamId, TransferId};
+use peer_protocol::link::Admission as _;
+use peer_protocol::message::{Body, Chunk, Message, Offer, Purpose, StatusReport};
 
 use super::*;
+use crate::room::Room;
 use crate::transfer::Stage;
 
 async fn send(wire: &Wire, bytes: &[u8]) -> MessageId {
@@ -159,4 +162,56 @@ async fn where_nobody_asks_for_contents_none_are_taken() {
     };
     assert_eq!((*told, wire.bytes()), (id, 0));
     assert!(detail.contains("nothing of the kind is taken"), "{detail}");
+}
+
+/// A message that names a content is taken only with that content, whole and right.
+#[tokio::test]
+async fn a_message_is_taken_with_its_own_content_and_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let run = wire.bob.run.as_ref().unwrap();
+    let room = Room::new(Arc::clone(&wire.bob.trust), Arc::clone(&run.intake));
+    let key = wire.alice.key;
+    let naming = |id: MessageId, transfer: TransferId| {
+        let report = StatusReport { transfer: Some(transfer), ..StatusReport::default() };
+        let message = Message::new(&mut rand::rng(), &Body::from(report), None).unwrap();
+        let stream = StreamId::random(&mut rand::rng());
+        Message { id, order: Some(Order { after: None, number: 0, stream }), ..message }
+    };
+    let own = |id: MessageId| naming(id, crate::transfer::transfer_of(id).unwrap());
+    let refused = |from: &PublicKey, message: &Message| {
+        let refused = room.admit(from, message).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::ChunkError, "{refused:?}");
+    };
+    // One that is not what was offered, and one that never ends.
+    let (false_one, total) = (MessageId::random(&mut rand::rng()), 100_000);
+    let transfer = crate::transfer::transfer_of(false_one).unwrap();
+    let content_type = String::new();
+    let offer = Offer { name: None, digest: [1; 32], purpose: Purpose::Content, content_type };
+    let offered = hostile::offering(transfer, offer.clone(), total);
+    room.admit(&key, &offered).unwrap();
+    let (peer, entity) = (wire.alice.peer, wire.alice.entity.clone());
+    wire.bob.transfers().on_offer(peer, &key, entity, transfer, offered.id);
+    refused(&key, &own(false_one));
+    room.admit(&key, &hostile::piece(transfer, 0, 100_000, total)).unwrap();
+    let shown = transfer.to_string();
+    wire.until(|wire| wire.bob.show(&shown).state.is_over()).await;
+    refused(&key, &own(false_one));
+    refused(&key, &offered);
+    let endless = TransferId::random(&mut rand::rng());
+    refused(&key, &hostile::offering(endless, offer.clone(), 1 << 53));
+    refused(&key, &hostile::piece(endless, 0, 100_000, 1 << 53));
+    // One that is right.
+    let id = send(&wire, &noise(100_000)).await;
+    refused(&key, &own(id));
+    wire.until(|wire| !wire.contents.is_empty()).await;
+    let transfer = crate::transfer::transfer_of(id).unwrap();
+    refused(&key, &naming(MessageId::random(&mut rand::rng()), transfer));
+    refused(&key, &Message { order: None, ..own(id) });
+    refused(&wire.bob.key, &own(id));
+    room.admit(&key, &own(id)).unwrap();
+    assert!(wire.bob.transfers().claim(&key, id).is_some());
+    wire.bob.transfers().taken(&key, id);
+    wire.until(|wire| wire.bob.transfers().content(&key, id).is_none()).await;
+    refused(&key, &own(id));
 }

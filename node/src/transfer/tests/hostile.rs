@@ -17,19 +17,19 @@ fn offer(name: &str) -> Offer {
     }
 }
 
-fn chunk(transfer: TransferId, total: u64) -> Chunk<'static> {
+pub(super) fn chunk(transfer: TransferId, total: u64) -> Chunk<'static> {
     Chunk { data: Vec::new().into(), offer: None, total, cancel: None, offset: 0, transfer }
 }
 
-fn message(chunk: Chunk<'_>) -> Message {
+pub(super) fn message(chunk: Chunk<'_>) -> Message {
     Message::new(&mut rand::rng(), &Body::from(chunk), None).unwrap()
 }
 
-fn offering(transfer: TransferId, offer: Offer, total: u64) -> Message {
+pub(super) fn offering(transfer: TransferId, offer: Offer, total: u64) -> Message {
     message(Chunk { offer: Some(offer), ..chunk(transfer, total) })
 }
 
-fn piece(transfer: TransferId, offset: u64, len: usize, total: u64) -> Message {
+pub(super) fn piece(transfer: TransferId, offset: u64, len: usize, total: u64) -> Message {
     message(Chunk { data: vec![7; len].into(), offset, ..chunk(transfer, total) })
 }
 

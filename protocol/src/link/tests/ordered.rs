@@ -419,3 +419,25 @@ fn held_messages_give_way_to_those_of_others_without_anything_happening_on_their
     pair.pass(Duration::from_secs(10));
     assert_eq!(pair.numbers(1), (0..60).collect::<Vec<_>>());
 }
+
+#[test]
+fn each_time_an_ordered_message_leaves_is_told() {
+    let mut pair = Pair::durable(|_| {});
+    let message = pair.report(0);
+    let id = message.id;
+    let left = |pair: &Pair| -> usize {
+        let told = |event: &Event| match event {
+            Event::Transmitted(ids) => ids.iter().filter(|left| **left == id).count(),
+            _ => 0,
+        };
+        pair.events[0].iter().map(told).sum()
+    };
+    pair.hand(0, vec![message]);
+    assert_eq!(left(&pair), 1);
+    // Nobody says that it is on disk: it goes again, after two seconds and after four.
+    pair.pass(Duration::from_secs(7));
+    assert_eq!(left(&pair), 3);
+    pair.store(1, &[id]);
+    pair.pass(Duration::from_secs(60));
+    assert_eq!(left(&pair), 3);
+}

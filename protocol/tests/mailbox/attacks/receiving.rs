@@ -34,10 +34,10 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(keep: KeeperConfig, config: ReceiverConfig) -> Self {
+    fn new(keep: KeeperConfig, config: &ReceiverConfig) -> Self {
         let mut rng = rng(1);
         let node = key_of(&identity("node", 10));
-        let config = ReceiverConfig { nodes: vec![node], prekeys: 2, ..config };
+        let config = ReceiverConfig { nodes: vec![node], prekeys: 2, ..config.clone() };
         let suites = SuiteRegistry::default();
         let mut receiver = Receiver::new(config, identity("receiver", 2), suites, []);
         let (prekey, changes) = receiver.last_resort(at(0).timestamp, &mut rng);
@@ -168,7 +168,7 @@ fn ids(opened: &[Opened]) -> Vec<MessageId> {
 /// finds room all the same, and what gave way to it is neither lost nor settled.
 #[test]
 fn the_predecessor_of_all_that_is_open_finds_room() {
-    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    let mut rig = Rig::new(KeeperConfig::default(), &ReceiverConfig::default());
     for number in 1..=70 {
         let message = rig.message(number, Some(number - 1));
         rig.put(1, &[message]);
@@ -210,7 +210,7 @@ fn the_predecessor_of_all_that_is_open_finds_room() {
 #[test]
 fn what_stays_behind_is_fetched_once_there_is_room() {
     let config = ReceiverConfig { open_per_sender: 4, ..ReceiverConfig::default() };
-    let mut rig = Rig::new(KeeperConfig::default(), config);
+    let mut rig = Rig::new(KeeperConfig::default(), &config);
     for number in 0..12 {
         let message = rig.message(number, number.checked_sub(1));
         rig.put(1, &[message]);
@@ -237,7 +237,7 @@ fn what_stays_behind_is_fetched_once_there_is_room() {
 /// A box that holds far more than may be open is not read to its end each time that there is room.
 #[test]
 fn a_large_box_is_read_once() {
-    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    let mut rig = Rig::new(KeeperConfig::default(), &ReceiverConfig::default());
     for number in 0..640 {
         let message = rig.message(number, number.checked_sub(1));
         rig.put(1, &[message]);
@@ -259,7 +259,7 @@ fn a_large_box_is_read_once() {
 /// when the write is done nothing of it is left.
 #[test]
 fn a_page_read_during_a_write_leaves_nothing_open() {
-    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    let mut rig = Rig::new(KeeperConfig::default(), &ReceiverConfig::default());
     let message = rig.message(0, None);
     rig.put(1, std::slice::from_ref(&message));
     assert_eq!(rig.visit().len(), 1);
@@ -289,7 +289,7 @@ fn a_page_read_during_a_write_leaves_nothing_open() {
 #[test]
 fn what_a_node_has_no_more_is_not_waited_for() {
     let config = ReceiverConfig { open_per_sender: 4, ..ReceiverConfig::default() };
-    let mut rig = Rig::new(KeeperConfig::default(), config);
+    let mut rig = Rig::new(KeeperConfig::default(), &config);
     for number in 1..=4 {
         let message = rig.message(number, Some(0));
         rig.put(1, &[message]);
@@ -309,7 +309,7 @@ fn what_a_node_has_no_more_is_not_waited_for() {
 #[test]
 fn what_is_open_is_bounded_in_bytes() {
     let config = ReceiverConfig { open_bytes: 50_000, ..ReceiverConfig::default() };
-    let mut rig = Rig::new(KeeperConfig::default(), config);
+    let mut rig = Rig::new(KeeperConfig::default(), &config);
     for number in 0..6 {
         let content = "x".repeat(20_000);
         let message = ordered(&mut rig.rng, &content, rig.stream, number, None);
@@ -328,7 +328,7 @@ fn what_is_open_is_bounded_in_bytes() {
 /// A thousand messages that were written one by one are told in two receipts.
 #[test]
 fn receipts_that_say_the_same_go_together() {
-    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    let mut rig = Rig::new(KeeperConfig::default(), &ReceiverConfig::default());
     let all: Vec<_> = (0..1_000).map(|_| MessageId::random(&mut rig.rng)).collect();
     rig.asked.clear();
     for id in &all {
@@ -357,7 +357,7 @@ fn receipts_that_say_the_same_go_together() {
 #[test]
 fn what_a_node_did_not_keep_is_offered_again() {
     let keep = KeeperConfig { receipts: 2, ..KeeperConfig::default() };
-    let mut rig = Rig::new(keep, ReceiverConfig::default());
+    let mut rig = Rig::new(keep, &ReceiverConfig::default());
     let mut all = Vec::new();
     for _ in 0..2 {
         let id = MessageId::random(&mut rig.rng);
@@ -401,7 +401,7 @@ fn what_a_node_did_not_keep_is_offered_again() {
 /// far as there is something.
 #[test]
 fn a_node_that_counts_wrongly_does_no_harm() {
-    let mut rig = Rig::new(KeeperConfig::default(), ReceiverConfig::default());
+    let mut rig = Rig::new(KeeperConfig::default(), &ReceiverConfig::default());
     for seed in [1, 3, 4] {
         let id = MessageId::random(&mut rig.rng);
         rig.settle(seed, &[id], MailStatus::Delivered);

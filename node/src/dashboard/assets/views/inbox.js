@@ -41,11 +41,24 @@ const content = ({ items, next }) => items.length === 0
       next != null && h('p', { class: 'note' }, 'There are more; acknowledge these first, or use ', command('peer inbox --all'))
     ]
 
+/** Longest message that is fetched without being asked for, in bytes. */
+export const LARGE = 1 << 20
+
+/** A message that one may not want in a browser. */
+const large = (line, number) => panel(`Message ${number}`, {
+  tools: button({ label: 'Acknowledge', action: 'inbox-ack', busy: `ack ${number}`, number })
+},
+h('p', { class: 'headline' }, peerLink(line.from_peer_id, line.from), badge('idle', KINDS[line.kind] ?? plain(line.kind))),
+empty(`It has ${format.size(line.size)}.`, 'Most of it would not be shown here; an agent gets the whole. ',
+  button({ label: 'Load it all the same', action: 'inbox-load', kind: 'small', number })))
+
 /** One message, whole. */
 export function inboxMessage (number) {
   const back = h('p', { class: 'back', 'data-key': 'back' }, h('a', { href: '#/messages/inbox' }, '← Inbox'))
   const opened = state.ui.opened
+  const line = state.data.inbox?.items.find((line) => `n${line.number}` === number)
   if (opened?.number !== number) {
+    if (line?.size > LARGE && state.ui.large !== number) return [back, large(line, number)]
     open(number)
     return [back, h('p', { class: 'loading' }, 'Loading …')]
   }
@@ -77,12 +90,16 @@ export function inboxMessage (number) {
 export function words (content) {
   if (!content) return null
   if (content.text) return block(content.text)
+  if (content.base64 && content.content_type?.startsWith('text/')) return block(decoded(content.base64))
   if (content.base64) {
     return h('p', { class: 'note' }, `${format.size(Math.floor(content.base64.length * 3 / 4))} that are no text`,
       content.content_type && [' (', isolated(content.content_type), ')'])
   }
   return null
 }
+
+/** Text with many characters to escape comes in base64, which is shorter. */
+const decoded = (base64) => new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)))
 
 const answerForm = (message) => h('form', { class: 'form', 'data-do': 'inbox-answer', 'data-id': message.message_id, 'data-key': 'answer' },
   h('h3', {}, 'Answer'),
@@ -102,8 +119,8 @@ async function open (number) {
   set({})
 }
 
+/** Leaves a message that was dealt with. */
 function gone () {
-  state.ui.opened = null
   if (location.hash.startsWith('#/messages/inbox/')) location.hash = '#/messages/inbox'
   reload('inbox')
 }
@@ -111,6 +128,10 @@ function gone () {
 export const actions = {
   'inbox-open' ({ dataset: { number } }) {
     location.hash = `#/messages/inbox/${number}`
+  },
+  'inbox-load' ({ dataset: { number } }) {
+    state.ui.large = number
+    set({})
   },
   async 'inbox-ack' ({ dataset: { number } }) {
     const done = await act(`ack ${number}`, () => post('/v1/inbox/ack', { ids: [number] }), (answer) =>

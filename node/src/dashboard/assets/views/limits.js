@@ -5,23 +5,33 @@ import * as format from '../format.js'
 import { badge, command, empty, facts, panel, peerLink, pending, table, time } from '../parts.js'
 import { state } from '../store.js'
 import { plain, said } from '../text.js'
+import { matching } from './lines.js'
 
 export const title = 'Limits'
-export const needs = ['peers', 'outbox', 'transfers', 'dht']
+export const needs = ['peers', 'outbox', 'transfers', 'dht', 'log']
 
 /** How the node says that a receiver asked for patience. */
 const PACED = /asked to wait/
 const CODE = 'RATE_LIMITED'
+const LOGGED = /asked to slow down|RATE_LIMITED|rate limit/
 
 export function render () {
   const refused = Object.entries(state.data.dht?.refused ?? {})
   return [
     panel('Waiting for others', { id: 'paced', note: 'this node was asked to slow down' }, pending('outbox') ?? paced()),
     panel('Limits that were hit', { id: 'hit', note: 'by handshakes, sessions and transfers' }, pending('peers') ?? hits()),
+    panel('In the log', { id: 'logged', note: 'its last lines' }, pending('log') ?? logged()),
     panel('Refused by the registry', { id: 'refused', note: 'since the node was started' }, pending('dht') ?? (refused.length === 0
       ? empty('Nothing was refused.')
       : facts(refused.map(([why, number]) => [plain(why), String(number)]))))
   ]
+}
+
+function logged () {
+  const lines = matching(state.data.log.lines, LOGGED)
+  return lines.length === 0
+    ? empty('No line speaks of a limit.')
+    : h('ol', { class: 'log', tabindex: 0, 'aria-label': 'Lines of the log about limits, the newest first' }, lines)
 }
 
 function paced () {

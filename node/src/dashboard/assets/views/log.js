@@ -1,13 +1,16 @@
-// What happened: the node's events while this page was open.
+// What happened: the node's events while this page was open, and its log.
 
 import { h } from '../dom.js'
 import * as format from '../format.js'
-import { badge, command, empty, panel } from '../parts.js'
+import { badge, empty, panel } from '../parts.js'
 import { state } from '../store.js'
 import { isolated, plain, shown } from '../text.js'
+import { lines } from './lines.js'
+
+export { actions } from './lines.js'
 
 export const title = 'Log'
-export const needs = ['peers']
+export const needs = ['log', 'peers']
 
 /** Events shown; more are kept. */
 const MOST = 100
@@ -17,7 +20,7 @@ export function render () {
     panel('Events', { id: 'events', note: 'since this page was opened' }, state.events.length === 0
       ? empty('Nothing has happened yet.', 'Connections, handshakes, messages and transfers appear here as they happen.')
       : h('ol', { class: 'log', 'aria-label': 'Events, the newest first' }, state.events.slice(-MOST).reverse().map(event))),
-    h('p', { class: 'note', 'data-key': 'more' }, 'The node writes its log to standard error; ', command('peer run -v'), ' says more.')
+    lines()
   ]
 }
 

@@ -9,7 +9,7 @@ import { pathText, roundTripOf, peerBadge, PATHS } from './shared.js'
 import { tiles } from './tiles.js'
 
 export const title = 'Mesh'
-export const needs = ['peers', 'outbox', 'inbox', 'transfers']
+export const needs = ['peers']
 
 /** Most peers in the picture; the table has all. */
 const MOST = 48

@@ -7,7 +7,7 @@ import { state } from '../store.js'
 import { isolated, plain, said } from '../text.js'
 
 export const title = 'Node'
-export const needs = ['netcheck', 'mailbox', 'outbox', 'transfers']
+export const needs = ['netcheck', 'mailbox']
 
 const REACHABLE = {
   public: ['good', 'public', 'others can connect to this node from everywhere'],
@@ -40,22 +40,16 @@ const identity = (status) => [
   ])
 ]
 
-function queues (status) {
-  const depth = (told, items) => told
-    ? `${format.count(told.messages, 'message')}${told.bytes != null ? `, ${format.size(told.bytes)}` : ''}`
-    : items == null ? null : format.count(items, 'message')
-  const { outbox, transfers } = state.data
-  const open = outbox?.items.filter(({ status }) => status === 'queued' || status === 'sent').length
-  const running = transfers?.filter(({ state }) => !['complete', 'cancelled', 'failed'].includes(state)).length
-  return facts([
-    ['Waiting to be sent', depth(status.outbox, open)],
-    ['Waiting for the agent', depth(status.inbox, status.waiting)],
-    ['Agents listening', status.agents === 0 ? ['none; attach one: ', command('peer listen')] : String(status.agents)],
-    ['Transfers running', String(status.transfers ?? running ?? '–')],
-    ['Connected peers', String(status.connected)],
-    ['Sessions ready', String(status.sessions)]
-  ])
-}
+const queues = (status) => facts([
+  ['Waiting to be sent', depth(status.outbox)],
+  ['Waiting for the agent', depth(status.inbox)],
+  ['Agents listening', status.agents === 0 ? ['none; attach one: ', command('peer listen')] : String(status.agents)],
+  ['Transfers running', String(status.transfers)],
+  ['Connected peers', String(status.connected)],
+  ['Sessions ready', String(status.sessions)]
+])
+
+const depth = ({ messages, bytes }) => `${format.count(messages, 'message')}, ${format.size(bytes)}`
 
 function reachability (netcheck) {
   const { reachability: about, clock } = netcheck

@@ -4,19 +4,14 @@ import { h } from '../dom.js'
 import * as format from '../format.js'
 import { state } from '../store.js'
 
-const OVER = new Set(['complete', 'cancelled', 'failed'])
-const OPEN = new Set(['queued', 'sent'])
-
 export function tiles () {
-  const { status, outbox, transfers } = state.data
-  const queued = outbox?.items.filter(({ status }) => OPEN.has(status))
-  const running = transfers?.filter(({ state }) => !OVER.has(state))
+  const { status } = state.data
   return h('ul', { class: 'tiles', 'aria-label': 'At a glance' },
     tile('connected', status?.connected, '#/peers'),
     tile('sessions ready', status?.sessions, '#/sessions'),
-    tile('waiting to be sent', status?.outbox?.messages ?? queued?.length, '#/messages/outbox'),
+    tile('waiting to be sent', status?.outbox.messages, '#/messages/outbox'),
     tile('waiting for the agent', status?.waiting, '#/messages/inbox'),
-    tile('transfers running', status?.transfers ?? running?.length, '#/transfers'),
+    tile('transfers running', status?.transfers, '#/transfers'),
     tile('up', status && format.duration(status.uptime_ms, { brief: true }), '#/node'))
 }
 

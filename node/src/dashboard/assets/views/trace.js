@@ -6,7 +6,7 @@ import * as format from '../format.js'
 import { copyable, empty, facts, panel, peerLink, time } from '../parts.js'
 import { set, state } from '../store.js'
 import { plain, said } from '../text.js'
-import { words } from './inbox.js'
+import { LARGE, words } from './inbox.js'
 import { isOpen, KINDS, messageButtons, statusBadge } from './outbox.js'
 
 /** How often a trace that is looked at is read, in milliseconds. */
@@ -71,7 +71,7 @@ async function refresh () {
     about.found = await get(`/v1/messages/${encodeURIComponent(about.id)}/trace`)
     about.failure = null
     // What it says is kept by the outbox until it is settled.
-    if (about.found.direction === 'sent' && isOpen(about.found)) {
+    if (about.found.direction === 'sent' && isOpen(about.found) && about.found.size <= LARGE) {
       about.message = await get(`/v1/outbox/${encodeURIComponent(about.id)}`).catch(() => about.message)
     }
   } catch (failure) {

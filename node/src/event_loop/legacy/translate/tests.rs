@@ -50,6 +50,11 @@ fn what_version_1_0_has_words_for_comes_back_as_it_went() {
     for outcome in [WakeOutcome::HandedToAgent, WakeOutcome::NoAgent, WakeOutcome::Refused] {
         there_and_back(&Body::WakeUpAck(WakeUpAck { detail: "told".to_owned(), outcome }));
     }
+    // Version 1.0 has no word for it.
+    let awake = WakeUpAck { detail: String::new(), outcome: WakeOutcome::Awake };
+    let message = message_of(&Body::WakeUpAck(awake));
+    let said = outgoing(&message, None).unwrap();
+    assert_eq!(said.payload.get("status").and_then(Value::as_str), Some("handed_to_agent"));
     there_and_back(&Body::Heartbeat(Heartbeat {}));
     for agent in [AgentLife::Attached, AgentLife::Absent] {
         let ack = HeartbeatAck { agent, uptime_ms: 7, agent_idle_ms: Some(3) };
