@@ -102,9 +102,8 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         for pid in self.starts() {
-            if !is_dead(pid) {
-                signal("KILL", pid);
-            }
+            // Some have ended by themselves.
+            let _ = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).output();
         }
     }
 }
