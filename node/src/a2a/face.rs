@@ -272,8 +272,17 @@ impl Face {
         match large::load(answer).await {
             Some(answer) => {
                 self.table.apply(turn, None, content::of_answer(&answer, done, turn));
+                let why = "its agent answered, and left open how it stands";
+                self.leave_none_open(turn, why);
             }
             None => self.say(turn, State::Failed, "the answer came, and cannot be read any more"),
+        }
+    }
+
+    /// After an answer nothing more comes.
+    fn leave_none_open(&self, turn: &str, why: &str) {
+        if self.table.is_open(turn) {
+            self.say(turn, State::Unknown, why);
         }
     }
 

@@ -105,7 +105,7 @@ async fn peer_card(
                         || peer.entity.as_ref().is_some_and(|entity| entity.as_str() == name)
                 };
                 let Some(peer) = peers.iter().find(is_meant) else { return Err(error.into()) };
-                let entity = peer.entity.as_ref().map_or(&name, |_| &name).clone();
+                let entity = peer.entity.as_ref().map_or_else(|| name.clone(), ToString::to_string);
                 (entity, peer.peer_id.clone(), Vec::new())
             }
         };
@@ -391,12 +391,13 @@ struct Following {
     known: Known,
     begun: bool,
     ended: bool,
-    place: OwnedSemaphorePermit,
+    /// Taken until the client has gone.
+    _place: OwnedSemaphorePermit,
 }
 
 /// The task, and what happens to it until it ends or its agent waits.
 fn stream(known: Known, place: OwnedSemaphorePermit, dialect: Dialect, id: Value) -> Response {
-    let following = Following { known, begun: false, ended: false, place };
+    let following = Following { known, begun: false, ended: false, _place: place };
     let events = unfold(following, move |mut following| {
         let id = id.clone();
         async move {
@@ -414,8 +415,6 @@ fn stream(known: Known, place: OwnedSemaphorePermit, dialect: Dialect, id: Value
 
 impl Following {
     async fn next(&mut self) -> Option<Event> {
-        // It is held until the client has gone.
-        let _ = &self.place;
         if !std::mem::replace(&mut self.begun, true) {
             self.ended = self.known.task.status.state.is_settled();
             return Some(Event::Task(Box::new(self.known.task.clone())));

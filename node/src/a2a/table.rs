@@ -200,6 +200,11 @@ impl Table {
         self.lock().entries.get(task)?.facts.delivery.clone()
     }
 
+    /// Whether the task has neither ended nor waits for a message.
+    pub(super) fn is_open(&self, turn: &str) -> bool {
+        self.lock().by_turn(turn).is_some_and(|entry| !entry.task.status.state.is_settled())
+    }
+
     /// Nobody here waits for the answer any more.
     pub(super) fn not_awaited(&self, turn: &str) {
         if let Some(entry) = self.lock().by_turn(turn) {
@@ -250,9 +255,11 @@ impl Inner {
         self.entries.get_mut(task)
     }
 
-    /// Forgets the oldest that have ended; false if too many have not.
+    /// Forgets the oldest that have ended, or that can be found in the outbox again; false if too many are
+    /// under way.
     fn make_room(&mut self) -> bool {
-        let ended = |entry: &&Entry| entry.task.status.state.is_terminal();
+        let ended =
+            |entry: &&Entry| entry.task.status.state.is_terminal() || !entry.facts.is_awaited;
         let mut bytes: usize = self.entries.values().filter(ended).map(|entry| entry.bytes).sum();
         let newest = self.order.back().cloned();
         while self.entries.len() >= MAX_TASKS || bytes > MAX_BYTES {
@@ -378,7 +385,7 @@ mod tests {
             status: Status { state: State::Submitted, ..Status::default() },
             ..Task::default()
         };
-        table.begin(target(), task, Facts::default(), None)
+        table.begin(target(), task, Facts { is_awaited: true, ..Facts::default() }, None)
     }
 
     fn target() -> Target {
