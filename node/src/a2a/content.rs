@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, from_value, json};
 
-    fn message(parts: Value) -> Message {
+    fn message(parts: &Value) -> Message {
         let message =
             json!({"messageId": "m", "contextId": "c", "role": "ROLE_USER", "parts": parts});
         from_value(message).unwrap()
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn one_plain_text_stays_one() {
-        let content = of_message(&message(json!([{"text": "hello"}])), None).unwrap();
+        let content = of_message(&message(&json!([{"text": "hello"}])), None).unwrap();
         assert_eq!(content.text.as_deref(), Some("hello"));
         assert!(wants_updates(&content) && !is(&content, MEDIA_TYPE));
         let back = to_message(&content, "id").unwrap();
@@ -211,7 +211,7 @@ mod tests {
             (json!([{"text": "a", "mediaType": "text/markdown"}]), None),
             (json!([{"text": "yes"}]), Some("agent-7".to_owned())),
         ] {
-            let content = of_message(&message(parts.clone()), remote.clone()).unwrap();
+            let content = of_message(&message(&parts), remote.clone()).unwrap();
             assert!(is(&content, MEDIA_TYPE) && wants_updates(&content));
             let back = to_message(&content, "id").unwrap();
             assert_eq!(json!(back.parts), parts);

@@ -175,7 +175,7 @@ impl Calls {
             return Ok(Stream::Whole(Some(event)));
         }
         let decoder = Decoder::default();
-        Ok(Stream::Open { response, decoder, dialect: endpoint.dialect })
+        Ok(Stream::Open { response: Box::new(response), decoder, dialect: endpoint.dialect })
     }
 
     async fn post(
@@ -217,7 +217,7 @@ impl Calls {
 #[derive(Debug)]
 pub(super) enum Stream {
     Whole(Option<Event>),
-    Open { response: Response, decoder: Decoder, dialect: Dialect },
+    Open { response: Box<Response>, decoder: Decoder, dialect: Dialect },
 }
 
 impl Stream {
