@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod a2a;
 pub mod api;
 mod behaviour;
 mod builder;
