@@ -36,6 +36,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
+mod top;
 mod trace;
 mod transfers;
 mod trust;
@@ -117,6 +118,7 @@ enum Command {
     Inbox(inbox::Args),
     Outbox(outbox::Args),
     Trace(trace::Args),
+    Top(top::Args),
     Register(register::Args),
     Lookup(lookup::Args),
     Discover(discover::Args),
@@ -265,6 +267,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Inbox(args) => inbox::execute(args, &client, output).await,
         Command::Outbox(args) => outbox::execute(args, &client, output).await,
         Command::Trace(args) => trace::execute(&args, &client, output).await,
+        Command::Top(args) => top::execute(args, &client, output).await,
         Command::Register(args) => register::execute(args, &client, output).await,
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,

@@ -21,6 +21,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::mcp::Files;
+use crate::metrics;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -213,7 +214,9 @@ pub(super) async fn execute(
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
     let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
-    let app = App::new(handle.clone()).mount(mcp).mount_public(dashboard::router());
+    let metrics = metrics::router(node.metrics());
+    let app = App::new(handle.clone()).mount(mcp).mount(metrics);
+    let app = app.mount_public(dashboard::router());
     let (server, api) = match serve(app, dir, api).await {
         Ok(served) => served,
         Err(error) => {
