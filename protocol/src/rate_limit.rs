@@ -32,14 +32,8 @@ pub enum RateClass {
 
 impl RateClass {
     /// All classes.
-    pub const ALL: [Self; 6] = [
-        Self::Handshake,
-        Self::Heartbeat,
-        Self::Task,
-        Self::Discovery,
-        Self::Chunk,
-        Self::Mailbox,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Handshake, Self::Heartbeat, Self::Task, Self::Discovery, Self::Chunk, Self::Mailbox];
 
     /// Its name, as in configuration.
     #[must_use]

@@ -200,6 +200,7 @@ impl Counted {
     /// What is likely to be asked for is there from the start, at zero.
     fn begin_at_zero(&self) {
         for kind in [HandshakeKind::SixStep, HandshakeKind::ThreeWay, HandshakeKind::Legacy] {
+            drop(self.handshake_time.get_or_create(&[("kind", handshake_kind(kind))]));
             for initiator in [false, true] {
                 drop(self.handshakes.get_or_create(&handshake(kind, Some(initiator), READY)));
             }
@@ -207,6 +208,12 @@ impl Counted {
         for status in [ReceiptStatus::Received, ReceiptStatus::Delivered, ReceiptStatus::Processed]
         {
             drop(self.receipts.get_or_create(&[("status", receipt(status))]));
+        }
+        for reason in ENDS {
+            drop(self.session_life.get_or_create(&[("reason", reason)]));
+        }
+        for status in OUTBOX {
+            drop(self.outbox.get_or_create(&[("status", status)]));
         }
         for end in DialEnd::ALL {
             drop(self.dials.get_or_create(&[("result", end.as_str())]));
@@ -240,11 +247,12 @@ impl Counted {
     }
 
     pub(crate) fn session_ended(&self, why: &Ended, life: Duration) {
+        let [expired, closed, closed_by_peer, unknown] = ENDS;
         let reason = match why {
-            Ended::Expired => "expired",
-            Ended::Closed => "closed",
-            Ended::ClosedByPeer { .. } => "closed_by_peer",
-            Ended::Unknown => "unknown_to_peer",
+            Ended::Expired => expired,
+            Ended::Closed => closed,
+            Ended::ClosedByPeer { .. } => closed_by_peer,
+            Ended::Unknown => unknown,
         };
         self.session_life.get_or_create(&[("reason", reason)]).observe(life.as_secs_f64());
     }
@@ -311,6 +319,11 @@ impl fmt::Debug for Counted {
 }
 
 const READY: &str = "ready";
+/// Why sessions end.
+const ENDS: [&str; 4] = ["expired", "closed", "closed_by_peer", "unknown_to_peer"];
+/// How far messages of the outbox come, as [`Delivery`] names it.
+const OUTBOX: [&str; 8] =
+    ["queued", "sent", "delivered", "processed", "expired", "unknown", "failed", "cancelled"];
 const LOOKUP_RESULTS: [&str; 4] = ["found", "missing", "refused", "failed"];
 
 const fn handshake(

@@ -102,8 +102,8 @@ impl Reader {
             }
             None => (key, BTreeMap::new()),
         };
+        let kind = self.families.get(&self.family).ok_or("a sample of no family")?.as_str();
         let suffix = name.strip_prefix(self.family.as_str()).ok_or("a sample of no family")?;
-        let kind = self.families.get(&self.family).map_or("", String::as_str);
         let fits = match kind {
             "counter" => suffix == "_total",
             "gauge" => suffix.is_empty(),

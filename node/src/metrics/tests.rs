@@ -1,14 +1,20 @@
 //! Names and values of what is measured; that docs/metrics.md and docs/grafana.json know them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ::libp2p::core::ConnectedPoint;
+use ::libp2p::core::transport::ListenerId;
+use ::libp2p::swarm::{ConnectionId, DialError, ListenError, SwarmEvent};
+use ::libp2p::{Multiaddr, PeerId, dcutr, ping, relay};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::link::Ended;
 use peer_protocol::message::{MessageKind, ReceiptStatus};
 use peer_protocol::rate_limit::RateClass;
 
 use super::*;
+use crate::behaviour::BehaviourEvent;
 use crate::model::{HandshakeKind, QueueDepth};
 
 fn metrics() -> (Metrics, Arc<LimitHits>) {
@@ -19,6 +25,70 @@ fn metrics() -> (Metrics, Arc<LimitHits>) {
     let levels = Levels { dht: Some(DhtLevels::default()), ..Levels::default() };
     metrics.levels().publish(levels);
     (metrics, limit_hits)
+}
+
+/// The same after something of everything has happened in the swarm: libp2p's families appear only then.
+fn busy() -> Metrics {
+    let (metrics, _) = metrics();
+    let connection = ConnectionId::new_unchecked(1);
+    let peer_id = PeerId::random();
+    let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+    let listener_id = ListenerId::next();
+    let at = || ConnectedPoint::Listener {
+        local_addr: address.clone(),
+        send_back_addr: address.clone(),
+    };
+    let addr = || address.clone();
+    let one = NonZeroU32::MIN;
+    let ping = ping::Event { peer: peer_id, connection, result: Err(ping::Failure::Timeout) };
+    let punched = dcutr::Event { remote_peer_id: peer_id, result: Ok(connection) };
+    let closed = relay::Event::ReservationClosed { src_peer_id: peer_id };
+    for event in [
+        SwarmEvent::Behaviour(BehaviourEvent::Ping(ping)),
+        SwarmEvent::Behaviour(BehaviourEvent::Dcutr(punched)),
+        SwarmEvent::Behaviour(BehaviourEvent::RelayServer(closed)),
+        SwarmEvent::IncomingConnection {
+            connection_id: connection,
+            local_addr: addr(),
+            send_back_addr: addr(),
+        },
+        SwarmEvent::IncomingConnectionError {
+            connection_id: connection,
+            local_addr: addr(),
+            send_back_addr: addr(),
+            error: ListenError::Aborted,
+            peer_id: None,
+        },
+        SwarmEvent::ConnectionEstablished {
+            peer_id,
+            connection_id: connection,
+            endpoint: at(),
+            num_established: one,
+            concurrent_dial_errors: None,
+            established_in: Duration::ZERO,
+        },
+        SwarmEvent::ConnectionClosed {
+            peer_id,
+            connection_id: connection,
+            endpoint: at(),
+            num_established: 0,
+            cause: None,
+        },
+        SwarmEvent::OutgoingConnectionError {
+            connection_id: connection,
+            peer_id: None,
+            error: DialError::Aborted,
+        },
+        SwarmEvent::NewListenAddr { listener_id, address: addr() },
+        SwarmEvent::ExpiredListenAddr { listener_id, address: addr() },
+        SwarmEvent::ListenerClosed { listener_id, addresses: vec![addr()], reason: Ok(()) },
+        SwarmEvent::NewExternalAddrCandidate { address: addr() },
+        SwarmEvent::ExternalAddrConfirmed { address: addr() },
+        SwarmEvent::ExternalAddrExpired { address: addr() },
+    ] {
+        metrics.libp2p().record(&event);
+    }
+    metrics
 }
 
 /// Families by name, with their types.
@@ -70,6 +140,8 @@ fn what_is_written_is_in_the_format() {
         assert!(value(&metrics, "process_resident_memory_bytes", &[]) > 1e6);
         assert!(value(&metrics, "process_open_fds", &[]) > 2.0);
     }
+    let text = busy().text();
+    samples(&text).unwrap();
     for unfed in ["libp2p_identify", "libp2p_kad", "external_addr_candidates"] {
         assert!(!text.contains(unfed), "{unfed}");
     }
@@ -143,7 +215,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_document_names_all_and_nothing_else() {
-    let families = families(&metrics().0.text());
+    let families = families(&busy().text());
     let known = sample_names(&families);
     let text = include_str!("../../../docs/metrics.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -171,7 +243,7 @@ fn the_document_names_all_and_nothing_else() {
 fn every_query_of_the_grafana_dashboard_names_what_is_there() {
     let text = include_str!("../../../docs/grafana.json");
     let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
-    let known = sample_names(&families(&metrics().0.text()));
+    let known = sample_names(&families(&busy().text()));
     let mut queries = Vec::new();
     expressions(&dashboard, &mut queries);
     assert!(queries.len() >= 20, "{}", queries.len());
