@@ -175,6 +175,7 @@ async fn what_is_refused_counts_apart() {
     connect(&alice, &bob).await.unwrap();
     bob.handle().revoke("alice").await.unwrap();
     becomes(&bob, "peer_session_life_seconds_count", &[], 1.0).await;
+    becomes(&alice, "peer_session_life_seconds_count", &[], 1.0).await;
     assert!(connect(&alice, &bob).await.is_err());
     let refused = ["six_step", "responder", "INVALID_SIGNATURE"];
     assert!(sum(&bob, "peer_handshakes_total", &refused) >= 1.0);

@@ -177,19 +177,36 @@ fn two_nodes_do_not_share_a_port() {
     two.peer(&["run", "--listen", address]).failed(8, &[address, "--listen"]);
 }
 
-/// Whether a log has these bytes, in any form that a careless line would have.
-#[track_caller]
-fn lacks(log: &str, what: &str, bytes: &[u8]) {
-    let lower = log.to_lowercase();
-    let hex = hex::encode(bytes);
-    let numbers = format!("{bytes:?}");
+/// What a log shows of these bytes, in any form that a careless line would have.
+fn shown(log: &str, bytes: &[u8]) -> Option<String> {
+    let log = log.to_lowercase();
+    let (hex, numbers) = (hex::encode(bytes), format!("{bytes:?}"));
     let inner = numbers.trim_matches(['[', ']']);
     let forms = [&STANDARD.encode(bytes), &hex, inner, &String::from_utf8_lossy(bytes)];
-    for form in forms {
-        // Only a part of a line may be shown, and base64 depends on where it begins.
-        let part: String = form.chars().take(24).collect();
-        assert!(!lower.contains(&part.to_lowercase()), "the log shows {what}, as {part:?}");
+    // A line may show the beginning only.
+    let begins = |form: &str| form.chars().take(24).collect::<String>().to_lowercase();
+    forms.into_iter().map(begins).find(|begin| log.contains(begin))
+}
+
+#[track_caller]
+fn lacks(log: &str, what: &str, bytes: &[u8]) {
+    assert_eq!(shown(log, bytes), None, "the log shows {what}");
+}
+
+#[test]
+fn what_a_log_shows_is_found_in_any_form() {
+    let secret = b"zebra-question-7b1f9e";
+    let lines = [
+        format!("{:?}", secret),
+        format!("{:?}", String::from_utf8_lossy(secret)),
+        hex::encode_upper(secret),
+        STANDARD.encode(secret),
+        format!("body: {:?} and more", secret.to_vec()),
+    ];
+    for line in lines {
+        assert!(shown(&format!("TRACE {line}"), secret).is_some(), "{line}");
     }
+    assert_eq!(shown("TRACE nothing", secret), None);
 }
 
 #[test]

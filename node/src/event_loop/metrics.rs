@@ -126,8 +126,7 @@ impl EventLoop {
             }
         }
         let mut rates = BTreeMap::from([("incoming", 0), ("outgoing", 0)]);
-        let all = self.transfers.service().list().into_iter();
-        for transfer in all.filter(|transfer| !transfer.state.is_over()) {
+        for transfer in self.transfers.service().open() {
             let direction = transfer.direction.as_str();
             *levels.transfers.entry((direction, transfer.state.as_str())).or_default() += 1;
             *rates.entry(direction).or_default() += transfer.rate;

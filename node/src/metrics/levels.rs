@@ -33,7 +33,7 @@ pub(crate) struct Levels {
     pub(crate) oldest_session: f64,
     pub(crate) outbox: QueueDepth,
     pub(crate) inbox: QueueDepth,
-    /// Messages with links, whose fate is not known.
+    /// Volatile messages whose fate is not known.
     pub(crate) unsettled: u64,
     /// Transfers that are open, by direction and state.
     pub(crate) transfers: BTreeMap<(&'static str, &'static str), u64>,
@@ -117,7 +117,7 @@ impl Collector for Level {
         out.by("queue_messages", help, "queue", &messages.into())?;
         let bytes = queues.map(|(name, depth)| (name, depth.bytes));
         out.by_in("queue", "Bodies of these messages", Some(&Unit::Bytes), "queue", &bytes.into())?;
-        let help = "Volatile messages and pieces of transfers whose fate is not known yet";
+        let help = "Volatile messages whose fate is not known yet";
         out.one("unsettled_messages", help, None, float(levels.unsettled))?;
         out.transfers(&levels)?;
         let help = "Bytes of transfers per second, lately";

@@ -53,7 +53,7 @@ pub(super) struct Rates {
 /// What waits, beyond what the node's status says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(super) struct Queues {
-    /// Volatile messages and pieces of transfers whose fate is not known.
+    /// Volatile messages whose fate is not known.
     pub(super) unsettled: f64,
     /// Ordered messages that were sent again since the node started.
     pub(super) retransmitted: f64,
