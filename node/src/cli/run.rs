@@ -22,6 +22,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::mcp::Files;
+use crate::metrics;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -221,6 +222,7 @@ pub(super) async fn execute(
     let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
     let app = App::new(handle.clone())
         .mount(mcp)
+        .mount(metrics::router(node.metrics()))
         .mount(a2a.guarded)
         .mount_public(dashboard::router())
         .mount_public(a2a.public);
