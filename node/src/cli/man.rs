@@ -37,7 +37,7 @@ pub(super) fn execute(args: &Args, output: &mut Output) -> Result<Exit, CliError
     let mut command = super::Cli::command();
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        Man::new(command).render(&mut page)?;
+        manual(command).render(&mut page)?;
         let page = String::from_utf8_lossy(&page).into_owned();
         output.show(&Page { page }, |it| it.page.clone())?;
         return Ok(Exit::Ok);
@@ -59,10 +59,15 @@ fn write(command: clap::Command, dir: &Path, pages: &mut Vec<String>) -> io::Res
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         write(below.clone(), dir, pages)?;
     }
-    let page = Man::new(command);
+    let page = manual(command);
     page.generate_to(dir)?;
     pages.push(page.get_filename());
     Ok(())
+}
+
+/// Of a command below `peer`, clap knows neither program nor version.
+fn manual(command: clap::Command) -> Man {
+    Man::new(command).source(concat!("peer ", env!("CARGO_PKG_VERSION")))
 }
 
 fn describe(written: &Written) -> String {
