@@ -11,12 +11,13 @@ COPY . .
 ARG TARGET=x86_64-unknown-linux-gnu
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN cargo build --release --locked --target "$TARGET" --package peer-node \
-    && mkdir -p /image/data \
-    && cp "target/$TARGET/release/peer" /image/peer
+    && mkdir -p -m 700 /image/owned/data \
+    && strip -o /image/peer "target/$TARGET/release/peer"
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 --chmod=700 /image/data /data
+# What is in `owned` becomes the user's, and keeps its mode; a directory that is only named here would not.
+COPY --from=build --chown=65532:65532 /image/owned/ /
 COPY --from=build /image/peer /peer
 USER 65532:65532
 ENV PEER_DATA_DIR=/data
