@@ -4,6 +4,7 @@ mod acks;
 mod alive;
 mod api;
 mod awake;
+mod completions;
 mod connect;
 mod content;
 mod delivery;
@@ -20,8 +21,10 @@ mod listen;
 mod listing;
 mod lookup;
 mod mailbox;
+mod man;
 mod mcp;
 mod netcheck;
+mod notify;
 mod outbox;
 mod output;
 mod peers;
@@ -139,6 +142,8 @@ enum Command {
     Netcheck(netcheck::Args),
     Doctor(doctor::Args),
     Mcp(mcp::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How long a command is silent.
@@ -255,7 +260,10 @@ fn conclude(ended: Result<Exit, CliError>, output: &mut Output) -> Exit {
 }
 
 async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
-    let dir = DataDir::resolve(cli.global.data_dir)?;
+    // Whoever builds a package may have no home, and what packages need of this is no node's.
+    let nowhere = matches!(cli.command, Command::Completions(_) | Command::Man(_));
+    let nowhere = nowhere.then(|| PathBuf::from("."));
+    let dir = DataDir::resolve(cli.global.data_dir.or(nowhere))?;
     let client = Client::new(&dir);
     match cli.command {
         Command::Init(args) => init::execute(&args, &dir, output),
@@ -288,6 +296,8 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Netcheck(args) => netcheck::execute(&args, &client, output).await,
         Command::Doctor(args) => doctor::execute(&args, &dir, &client, output).await,
         Command::Mcp(args) => mcp::execute(args, &dir, client, output).await,
+        Command::Completions(args) => completions::execute(&args, output),
+        Command::Man(args) => man::execute(&args, output),
     }
 }
 

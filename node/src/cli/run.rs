@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::error::CliError;
 use super::exit::Exit;
 use super::id::identity;
+use super::notify;
 use super::output::Output;
 use super::status::addresses;
 use crate::a2a::{self, CardSigner};
@@ -235,6 +236,9 @@ pub(super) async fn execute(
     };
     let started = started(first_status(&handle, listens).await?, node.gateway(), dir, api);
     output.show(&started, describe)?;
+    if let Err(error) = notify::tell(notify::READY) {
+        output.note(&format!("cannot tell the service manager that the node is ready: {error}"));
+    }
 
     let stopped = node.stopped();
     tokio::pin!(stopped);
@@ -242,6 +246,8 @@ pub(super) async fn execute(
         () = &mut stopped => Exit::Ok,
         () = signals.next() => {
             output.note("stopping; a second signal stops at once");
+            // A manager that does not hear of it sees the end all the same.
+            let _ = notify::tell(notify::STOPPING);
             let draining = async {
                 handle.shutdown().await;
                 stopped.await;

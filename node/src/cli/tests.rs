@@ -1,7 +1,9 @@
 //! Commands against a fake node: what they print, and how they end.
 
+mod configuration;
 mod delivery;
 mod listen;
+mod packaging;
 mod registry;
 mod transfers;
 mod wake;

@@ -15,9 +15,11 @@ pub struct ApiConfig {
 
 /// The table `[api]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiSettings {
-    /// A loopback address and a port such as `127.0.0.1:4780`, or `off`.
+    /// A loopback address and a port such as `127.0.0.1:4780`, or `off`. Requests there need the token that
+    /// `peer api token` prints.
     pub listen: Option<String>,
 }
 

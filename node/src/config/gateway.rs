@@ -86,27 +86,29 @@ impl std::str::FromStr for HttpUrl {
 
 /// The table `[gateway]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GatewaySettings {
-    /// Where to listen, such as `127.0.0.1:8080`; empty for nowhere.
+    /// An IP address and a port, such as `127.0.0.1:8080`; empty for nowhere.
     pub listen: Option<String>,
-    /// Entities to which messages are passed on.
+    /// Entities of version 1.1 to which messages of old peers are passed on, and whose messages to them are.
     pub forward: Option<Vec<String>>,
-    /// Peers whose keys the operator knows.
+    /// Peers whose keys the operator knows: one table each, of at most 256.
     pub peer: Option<Vec<GatewayPeerSettings>>,
 }
 
 /// One table `[[gateway.peer]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GatewayPeerSettings {
-    /// Its entity id.
+    /// Its entity id; has to be there.
     pub entity: String,
-    /// Its Ed25519 key: 64 hexadecimal digits.
+    /// Its Ed25519 key, 64 hexadecimal digits; has to be there.
     pub public_key: String,
-    /// Where it takes messages, such as `http://192.0.2.7:8000`.
+    /// Where it takes messages, such as `http://192.0.2.7:8000`; without it, it gets them when it posts.
     pub url: Option<String>,
-    /// Whether a session must be opened first.
+    /// Whether a session must be opened first, which the original cannot; by default not.
     pub require_session: Option<bool>,
 }
 

@@ -86,17 +86,18 @@ impl Default for MailboxConfig {
 
 /// The table `[mailbox]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MailboxSettings {
-    /// `none`, `pinned`, `known` or `all`.
+    /// Whose mailbox this node is: `none`, `pinned`, `known` (all on the trust list) or `all`.
     pub serve: Option<String>,
-    /// The node's own mailbox nodes.
+    /// Where messages for this node wait while it is away: up to four mailbox nodes, by peer id or address.
     pub at: Option<Vec<String>>,
-    /// How long a receiver must have been out of reach, such as `30s`.
+    /// How long a receiver must have been out of reach before messages to it go to its mailbox.
     pub after: Option<String>,
-    /// How often messages and receipts are looked for, such as `1m`.
+    /// How often messages and receipts are looked for.
     pub every: Option<String>,
-    /// How long items stay at most, such as `14d`.
+    /// How long items stay here, `1m` to `14d`.
     pub ttl: Option<String>,
     /// Most owners.
     pub max_owners: Option<usize>,

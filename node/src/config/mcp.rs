@@ -8,9 +8,10 @@ use super::NodeConfig;
 
 /// The table `[mcp]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct McpSettings {
-    /// Directories whose files may be sent.
+    /// Directories whose files a language model that uses `/mcp` may send to peers.
     pub files: Option<Vec<PathBuf>>,
 }
 

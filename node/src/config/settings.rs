@@ -18,55 +18,59 @@ use super::wake::WakeSettings;
 
 /// One layer of settings. What is `None` is left to the layer below.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Entity id.
+    /// The name that peers know this entity by, 1 to 128 bytes; without it the name is derived from the key.
     pub entity: Option<String>,
-    /// Addresses to listen on.
+    /// Addresses to listen on, over TCP and QUIC; `/ws` after a TCP port means WebSocket, port 0 any free one.
+    /// An empty list: the node only dials.
     pub listen: Option<Vec<String>>,
-    /// Peers to connect to at start.
+    /// Peers to connect to at start, and again whenever the connection is lost.
     pub bootstrap: Option<Vec<String>>,
-    /// `open` or `pinned-only`.
+    /// `open` (strangers are trusted on first use) or `pinned-only`.
     pub trust_policy: Option<String>,
-    /// Three-way handshake.
+    /// Open sessions with the three-way handshake, one exchange shorter, and accept it.
     pub three_way: Option<bool>,
-    /// Life of a session, such as `30m`.
+    /// Life of a session before it is renewed: `1s` to `24h`.
     pub session_lifetime: Option<String>,
     /// Cipher suites, the preferred first.
     pub suites: Option<Vec<String>>,
     /// Most connections at once.
     pub max_connections: Option<u32>,
-    /// Whether version 1.0 peers are accepted.
+    /// Whether peers are accepted that speak only version 1.0, which signs but does not encrypt.
     pub legacy: Option<bool>,
     /// Whether messages without end-to-end encryption are refused.
     pub require_encryption: Option<bool>,
-    /// How long a message is kept and tried, such as `7d`.
+    /// How long a message is kept and tried if its sender does not say: `1s` to `30d`.
     pub message_ttl: Option<String>,
-    /// Time for a shutdown to drain, such as `5s`.
+    /// How long a shutdown waits for what is under way, at most `5m`.
     pub shutdown_grace: Option<String>,
-    /// What the entity can do.
+    /// What the entity can do, as others find it in the registry: up to 32 names of 1 to 64 bytes.
     pub capabilities: Option<Vec<String>>,
-    /// `auto`, `server`, `client` or `off`.
+    /// Part in the distributed hash table: `auto` (server while others can reach this node, else client),
+    /// `server`, `client` or `off`.
     pub dht: Option<String>,
-    /// A file of records to fall back on.
+    /// A file that says who is where, for those whom the hash table does not know.
     pub registry_file: Option<PathBuf>,
     /// Whether peers on the same network find each other by multicast DNS.
     pub mdns: Option<bool>,
     /// Whether the router is asked to let connections in.
     pub upnp: Option<bool>,
-    /// Addresses at which the node is known to be reachable.
+    /// Addresses at which the node is reachable from outside, such as a forwarded port; announced unchecked.
     pub external: Option<Vec<String>>,
-    /// Whether relays are used where needed.
+    /// Whether relays are used while nobody can connect to this node.
     pub relays: Option<bool>,
     /// Whether the node is a relay for others.
     pub relay_server: Option<bool>,
     /// Whether others' sealed messages are carried over several hops.
     pub carry: Option<bool>,
-    /// The key file of a private network.
+    /// The key file of a private network: whoever does not hold the same key cannot connect. TCP only.
     pub private_network: Option<PathBuf>,
-    /// Rate limits of peers that are not pinned.
+    /// Rate limits of peers that are not pinned, for each peer: tokens that come in per minute, and most that
+    /// are held at once. What is over the limit is refused with `RATE_LIMITED`, and comes again.
     pub rate: Option<RateSettings>,
-    /// Rate limits of pinned peers.
+    /// The same for pinned peers.
     pub trusted_rate: Option<RateSettings>,
     /// What files are taken, and where they go.
     pub transfers: Option<TransferSettings>,
@@ -78,14 +82,17 @@ pub struct Settings {
     pub mcp: Option<McpSettings>,
     /// The local agent that speaks Agent2Agent.
     pub a2a: Option<A2aSettings>,
-    /// The gateway for version 1.0 peers that know only HTTP.
+    /// The gateway for version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
     pub gateway: Option<GatewaySettings>,
-    /// Who may have the agent woken, and how.
+    /// Who may have the agent woken while none is attached, and how; at most 32 tables, of which the first
+    /// that allows a peer counts. By default nobody. `peers`, `adapter`, and what the adapter needs, have to be
+    /// there.
     pub wake: Option<Vec<WakeSettings>>,
 }
 
 /// Rate limits, by class; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RateSettings {
     /// Started handshakes.
@@ -104,6 +111,7 @@ pub struct RateSettings {
 
 /// One rate limit; what is `None` keeps its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QuotaSettings {
     /// Tokens that come in per minute.

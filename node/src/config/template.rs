@@ -155,10 +155,13 @@ const WAKE: &str = "\
 ## target = \"agent:0\"
 ## text = \"Go on. First run: peer awake {nonce}\"
 ## enter = true
+## socket = \"agents\"
+## program = \"/usr/bin/tmux\"
 # Or an HTTP request with JSON: HTTPS, unless it stays on this machine. Redirects are not followed.
 ## adapter = \"webhook\"
 ## url = \"https://agents.example/wake\"
 ## token_file = \"/etc/peer/wake-token\"
+## allow_http = false
 # Or a client of the local API that waits, or comes in time.
 ## adapter = \"client\"
 ";

@@ -92,17 +92,19 @@ impl Default for TransferConfig {
 
 /// The table `[transfers]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TransferSettings {
-    /// `none`, `pinned`, `known` or `all`.
+    /// Whose files are taken: `none`, `pinned`, `known` (all on the trust list) or `all`.
     pub accept_files: Option<String>,
-    /// Where files go that were received.
+    /// Where received files go, each in a directory named for its sender; else `received` in the data
+    /// directory.
     pub received_dir: Option<PathBuf>,
     /// Largest file that is taken, such as `16GiB`.
     pub max_file: Option<String>,
-    /// Most bytes of one peer.
+    /// Most bytes of one peer that arrive, or lie where they arrived.
     pub max_per_peer: Option<String>,
-    /// Most bytes of all peers together.
+    /// The same for all peers together.
     pub max_received: Option<String>,
     /// Bytes of the disk that stay free.
     pub disk_reserve: Option<String>,

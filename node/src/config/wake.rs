@@ -111,41 +111,43 @@ impl WakeRule {
 
 /// A table `[[wake]]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WakeSettings {
-    /// Entity ids, fingerprints, or `pinned`.
+    /// Who may: entity ids, fingerprints, or `pinned` for all pinned peers.
     pub peers: Option<Vec<String>>,
     /// `command`, `systemd`, `tmux`, `webhook` or `client`.
     pub adapter: Option<String>,
-    /// How long the agent has to prove that it is awake, such as `20s`.
+    /// How long the agent has to prove that it is awake: `100ms` to `10m`, by default `20s`.
     pub timeout: Option<String>,
-    /// Time from one start to the next, such as `5s`.
+    /// Time from one start to the next: up to `1h`, by default `5s`.
     pub cooldown: Option<String>,
-    /// Most starts within an hour.
+    /// Most starts within an hour; by default 60.
     pub max_per_hour: Option<usize>,
-    /// Of `command`: program and arguments.
+    /// Of `command`: program and arguments; no shell reads them.
     pub command: Option<Vec<String>>,
-    /// Of `command`: whether what still runs is stopped first.
+    /// Of `command`: whether what an earlier wake-up started and still runs with no agent attached is
+    /// stopped first; by default not.
     pub replace: Option<bool>,
     /// Of `systemd`: the unit.
     pub unit: Option<String>,
-    /// Of `systemd`: whether it is one of the user's own.
+    /// Of `systemd`: whether it is one of the user's own; by default it is.
     pub user: Option<bool>,
     /// Of `tmux`: the pane.
     pub target: Option<String>,
-    /// Of `tmux`: what is typed.
+    /// Of `tmux`: what is typed; `{nonce}` stands for the nonce.
     pub text: Option<String>,
-    /// Of `tmux`: whether Enter follows.
+    /// Of `tmux`: whether Enter follows; by default it does.
     pub enter: Option<bool>,
-    /// Of `tmux`: the server's socket name.
+    /// Of `tmux`: the server's socket name, if not its default.
     pub socket: Option<String>,
-    /// Of `systemd` and `tmux`: the program to run.
+    /// Of `systemd` and `tmux`: the program to run, by absolute path, if not `systemctl` or `tmux`.
     pub program: Option<PathBuf>,
-    /// Of `webhook`: where to.
+    /// Of `webhook`: where to post; HTTPS, or HTTP to this machine.
     pub url: Option<String>,
-    /// Of `webhook`: a file with a bearer token.
+    /// Of `webhook`: a file with a bearer token, by absolute path.
     pub token_file: Option<PathBuf>,
-    /// Of `webhook`: whether plain HTTP to other machines is allowed.
+    /// Of `webhook`: whether plain HTTP to other machines is allowed; by default not.
     pub allow_http: Option<bool>,
 }
 
