@@ -14,6 +14,7 @@ pub struct A2aConfig {
 
 /// The table `[a2a]`; what is `None` keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct A2aSettings {
     /// Where an agent runs on this machine, such as `http://127.0.0.1:9999`; empty for none.
