@@ -10,6 +10,8 @@ use peer_node::metrics::{self, Sample};
 use peer_node::model::{Content, FileToSend, ReportOptions, Wait};
 use peer_node::paths::DataDir;
 use peer_node::{Handle, Node};
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
+use peer_protocol::identity::Fingerprint;
 use peer_protocol::rate_limit::{Quota, RateProfile};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -171,15 +173,14 @@ async fn what_is_refused_counts_apart() {
     let alice = start(root.path(), "alice", RateProfile::default()).await;
     let bob = start(root.path(), "bob", strict).await;
 
-    // A refused handshake.
-    connect(&alice, &bob).await.unwrap();
-    bob.handle().revoke("alice").await.unwrap();
-    becomes(&bob, "peer_session_life_seconds_count", &[], 1.0).await;
-    becomes(&alice, "peer_session_life_seconds_count", &[], 1.0).await;
+    // A refused handshake: somebody else has the name.
+    let owner = Ed25519Authenticator::from_seed(&[9; 32]);
+    let owner = Fingerprint::of(&owner.public_key());
+    bob.handle().pin("alice".parse().unwrap(), owner).await.unwrap();
     assert!(connect(&alice, &bob).await.is_err());
     let refused = ["six_step", "responder", "INVALID_SIGNATURE"];
     assert!(sum(&bob, "peer_handshakes_total", &refused) >= 1.0);
-    assert_eq!(sum(&bob, "peer_handshakes_total", &["ready"]), 1.0);
+    assert_eq!(sum(&bob, "peer_handshakes_total", &["ready"]), 0.0);
     assert_eq!(sum(&bob, "peer_rate_limited_total", &[]), 0.0);
 
     // A sender that does not know how much it may.
