@@ -175,8 +175,8 @@ async fn what_is_refused_counts_apart() {
 
     // A refused handshake: somebody else has the name.
     let owner = Ed25519Authenticator::from_seed(&[9; 32]);
-    let owner = Fingerprint::of(&owner.public_key());
-    bob.handle().pin("alice".parse().unwrap(), owner).await.unwrap();
+    let nobody = owner.public_key();
+    bob.handle().pin("alice".parse().unwrap(), Fingerprint::of(&nobody)).await.unwrap();
     assert!(connect(&alice, &bob).await.is_err());
     let refused = ["six_step", "responder", "INVALID_SIGNATURE"];
     assert!(sum(&bob, "peer_handshakes_total", &refused) >= 1.0);
@@ -198,7 +198,7 @@ async fn what_is_refused_counts_apart() {
     assert_eq!(sum(&carol, "peer_rate_limited_total", &[]), 0.0);
 
     // A dial that leads nowhere.
-    let peer_id = alice.handle().status().await.unwrap().peer_id;
+    let peer_id = peer_behaviours::secure::peer_id_of(&nobody).unwrap();
     let nowhere = format!("/ip4/127.0.0.1/tcp/1/p2p/{peer_id}").parse().unwrap();
     assert!(carol.handle().connect(nowhere).await.is_err());
     assert!(sum(&carol, "peer_dials_total", &["unreachable"]) >= 1.0);
