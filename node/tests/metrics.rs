@@ -54,7 +54,7 @@ fn sum(node: &Node, name: &str, labels: &[&str]) -> f64 {
     let samples = metrics::samples(&node.metrics().text()).unwrap();
     let fits = |sample: &&Sample| {
         let has = |value: &&str| sample.labels.values().any(|other| other == value);
-        sample.name == name && labels.iter().all(|label| has(label))
+        sample.name == name && labels.iter().all(has)
     };
     samples.iter().filter(fits).map(|sample| sample.value).sum()
 }
