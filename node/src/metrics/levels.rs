@@ -214,7 +214,6 @@ impl Lines<'_> {
 }
 
 /// As Prometheus has it: exact up to two to the power of 53.
-
 const fn float(value: u64) -> f64 {
     value as f64
 }

@@ -64,7 +64,9 @@ class Metrics(unittest.TestCase):
         self.alice.run("report", "bob", "half")
         sent = self.bob.dir / "file"
         sent.write_bytes(b"x" * 100_000)
-        self.alice.run("send", "bob", str(sent))
+        # It prints a line for each step.
+        command = [PROGRAM, "--data-dir", str(self.alice.dir), "send", "bob", str(sent)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
         done = {
             ("peer_handshakes_total", ("result", "ready")): 1,
             ("peer_messages_total", ("kind", "task")): 1,

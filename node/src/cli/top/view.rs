@@ -214,12 +214,12 @@ fn named(entity: Option<&EntityId>, peer_id: &str) -> String {
 
 fn help(frame: &mut Frame<'_>, paint: Paint) {
     const KEYS: [&str; 6] = [
-        "Tab, right     next view",
+        "Tab, right       next view",
         "Shift-Tab, left  the one before",
-        "up, down, j, k  move",
+        "up, down, j, k   move",
         "Page, Home, End  move further",
-        "?              these keys",
-        "q, Esc, Ctrl-C  quit",
+        "?                these keys",
+        "q, Esc, Ctrl-C   quit",
     ];
     let area = frame.area();
     let (width, height) = (40.min(area.width), 8.min(area.height));
