@@ -5,6 +5,7 @@
 //! [`NodeConfig::default`] and its `with_…` methods; those for a family of settings stand beside it,
 //! in `registry` and `reachability`.
 
+mod a2a;
 mod address;
 mod api;
 mod duration;
@@ -35,6 +36,7 @@ use peer_protocol::limits::{
 use peer_protocol::rate_limit::RateProfile;
 use peer_protocol::registry::Capability;
 
+pub use a2a::{A2aConfig, A2aSettings};
 pub use address::{BadAddress, dial_address, external_address, listen_address};
 pub use api::{ApiConfig, ApiSettings};
 pub use duration::{BadDuration, format_duration, parse_duration};
@@ -90,6 +92,7 @@ pub struct NodeConfig {
     mailbox: MailboxConfig,
     api: ApiConfig,
     mcp_files: Vec<PathBuf>,
+    a2a: A2aConfig,
     gateway: GatewayConfig,
     wake: Vec<WakeRule>,
     data_dir: Option<PathBuf>,
@@ -126,6 +129,7 @@ impl Default for NodeConfig {
             mailbox: MailboxConfig::default(),
             api: ApiConfig::default(),
             mcp_files: Vec::new(),
+            a2a: A2aConfig::default(),
             gateway: GatewayConfig::default(),
             wake: Vec::new(),
             data_dir: None,

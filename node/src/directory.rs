@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, multiaddr};
@@ -74,6 +75,8 @@ pub(crate) struct Peer {
     pub(crate) last_error: Option<String>,
     /// What went over its sessions.
     pub(crate) traffic: Traffic,
+    /// How long the last ping took, until it has no connection.
+    pub(crate) rtt: Option<Duration>,
     /// How far its clock was ahead when its last session began, in milliseconds.
     pub(crate) clock_ahead_ms: Option<i64>,
     /// Whether it knows all words for an agent's life (§6.2).
@@ -106,6 +109,7 @@ impl Peer {
             sessions: Vec::new(),
             last_error: None,
             traffic: Traffic::default(),
+            rtt: None,
             clock_ahead_ms: None,
             knows_agent_life: false,
             redial: Redial::default(),

@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod a2a;
 pub mod api;
 mod behaviour;
 mod builder;
@@ -58,6 +59,7 @@ pub mod keystore;
 mod large;
 mod mailbox;
 pub mod mcp;
+pub mod metrics;
 pub mod model;
 mod node;
 pub mod paths;

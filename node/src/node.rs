@@ -22,6 +22,7 @@ use crate::gateway::{self, Gateway, Passing};
 use crate::handle::{Handle, WeakHandle};
 use crate::inbox::Inbox;
 use crate::mailbox::{self, Mailbox, StoredRows};
+use crate::metrics::{self, Metrics};
 use crate::registry_file::RegistryFile;
 use crate::room::{Room, Share};
 use crate::store::{Change, Loaded, Store, Writer};
@@ -38,6 +39,7 @@ const COMMANDS: usize = 256;
 pub struct Node {
     handle: Handle,
     gateway: Option<SocketAddr>,
+    metrics: Metrics,
     event_loop: JoinHandle<()>,
 }
 
@@ -108,6 +110,11 @@ impl Node {
             disk: Arc::new(Resuming(store.clone())),
             gateway: Arc::clone(&gateway),
         };
+        let metrics = Metrics::new(metrics::Sources {
+            limit_hits: Arc::clone(&link.limit_hits),
+            commits: writer.commits(),
+            gateway: Arc::clone(&gateway.counts),
+        });
         let swarm = swarm::build(&config, &seed, link, shared, registry)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let saver = tokio::spawn(Arc::clone(&trust).keep_saved(saves));
@@ -144,6 +151,7 @@ impl Node {
             transfers: TransferState::new(transfers),
             mail: MailState::new(mailbox, tasks),
             passing,
+            metrics: metrics.clone(),
             commands: receiver,
         });
         event_loop.recall(loaded);
@@ -158,7 +166,7 @@ impl Node {
             saver.abort();
             drop(gateway);
         });
-        Ok(Self { handle: Handle::new(commands, events), gateway: address, event_loop })
+        Ok(Self { handle: Handle::new(commands, events), gateway: address, metrics, event_loop })
     }
 
     /// Puts a node together, with defaults for everything.
@@ -177,6 +185,12 @@ impl Node {
     #[must_use]
     pub const fn gateway(&self) -> Option<SocketAddr> {
         self.gateway
+    }
+
+    /// What it counts and measures.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Waits until the node has stopped, after [`Handle::shutdown`].

@@ -122,6 +122,7 @@ fn legacy_config(
     let places = Arc::clone(&gateway.places);
     legacy::Config {
         rate: link.rate,
+        limit_hits: Arc::clone(&link.limit_hits),
         trusted_rate: link.trusted_rate,
         require_encryption: config.require_encryption(),
         admission: Arc::new(LegacyAdmission {

@@ -236,10 +236,10 @@ fn without_a_node_commands_say_how_to_start_one() {
 fn oversized_content_is_refused_before_it_is_sent() {
     let home = Home::initialised();
     let path = home.temp.path().join("big");
-    fs::File::create(&path).unwrap().set_len((1 << 20) + 1).unwrap();
+    fs::File::create(&path).unwrap().set_len((64 << 20) + 1).unwrap();
     let argument = format!("@{}", path.display());
-    home.peer(&["talk", "a", &argument]).failed(9, &["1048577", "1048576", "1 MiB"]);
-    home.peer(&["report", "a", "s", &argument]).failed(9, &["1048577"]);
+    home.peer(&["talk", "a", &argument]).failed(9, &["67108865", "67108864", "64 MiB"]);
+    home.peer(&["report", "a", "s", &argument]).failed(9, &["67108865"]);
     let mut child = home
         .command(&["talk", "a", "-"])
         .stdin(Stdio::piped())
@@ -248,9 +248,9 @@ fn oversized_content_is_refused_before_it_is_sent() {
         .spawn()
         .unwrap();
     // It stops reading as soon as it knows, so that writing may fail.
-    let _ = child.stdin.take().unwrap().write_all(&vec![b'x'; 3 << 20]);
+    let _ = child.stdin.take().unwrap().write_all(&vec![b'x'; 65 << 20]);
     let ended: Ended = child.wait_with_output().unwrap().into();
-    ended.failed(9, &["standard input", "more than 1048576"]);
+    ended.failed(9, &["standard input", "more than 67108864"]);
     home.peer(&["talk", "a", "@/nonexistent"]).failed(1, &["/nonexistent"]);
 }
 

@@ -3,12 +3,14 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -205,4 +207,111 @@ fn two_nodes_do_not_share_a_port() {
     let address = started["listen"][0].as_str().unwrap();
     let address = address.split("/p2p/").next().unwrap();
     two.peer(&["run", "--listen", address]).failed(8, &[address, "--listen"]);
+}
+
+/// What a log shows of these bytes, in any form that a careless line would have.
+fn shown(log: &str, bytes: &[u8]) -> Option<String> {
+    let log = log.to_lowercase();
+    let (hex, numbers) = (hex::encode(bytes), format!("{bytes:?}"));
+    let inner = numbers.trim_matches(['[', ']']);
+    let forms = [&STANDARD.encode(bytes), &hex, inner, &String::from_utf8_lossy(bytes)];
+    // A line may show the beginning only.
+    let begins = |form: &str| form.chars().take(24).collect::<String>().to_lowercase();
+    forms.into_iter().map(begins).find(|begin| log.contains(begin))
+}
+
+#[track_caller]
+fn lacks(log: &str, what: &str, bytes: &[u8]) {
+    assert_eq!(shown(log, bytes), None, "the log shows {what}");
+}
+
+#[test]
+fn what_a_log_shows_is_found_in_any_form() {
+    let secret = b"zebra-question-7b1f9e";
+    let lines = [
+        format!("{:?}", secret),
+        format!("{:?}", String::from_utf8_lossy(secret)),
+        hex::encode_upper(secret),
+        STANDARD.encode(secret),
+        format!("body: {:?} and more", secret.to_vec()),
+    ];
+    for line in lines {
+        assert!(shown(&format!("TRACE {line}"), secret).is_some(), "{line}");
+    }
+    assert_eq!(shown("TRACE nothing", secret), None);
+}
+
+#[test]
+fn at_trace_level_the_log_shows_no_secret_no_payload_and_no_token() {
+    const QUESTION: &str = "zebra-question-7b1f9e";
+    const ANSWER: &str = "walrus-answer-93c0d2";
+    const REPORT: &str = "ocelot-report-5d88aa";
+    const FILE: &str = "lemur-file-c41e07";
+    let traced = |home: &Home, entity: &str| {
+        let arguments =
+            ["--log-format", "json", "run", "--json", "--listen", ANY, "--entity", entity];
+        let more = ["--api", "127.0.0.1:0", "--accept-files", "all"];
+        let log = std::fs::File::create(home.temp.path().join("log")).unwrap();
+        let mut command = home.command(&[&arguments[..], &more[..]].concat());
+        command.env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut process = Process { child, stdout };
+        let started: Value = serde_json::from_str(&process.line()).unwrap();
+        (process, started)
+    };
+    let (alice, bob) = (Home::new(), Home::new());
+    let (_alice, here) = traced(&alice, "alice");
+    let (_bob, there) = traced(&bob, "bob");
+    let address = there["listen"][0].as_str().unwrap();
+    assert_eq!(alice.peer(&["connect", address]).code, Some(0));
+    let answering = bob.command(&["listen", "--exec", &format!("echo {ANSWER}")]);
+    let agent = Process::start(answering);
+    let asked = alice.peer(&["talk", "bob", QUESTION]);
+    assert!(asked.out.contains(ANSWER), "{}{}", asked.out, asked.err);
+    let told = ["report", "bob", "half", REPORT];
+    let reported = alice.peer(&told);
+    assert_eq!(reported.code, Some(0), "{}", reported.err);
+    let path = alice.temp.path().join("sent");
+    std::fs::write(&path, FILE.repeat(20_000)).unwrap();
+    let sent = alice.peer(&["send", "bob", path.to_str().unwrap()]);
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+
+    // Requests over the port, with the right token and without.
+    let token =
+        alice.peer(&["api", "token", "--json"]).json()["token"].as_str().unwrap().to_owned();
+    let api = here["api"].as_str().unwrap();
+    for token in [token.as_str(), "wrong-token-0123456789"] {
+        let mut stream = std::net::TcpStream::connect(api).unwrap();
+        let head = format!(
+            "GET /v1/outbox?all=true HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 200"), token.len() > 30, "{answer}");
+    }
+    drop(agent);
+    for home in [&alice, &bob] {
+        assert_eq!(home.peer(&["status"]).code, Some(0));
+        let log = std::fs::read_to_string(home.temp.path().join("log")).unwrap();
+        let mut traces = 0;
+        for line in log.lines().filter(|line| line.starts_with('{')) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            traces += usize::from(line["level"] == "TRACE");
+        }
+        assert!(traces > 100, "it was to be loud: {traces}");
+        assert!(log.contains("session ready"));
+        for marker in [QUESTION, ANSWER, REPORT, FILE] {
+            lacks(&log, "a payload", marker.as_bytes());
+        }
+        lacks(&log, "a token", b"wrong-token-0123456789");
+        let token =
+            home.peer(&["api", "token", "--json"]).json()["token"].as_str().unwrap().to_owned();
+        lacks(&log, "a token", token.as_bytes());
+        let key = std::fs::read_to_string(home.path("key")).unwrap();
+        let seed = key.lines().nth(1).unwrap();
+        assert_eq!(seed.len(), 64);
+        lacks(&log, "the key", &hex::decode(seed).unwrap());
+    }
 }

@@ -1,6 +1,8 @@
 //! Token buckets per peer and class (`docs/PROTOCOL.md` §10).
 
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hashlink::LruCache;
@@ -26,6 +28,56 @@ pub enum RateClass {
     Chunk,
     /// Requests to a mailbox node.
     Mailbox,
+}
+
+impl RateClass {
+    /// All classes.
+    pub const ALL: [Self; 6] =
+        [Self::Handshake, Self::Heartbeat, Self::Task, Self::Discovery, Self::Chunk, Self::Mailbox];
+
+    /// Its name, as in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Heartbeat => "heartbeat",
+            Self::Task => "task",
+            Self::Discovery => "discovery",
+            Self::Chunk => "chunk",
+            Self::Mailbox => "mailbox",
+        }
+    }
+}
+
+/// How often peers were over a rate, by class: all links of a node count into one.
+#[derive(Debug, Default)]
+pub struct LimitHits {
+    counts: [AtomicU64; 6],
+}
+
+impl LimitHits {
+    /// One more of `class`.
+    pub fn count(&self, class: RateClass) {
+        self.of(class).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many of `class` there were.
+    #[must_use]
+    pub fn get(&self, class: RateClass) -> u64 {
+        self.of(class).load(Ordering::Relaxed)
+    }
+
+    const fn of(&self, class: RateClass) -> &AtomicU64 {
+        let [handshake, heartbeat, task, discovery, chunk, mailbox] = &self.counts;
+        match class {
+            RateClass::Handshake => handshake,
+            RateClass::Heartbeat => heartbeat,
+            RateClass::Task => task,
+            RateClass::Discovery => discovery,
+            RateClass::Chunk => chunk,
+            RateClass::Mailbox => mailbox,
+        }
+    }
 }
 
 /// How much a bucket holds and how fast it fills.
@@ -143,12 +195,19 @@ impl TokenBucket {
 }
 
 /// The six buckets of one peer.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PeerLimiter {
     buckets: [TokenBucket; 6],
+    hits: Arc<LimitHits>,
 }
 
 impl PeerLimiter {
+    /// Full buckets; what is refused is counted in `hits`.
+    #[must_use]
+    pub fn counting(hits: Arc<LimitHits>) -> Self {
+        Self { buckets: Default::default(), hits }
+    }
+
     /// Takes one token of `class`.
     ///
     /// # Errors
@@ -168,7 +227,7 @@ impl PeerLimiter {
             RateClass::Chunk => chunk,
             RateClass::Mailbox => mailbox,
         };
-        bucket.take(profile.quota(class), now)
+        bucket.take(profile.quota(class), now).inspect_err(|_| self.hits.count(class))
     }
 }
 
@@ -284,6 +343,9 @@ mod tests {
             let now = Instant::from_start(Duration::from_secs(1));
             let taken = (0..1000).filter(|_| limiter.take(&profile, class, now).is_ok()).count();
             assert_eq!(taken, burst as usize);
+            let hits = RateClass::ALL.map(|class| limiter.hits.get(class));
+            let refused = |other| if other == class { 1000 - u64::from(burst) } else { 0 };
+            assert_eq!(hits, RateClass::ALL.map(refused));
         }
     }
 

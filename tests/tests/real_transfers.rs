@@ -238,7 +238,8 @@ fn people_send_several_files_and_standard_input_and_see_how_it_goes() {
     let (code, _, errors) = command(&alice, &["send", "bob", files[0]], None);
     assert_eq!(code, Some(6), "{errors}");
     assert!(
-        errors.contains("CHUNK_ERROR: nothing of the kind is taken from this peer"),
+        errors
+            .contains("CHUNK_ERROR: no files are taken from this peer unless the receiver pins it"),
         "{errors}"
     );
     assert!(errors.contains("\nnext: "), "{errors}");

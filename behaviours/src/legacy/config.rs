@@ -8,7 +8,7 @@ use libp2p_core::PeerId;
 use peer_protocol::identity::{EntityId, Identity};
 use peer_protocol::legacy::Unsigned;
 use peer_protocol::message::ErrorReport;
-use peer_protocol::rate_limit::RateProfile;
+use peer_protocol::rate_limit::{LimitHits, RateProfile};
 
 use super::courier::{Courier, Terms};
 use crate::secure::GateConfig;
@@ -56,6 +56,8 @@ pub struct Config {
     pub terms: HashMap<PeerId, Terms>,
     /// Carries messages to the peers that are not on libp2p.
     pub courier: Option<Arc<dyn Courier>>,
+    /// Where all links count what was over a rate.
+    pub limit_hits: Arc<LimitHits>,
 }
 
 impl Config {
@@ -72,6 +74,7 @@ impl Config {
             others: BTreeSet::new(),
             terms: HashMap::new(),
             courier: None,
+            limit_hits: Arc::default(),
         }
     }
 }

@@ -35,7 +35,7 @@ use peer_protocol::legacy::{Message, MessageError};
 use peer_protocol::limits::MAX_SEEN_ENTITIES;
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 use peer_protocol::message::ErrorReport;
-use peer_protocol::rate_limit::RateLimited;
+use peer_protocol::rate_limit::{RateClass, RateLimited};
 use peer_protocol::time::{Instant, Timestamp};
 use tokio::sync::mpsc;
 
@@ -238,7 +238,8 @@ impl Behaviour {
         if !handshake {
             return Ok(());
         }
-        self.gate.admit(*peer, prefix, self.clock.now().instant)
+        let admitted = self.gate.admit(*peer, prefix, self.clock.now().instant);
+        admitted.inspect_err(|_| self.config.limit_hits.count(RateClass::Handshake))
     }
 
     /// What is for a peer with a connection goes over libp2p.

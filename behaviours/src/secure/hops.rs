@@ -9,6 +9,7 @@ use libp2p_core::PeerId;
 use libp2p_swarm::ToSwarm;
 use peer_protocol::envelope::Envelope;
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
+use peer_protocol::rate_limit::RateClass;
 use thiserror::Error;
 
 use super::doorman::Knock;
@@ -120,9 +121,10 @@ impl Behaviour {
         // Keys are free as well: a link for a new one costs as much as a handshake.
         if envelope.header().kind.starts_handshake() || self.peers.get(&origin).is_none() {
             let now = self.clock.now().instant;
-            self.gate
-                .admit_routed(neighbour, now)
-                .map_err(|limited| HopRefusal::RateLimited { retry_after: limited.retry_after })?;
+            self.gate.admit_routed(neighbour, now).map_err(|limited| {
+                self.config.limit_hits.count(RateClass::Handshake);
+                HopRefusal::RateLimited { retry_after: limited.retry_after }
+            })?;
         }
         let asked = self.doorman.ask(Knock { id, origin, key, envelope });
         self.wake();

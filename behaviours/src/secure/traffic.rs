@@ -7,6 +7,7 @@ use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{CloseConnection, ConnectionId, NotifyHandler, ToSwarm};
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{self, ExchangeId, Transmit};
+use peer_protocol::rate_limit::RateClass;
 use peer_protocol::time::Instant;
 
 use super::carrier::Arrival;
@@ -59,7 +60,10 @@ impl Behaviour {
                 let prefix = self.connections.prefix(&peer, connection);
                 match self.gate.admit(peer, prefix, now) {
                     Ok(()) => Input::Request(exchange, Ok(envelope)),
-                    Err(limited) => Input::Refuse(exchange, envelope, limited),
+                    Err(limited) => {
+                        self.config.limit_hits.count(RateClass::Handshake);
+                        Input::Refuse(exchange, envelope, limited)
+                    }
                 }
             }
             envelope => Input::Request(exchange, envelope),

@@ -23,6 +23,7 @@ use tokio::net::UnixStream;
 use super::{
     Alive, Connect, DEFAULT_TIMEOUT, Pin, Problem, Reply, Report, Restart, Revoke, Talk, Wake,
 };
+use crate::metrics::{self, Sample};
 use crate::model::{
     Answer, ApiStatus, Failure, Life, LogTail, MailboxStatus, Netcheck, PeerStatus, Reported,
     Restarted, SessionLine, Status, TrustLine, Woken,
@@ -249,6 +250,18 @@ impl Client {
     /// Has it look for messages and receipts at its mailbox nodes.
     pub async fn fetch_mail(&self) -> Result<MailboxStatus, ClientError> {
         self.post("/v1/mailbox/fetch", &(), DEFAULT_TIMEOUT).await
+    }
+
+    /// What it counts and measures; `not_found` if it serves none of that.
+    pub async fn metrics(&self) -> Result<Vec<Sample>, ClientError> {
+        let asking = async {
+            let answer = self.send(Method::GET, metrics::PATH, Bytes::new(), None).await?;
+            let bytes = self.collect(answer).await?;
+            metrics::samples(&String::from_utf8_lossy(&bytes)).map_err(|error| self.garbled(&error))
+        };
+        let waited = DEFAULT_TIMEOUT;
+        let silent = |_| ClientError::Silent { root: self.root.clone(), waited };
+        tokio::time::timeout(waited, asking).await.map_err(silent)?
     }
 
     /// Its peers.

@@ -79,7 +79,7 @@ mod problem;
 mod request;
 mod routes;
 mod server;
-mod sse;
+pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
 mod token;

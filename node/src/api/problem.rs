@@ -40,7 +40,7 @@ impl Problem {
     /// The content type of problem details.
     pub const CONTENT_TYPE: &str = "application/problem+json";
 
-    pub(super) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
         let (kind, next) = (kind.to_owned(), next.to_owned());
         Self::of(status, Failure { kind, code: None, message_id: None, detail, next })
     }

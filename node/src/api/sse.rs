@@ -8,14 +8,14 @@ const MAX_EVENT_LEN: usize = 96 << 20;
 /// An event is longer than any message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an event has more than {MAX_EVENT_LEN} bytes")]
-pub(super) struct EventTooLong;
+pub(crate) struct EventTooLong;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// `message` unless it says otherwise.
-    pub(super) name: String,
-    pub(super) data: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) data: Vec<u8>,
 }
 
 /// Longest name or id of an event that is kept, in bytes.
@@ -23,7 +23,7 @@ const MAX_NAME_LEN: usize = 256;
 
 /// Puts a stream of bytes together to events.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     buffer: Vec<u8>,
     /// How much of the buffer is known to hold no line end.
     searched: usize,
@@ -35,7 +35,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// Takes what came.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLong> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLong> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() + self.data.len() > MAX_EVENT_LEN {
             return Err(EventTooLong);
@@ -44,12 +44,12 @@ impl Decoder {
     }
 
     /// The last id that came, with an event or without one.
-    pub(super) fn last_id(&self) -> Option<&str> {
+    pub(crate) fn last_id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
     /// The next event that is complete.
-    pub(super) fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             let rest = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {

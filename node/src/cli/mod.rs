@@ -39,6 +39,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
+mod top;
 mod trace;
 mod transfers;
 mod trust;
@@ -87,8 +88,12 @@ struct Global {
     /// When to use colours; `auto` obeys `NO_COLOR`
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
-    /// Log as JSON, one object a line
-    #[arg(long, global = true)]
+    /// Log as text, or as JSON, one object a line
+    #[arg(long, global = true, env = "PEER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text,
+          value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// The same as `--log-format json`
+    #[arg(long, global = true, hide = true)]
     log_json: bool,
 }
 
@@ -97,6 +102,12 @@ enum Color {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +131,7 @@ enum Command {
     Inbox(inbox::Args),
     Outbox(outbox::Args),
     Trace(trace::Args),
+    Top(top::Args),
     Register(register::Args),
     Lookup(lookup::Args),
     Discover(discover::Args),
@@ -208,7 +220,7 @@ pub fn main() -> ExitCode {
     .write_global();
     Telemetry {
         verbosity: cli.global.verbose,
-        json: cli.global.log_json,
+        json: cli.global.log_json || cli.global.log_format == LogFormat::Json,
         color: AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
     }
     .start();
@@ -273,6 +285,7 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, CliError> {
         Command::Inbox(args) => inbox::execute(args, &client, output).await,
         Command::Outbox(args) => outbox::execute(args, &client, output).await,
         Command::Trace(args) => trace::execute(&args, &client, output).await,
+        Command::Top(args) => top::execute(args, &client, output).await,
         Command::Register(args) => register::execute(args, &client, output).await,
         Command::Lookup(args) => lookup::execute(args, &client, output).await,
         Command::Discover(args) => discover::execute(args, &client, output).await,

@@ -14,6 +14,7 @@ use super::id::identity;
 use super::notify;
 use super::output::Output;
 use super::status::addresses;
+use crate::a2a::{self, CardSigner};
 use crate::api::{App, Client, Server, Token};
 use crate::config::{ApiConfig, ApiSettings, Settings, TransferSettings};
 use crate::dashboard;
@@ -22,6 +23,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::keystore::{self, KeyError};
 use crate::mcp::Files;
+use crate::metrics;
 use crate::model::Status;
 use crate::node::Node;
 use crate::paths::DataDir;
@@ -158,6 +160,7 @@ impl From<Args> for Settings {
             mailbox: None,
             api: args.api.map(|listen| ApiSettings { listen: Some(listen) }),
             mcp: None,
+            a2a: None,
             gateway: None,
             wake: None,
             transfers: Some(TransferSettings {
@@ -211,10 +214,19 @@ pub(super) async fn execute(
     };
     let trust = TrustFile::load(&dir.trust(), config.trust_policy())?;
     let store = Store::open(&dir.store()).map_err(StartError::from)?;
+    let (a2a, signer) = (config.a2a().clone(), CardSigner::new(&key));
+    let capabilities = config.capabilities().iter().map(ToString::to_string).collect();
     let node = Node::start(config, key, trust, store).await?;
     let handle = node.handle();
+    let a2a = a2a::start(&handle, &a2a, signer, capabilities)
+        .map_err(|error| CliError::new("a2a", error.to_string(), "see the reason"))?;
     let mcp = crate::mcp::http::router(crate::mcp::Server::new(Client::new(dir), files));
-    let app = App::new(handle.clone()).mount(mcp).mount_public(dashboard::router());
+    let app = App::new(handle.clone())
+        .mount(mcp)
+        .mount(metrics::router(node.metrics()))
+        .mount(a2a.guarded)
+        .mount_public(dashboard::router())
+        .mount_public(a2a.public);
     let (server, api) = match serve(app, dir, api).await {
         Ok(served) => served,
         Err(error) => {

@@ -332,3 +332,23 @@ async fn listen_once_with_a_program_ends_after_its_answer() {
     assert_eq!(ended.exit, Exit::Ok);
     assert_eq!(rig.fake.answers(1).await.len(), 1);
 }
+
+#[tokio::test]
+async fn top_prints_once_where_there_is_no_terminal() {
+    let rig = Rig::start().await;
+    let ended = rig.peer(&["top", "--once"]).await;
+    assert_eq!(ended.exit, Exit::Ok, "{}", ended.err);
+    for part in
+        ["Peers\n", "entity_b", "1.5 ms", "Sessions\n", "Queues\n", "Transfers\n", "Limits\n"]
+    {
+        assert!(ended.out.contains(part), "{part:?} in {}", ended.out);
+    }
+    assert!(!ended.out.contains('\u{1b}'), "{}", ended.out);
+    let json = rig.peer(&["--json", "top"]).await.json();
+    assert_eq!(json["peers"][0]["entity"], "entity_b");
+    assert_eq!(json["peers"][0]["traffic"]["messages_sent"], 3);
+    assert_eq!(json["node"]["entity"], "entity_a");
+    let away = Rig::without_node().peer(&["top"]).await;
+    assert_ne!(away.exit, Exit::Ok);
+    assert!(away.err.contains("next: "), "{}", away.err);
+}

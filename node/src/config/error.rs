@@ -103,6 +103,12 @@ pub enum InvalidSetting {
         /// The value.
         given: SocketAddr,
     },
+    /// Not an agent on this machine.
+    #[error("{given:?} is no agent on this machine: expected a URL such as http://127.0.0.1:9999")]
+    LocalAgent {
+        /// The value.
+        given: String,
+    },
     /// Not a public key.
     #[error("{given:?} is no Ed25519 key: expected 64 hexadecimal digits")]
     PublicKey {

@@ -311,6 +311,13 @@ impl NodeConfig {
                     reason,
                 })?;
             }
+            if let Some(a2a) = &settings.a2a {
+                let made = a2a.over(take(&mut config.a2a));
+                config.a2a = made.map_err(|(key, reason)| ConfigError::Value {
+                    origin: layer.describe_in("a2a", key),
+                    reason,
+                })?;
+            }
             if let Some(gateway) = &settings.gateway {
                 let made = gateway.over(take(&mut config.gateway));
                 config.gateway = made.map_err(|(key, reason)| ConfigError::Value {

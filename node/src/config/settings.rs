@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use peer_protocol::rate_limit::{Quota, RateProfile};
 
+use super::a2a::A2aSettings;
 use super::api::ApiSettings;
 use super::error::{ConfigError, InvalidSetting};
 use super::gateway::GatewaySettings;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub api: Option<ApiSettings>,
     /// What language models may do through the node.
     pub mcp: Option<McpSettings>,
+    /// The local agent that speaks Agent2Agent.
+    pub a2a: Option<A2aSettings>,
     /// The gateway for version 1.0 peers that know only HTTP. Nothing that they send or get is encrypted.
     pub gateway: Option<GatewaySettings>,
     /// Who may have the agent woken while none is attached, and how; at most 32 tables, of which the first
@@ -190,6 +193,7 @@ impl Settings {
         };
         let api = ApiSettings { listen: text("api") };
         let files = list("mcp_files").map(|paths| paths.into_iter().map(PathBuf::from).collect());
+        let a2a = A2aSettings { agent: text("a2a_agent") };
         let gateway =
             GatewaySettings { listen: text("gateway_listen"), ..GatewaySettings::default() };
         Ok(Self {
@@ -221,6 +225,7 @@ impl Settings {
             mailbox: (!mailbox.is_empty()).then_some(mailbox),
             api: (!api.is_empty()).then_some(api),
             mcp: files.map(|files| McpSettings { files: Some(files) }),
+            a2a: (!a2a.is_empty()).then_some(a2a),
             gateway: (!gateway.is_empty()).then_some(gateway),
             wake: None,
         })

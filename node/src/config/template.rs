@@ -103,6 +103,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
 {mailbox}
 {api}
 {MCP}
+{A2A}
 {GATEWAY}{WAKE}",
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
@@ -213,6 +214,14 @@ const MCP: &str = "\
 # [mcp]
 # Directories whose files a language model that uses /mcp may send to peers; none by default.
 # files = []
+";
+
+/// The table `[a2a]`.
+const A2A: &str = "\
+# [a2a]
+# An agent on this machine that speaks Agent2Agent, such as \"http://127.0.0.1:9999\": what peers ask is handed
+# to it, and what it says goes back. Empty for none.
+# agent = \"\"
 ";
 
 fn api(config: &ApiConfig) -> String {

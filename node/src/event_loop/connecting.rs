@@ -17,6 +17,7 @@ use crate::directory::{Peer, peer_of};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
 use crate::handle::Reply;
+use crate::metrics::DialEnd;
 use crate::model::PeerStatus;
 
 /// Time for a caller's dial and handshake.
@@ -79,7 +80,9 @@ impl EventLoop {
         connection: ConnectionId,
         at: &ConnectedPoint,
     ) {
-        self.dials.ended(connection);
+        if self.dials.ended(connection) {
+            self.metrics().dialled(DialEnd::Connected);
+        }
         let now = self.clock.now().instant;
         let address = remote(at);
         let dialed = at.is_dialer();
@@ -135,6 +138,7 @@ impl EventLoop {
             peer.punched.remove(&connection);
             if !peer.is_connected() {
                 peer.identified = false;
+                peer.rtt = None;
                 peer.redial.lost(jitter, now);
                 self.events.tell(NodeEvent::Disconnected { peer_id: id.to_string() });
             }
@@ -153,6 +157,7 @@ impl EventLoop {
         if !self.dials.ended(connection) {
             return;
         }
+        self.metrics().dialled(error.into());
         let reason = explain(error);
         if let Some(id) = id {
             self.dial_failed(id, &reason);

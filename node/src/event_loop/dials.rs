@@ -55,7 +55,8 @@ impl EventLoop {
     /// Begins a dial. Its end is reported by the swarm.
     pub(super) fn dial(&mut self, opts: DialOpts) -> Result<ConnectionId, DialError> {
         let dial = opts.connection_id();
-        self.swarm.dial(opts)?;
+        let begun = self.swarm.dial(opts);
+        begun.inspect_err(|error| self.metrics().dialled(error.into()))?;
         self.dials.under_way.insert(dial);
         Ok(dial)
     }

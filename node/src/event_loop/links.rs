@@ -6,13 +6,14 @@ use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::{self, Role, SessionState};
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{Ended, Event, SendFailure, SessionInfo};
-use peer_protocol::message::{AGENT_LIFE, ReceiptStatus};
+use peer_protocol::message::{AGENT_LIFE, Message, ReceiptStatus};
 
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::{delivery, reported};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
+use crate::metrics::began;
 use crate::model::{HandshakeKind, SessionStatus};
 use crate::transfer::Fate;
 
@@ -67,13 +68,16 @@ impl EventLoop {
             Event::SessionReady(info) => self.on_session_ready(id, info),
             Event::SessionEnded { id: session, why } => self.on_session_ended(id, session, &why),
             Event::Message(message) => {
-                self.count_received(&id, message.body.len());
+                self.count_received(&id, &message);
                 self.on_message(id, &message, true);
             }
-            Event::Receipt { id: message, status } => self.on_receipt(message, status),
+            Event::Receipt { id: message, status } => {
+                self.metrics().receipts(status, 1);
+                self.on_receipt(message, status);
+            }
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Ordered(arrival) => {
-                self.count_received(&id, arrival.message.body.len());
+                self.count_received(&id, &arrival.message);
                 if let Some(arrival) = self.mail_arrives(arrival) {
                     self.on_ordered(id, *arrival);
                 }
@@ -85,13 +89,17 @@ impl EventLoop {
             }
             // The link's driver asks the disk itself.
             Event::ResumeWanted => {}
-            Event::Acknowledged { ids, status } => self.on_acknowledged(id, &ids, status),
+            Event::Acknowledged { ids, status } => {
+                self.metrics().receipts(status, ids.len());
+                self.on_acknowledged(id, &ids, status);
+            }
             Event::Transmitted(ids) => self.on_transmitted(&ids),
             Event::OutOfSequence { id: message, stream } => {
                 self.on_out_of_sequence(id, message, stream);
             }
             Event::Told(ids) => self.on_told(id, ids),
             Event::Paced { id: message, retry_after } => {
+                self.metrics().paced();
                 self.on_paced(id, message, retry_after);
                 let (peer, wait) = (self.directory.name(&id), retry_after.as_millis());
                 tracing::debug!(%peer, wait_ms = wait, "asked to slow down");
@@ -99,7 +107,9 @@ impl EventLoop {
         }
     }
 
-    fn count_received(&mut self, id: &PeerId, len: usize) {
+    fn count_received(&mut self, id: &PeerId, message: &Message) {
+        let len = message.body.len();
+        self.metrics().received(message.kind, len);
         if let Some(peer) = self.directory.get_mut(id) {
             peer.traffic.received(len);
         }
@@ -116,6 +126,7 @@ impl EventLoop {
             took_ms = u64::try_from(info.took.as_millis()).unwrap_or(u64::MAX),
             "session ready"
         );
+        self.metrics().session_ready(kind_of(info.handshake), began(info.role), info.took);
         let Some(peer) = self.directory.entry(id) else { return };
         peer.entity = Some(info.peer);
         peer.phase = None;
@@ -133,10 +144,7 @@ impl EventLoop {
             }
             .to_owned(),
             suite: info.suite.to_owned(),
-            handshake: match info.handshake {
-                handshake::HandshakeKind::SixStep => HandshakeKind::SixStep,
-                handshake::HandshakeKind::ThreeWay => HandshakeKind::ThreeWay,
-            },
+            handshake: kind_of(info.handshake),
             initiator: info.role == Role::Initiator,
             handshake_us: u64::try_from(info.took.as_micros()).unwrap_or(u64::MAX),
             since: now.timestamp,
@@ -165,7 +173,12 @@ impl EventLoop {
         tracing::info!(peer = %self.directory.name(&id), %session, ?why, "session ended");
         let (peer_id, ended) = (id.to_string(), session.to_string());
         self.events.tell(NodeEvent::SessionEnded { peer_id, session: ended });
+        let now = self.clock.now().timestamp;
         if let Some(peer) = self.directory.get_mut(&id) {
+            let over = peer.sessions.iter().find(|(known, _)| *known == session);
+            if let Some((_, over)) = over {
+                self.measured.counted().session_ended(why, now.distance(over.since));
+            }
             peer.sessions.retain(|(known, _)| *known != session);
             if peer.sessions.is_empty() && *why == Ended::Expired {
                 peer.phase = Some(SessionState::Expired.as_str());
@@ -182,6 +195,11 @@ impl EventLoop {
         detail: &str,
         fatal: bool,
     ) {
+        let kind = match phase {
+            handshake::Phase::SixStep(_) => HandshakeKind::SixStep,
+            handshake::Phase::ThreeWay(_) => HandshakeKind::ThreeWay,
+        };
+        self.metrics().handshake_failed(kind, Some(began(role)), code);
         let name = self.directory.name(&id);
         // Over hops that is how a peer looks that is simply not there: what dialling said tells more.
         let away = self.is_over_hops(&id) && code == ErrorCode::InvalidState && !fatal;
@@ -244,5 +262,12 @@ impl EventLoop {
         if let Some(ask) = self.asks.remove(message) {
             ask.waiting.fail(error);
         }
+    }
+}
+
+const fn kind_of(kind: handshake::HandshakeKind) -> HandshakeKind {
+    match kind {
+        handshake::HandshakeKind::SixStep => HandshakeKind::SixStep,
+        handshake::HandshakeKind::ThreeWay => HandshakeKind::ThreeWay,
     }
 }

@@ -77,6 +77,10 @@ impl MailState {
         }
     }
 
+    pub(super) const fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
     /// What the mailbox wants next.
     pub(super) async fn next(&mut self) -> Option<Output> {
         self.outputs.recv().await

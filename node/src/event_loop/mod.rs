@@ -17,6 +17,7 @@ mod legacy;
 mod links;
 mod listen;
 mod mailbox;
+mod metrics;
 mod netcheck;
 mod outgoing;
 mod parked;
@@ -58,6 +59,7 @@ use self::asks::{Asks, Connecting};
 use self::bootstrap::Anonymous;
 use self::dials::Dials;
 use self::legacy::ForeignIds;
+use self::metrics::Measured;
 use self::parked::Parked;
 use self::reachability::Reachability;
 use self::remembered::Remembered;
@@ -69,6 +71,7 @@ use crate::events::EventSource;
 use crate::gateway::Passing;
 use crate::handle::Command;
 use crate::inbox::Inbox;
+use crate::metrics::Metrics;
 use crate::trust::SharedTrust;
 
 /// Network events handled in a row before a command gets its turn.
@@ -92,6 +95,7 @@ pub(crate) struct Parts {
     pub(crate) transfers: TransferState,
     pub(crate) mail: MailState,
     pub(crate) passing: Option<Passing>,
+    pub(crate) metrics: Metrics,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -138,6 +142,7 @@ pub(crate) struct EventLoop {
     /// Takes messages that are passed on between versions 1.0 and 1.1.
     passing: Option<Passing>,
     wake: WakeState,
+    measured: Measured,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -155,6 +160,7 @@ impl EventLoop {
             transfers,
             mail,
             passing,
+            metrics,
             commands,
         } = parts;
         let started = clock.now().instant;
@@ -192,6 +198,7 @@ impl EventLoop {
             transfers,
             mail,
             passing,
+            measured: Measured::new(metrics),
             commands,
         }
     }
@@ -203,6 +210,7 @@ impl EventLoop {
 
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
+        self.begin_measuring();
         self.resume_contents();
         self.keep_gateway_peers();
         self.keep_bootstrap_peers();
@@ -216,7 +224,7 @@ impl EventLoop {
             let network_first = burst < NETWORK_BURST;
             tokio::select! {
                 biased;
-                _ = tick.tick() => self.tick(),
+                due = tick.tick() => self.tick(due),
                 news = self.delivery.news() => self.on_news(news),
                 handed = std::future::poll_fn(|cx| self.inbox.poll_hand_over(cx)) => {
                     self.on_handed(handed);
@@ -255,7 +263,8 @@ impl EventLoop {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, due: tokio::time::Instant) {
+        self.metrics().lag(due.elapsed());
         let now = self.clock.now().instant;
         for ask in self.asks.timed_out(now) {
             self.ask_timed_out(ask);
@@ -268,6 +277,7 @@ impl EventLoop {
         self.tick_transfers();
         self.tell_agents();
         self.tick_wake(now);
+        self.tick_metrics(now);
         if !self.stopping {
             self.tick_bootstrap(now);
             self.redial(now);
@@ -279,6 +289,7 @@ impl EventLoop {
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.measured.take_in(&event);
         if self.watch(&event) {
             return;
         }
@@ -292,6 +303,7 @@ impl EventLoop {
                 info,
                 ..
             })) => self.on_identified(peer_id, info),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_connected(peer_id, connection_id, &endpoint);
             }

@@ -78,7 +78,7 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return,
-                _ = tick.tick() => self.tick(),
+                due = tick.tick() => self.tick(due),
                 news = self.delivery.news() => self.on_news(news),
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
             }

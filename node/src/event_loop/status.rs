@@ -119,6 +119,7 @@ impl EventLoop {
             trust: self.trust.level(&named, &peer.key),
             connected: peer.is_connected(),
             path: self.path(id),
+            rtt_us: peer.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
             address: address
                 .map(ToString::to_string)
                 .or_else(|| peer.http.as_ref().and_then(|http| http.url.clone())),

@@ -121,6 +121,7 @@ impl EventLoop {
         if self.transfers.told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
             self.transfers.told = Some(now);
             for status in self.transfers.service.changed() {
+                self.measured.transfer(&status);
                 self.events.tell(NodeEvent::Transfer(Box::new(status)));
             }
         }

@@ -159,11 +159,12 @@ impl EventLoop {
         message: Message,
         deadline: Instant,
     ) -> Result<(), NodeError> {
-        let len = message.body.len();
+        let (kind, len) = (message.kind, message.body.len());
         let secure = &mut self.swarm.behaviour_mut().secure;
         secure
             .send(peer, message, deadline)
             .map_err(|error| self.queue_full(&peer, &error.to_string()))?;
+        self.metrics().sent(kind, len);
         if let Some(peer) = self.directory.get_mut(&peer) {
             peer.traffic.sent(len);
         }

@@ -1,5 +1,7 @@
 //! Peers that ask whether the agent lives, or want it woken (`docs/PROTOCOL.md` §7.4).
 
+use std::collections::VecDeque;
+
 use libp2p::PeerId;
 use peer_behaviours::secure;
 use peer_protocol::id::MessageId;
@@ -10,6 +12,7 @@ use peer_protocol::message::{
 use peer_protocol::time::Instant;
 
 use super::EventLoop;
+use super::outgoing::ANSWER_LIFETIME;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::model::{Awoken, Incoming};
@@ -19,9 +22,15 @@ use crate::wake::{
     WakeUp, rule_for,
 };
 
+/// Answers that are sent in a row: many who share a run hear of it at once, and a peer's queue is bounded.
+const ANSWERS: usize = 64;
+/// Most answers that wait to be sent.
+const MAX_ANSWERS: usize = 8192;
+
 /// The event loop's end of waking.
 #[derive(Debug)]
 pub(super) struct WakeState {
+    answers: VecDeque<(Waiter, WakeUpAck)>,
     probes: Probes<Asking>,
     runs: Runs,
     runner: Runner,
@@ -31,7 +40,8 @@ impl WakeState {
     pub(super) fn new(config: &NodeConfig) -> Self {
         let rules = config.wake();
         let runner = Runner::new(rules, config.data_dir().cloned());
-        Self { probes: Probes::default(), runs: Runs::new(rules), runner }
+        let answers = VecDeque::new();
+        Self { answers, probes: Probes::default(), runs: Runs::new(rules), runner }
     }
 
     /// The next adapter that has ended.
@@ -135,7 +145,8 @@ impl EventLoop {
                     (WakeOutcome::NoAgent, "no agent is attached; it will be told when it comes")
                 }
             };
-            return self.answer_wake_up(peer, message, outcome, detail.to_owned());
+            self.answer_wake_up(peer, message, outcome, detail.to_owned());
+            return self.send_answers();
         };
         let now = self.clock.now().instant;
         let Some(key) = secure::key_of(&peer) else { return };
@@ -219,6 +230,27 @@ impl EventLoop {
                 }
             }
         }
+        self.send_answers();
+    }
+
+    /// Sends some of the answers that wait.
+    fn send_answers(&mut self) {
+        for _ in 0..ANSWERS {
+            let Some((waiter, ack)) = self.wake.answers.pop_front() else { return };
+            let Waiter { peer, message } = waiter;
+            let body = ack.clone().into();
+            match self.send(peer, &body, Some(message), ANSWER_LIFETIME) {
+                Ok(_) => {}
+                // There is room again soon.
+                Err(NodeError::QueueFull { .. }) if !self.stopping => {
+                    self.wake.answers.push_back((waiter, ack));
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(peer = %self.directory.name(&peer), %error, "cannot answer");
+                }
+            }
+        }
     }
 
     fn answer_wake_up(
@@ -229,7 +261,11 @@ impl EventLoop {
         detail: String,
     ) {
         let outcome = if self.knows_agent_life(&peer) { outcome } else { outcome.plain() };
-        self.reply_to(peer, message, &WakeUpAck { detail, outcome }.into());
+        if self.wake.answers.len() >= MAX_ANSWERS {
+            tracing::warn!(peer = %self.directory.name(&peer), "cannot answer: too many wake-ups");
+            return;
+        }
+        self.wake.answers.push_back((Waiter { peer, message }, WakeUpAck { detail, outcome }));
     }
 
     fn knows_agent_life(&self, peer: &PeerId) -> bool {

@@ -45,7 +45,19 @@ impl Counts {
         *refused.entry(code.as_str()).or_default() += 1;
     }
 
-    pub(super) fn refused(&self) -> BTreeMap<&'static str, u64> {
+    /// All but what was refused, by what became of it.
+    pub(crate) fn all(&self) -> [(&'static str, u64); 6] {
+        [
+            ("received", self.received.get()),
+            ("taken", self.taken.get()),
+            ("sent", self.sent.get()),
+            ("failed", self.failed.get()),
+            ("passed_inward", self.inward.get()),
+            ("passed_outward", self.outward.get()),
+        ]
+    }
+
+    pub(crate) fn refused(&self) -> BTreeMap<&'static str, u64> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

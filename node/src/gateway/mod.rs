@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::passing::{Items, Passing};
 pub(crate) use self::places::Places;
 
-use self::counts::Counts;
+pub(crate) use self::counts::Counts;
 use self::courier::HttpCourier;
 use self::rates::Rates;
 use crate::config::{GatewayConfig, NodeConfig};

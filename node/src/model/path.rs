@@ -22,6 +22,10 @@ pub enum PathKind {
 }
 
 impl PathKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Direct, Self::HolePunched, Self::Relayed, Self::Hops, Self::Http];
+
     /// The name, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

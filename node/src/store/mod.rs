@@ -15,6 +15,7 @@
 mod bytes;
 mod change;
 mod check;
+mod commits;
 mod contacts;
 mod database;
 mod delivery;
@@ -42,6 +43,7 @@ use peer_protocol::delivery::Write;
 use redb::{ReadTransaction, StorageBackend};
 
 pub(crate) use change::Change;
+pub(crate) use commits::Commits;
 pub use delivery::{
     Arrived, Filter, Found, IncomingRecord, OutboxPlace, OutgoingRecord, Page, Sender, Trace,
     Waiting, Written,

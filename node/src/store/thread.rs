@@ -103,8 +103,13 @@ impl Thread {
     }
 
     fn write(&mut self, submitted: Vec<Submitted>) -> Result<(), StoreError> {
-        self.shared.begins(self.clock.now().timestamp);
+        let begun = self.clock.now();
+        self.shared.begins(begun.timestamp);
         let written = self.try_write(&submitted);
+        let took = self.clock.now().instant.since(begun.instant);
+        let writes = submitted.iter().map(|submitted| submitted.writes.len()).sum();
+        let bytes = submitted.iter().map(|submitted| submitted.len).sum();
+        self.shared.commits.count(took, (writes, bytes), written.is_ok());
         let failing_since = self.shared.ended(written.as_ref().err());
         match (&written, failing_since) {
             (Ok(_), since) => {

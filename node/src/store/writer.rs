@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::change::{Change, Unsaved};
+use super::commits::Commits;
 use super::durable::Durable;
 use super::thread::{Pauses, Thread};
 use super::{Store, StoreError, Written};
@@ -115,6 +116,11 @@ impl Writer {
         Submitter { shared: Arc::clone(&self.shared) }
     }
 
+    /// What is measured of commits.
+    pub(crate) fn commits(&self) -> Commits {
+        self.shared.commits.clone()
+    }
+
     /// Whether something still waits, because the disk is slow or fails.
     pub(crate) fn is_behind(&self) -> bool {
         let state = self.shared.lock();
@@ -181,6 +187,7 @@ pub(super) struct Shared {
     path: PathBuf,
     state: Mutex<State>,
     news: Condvar,
+    pub(super) commits: Commits,
 }
 
 /// What was submitted together.

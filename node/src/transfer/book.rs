@@ -128,6 +128,13 @@ impl Book {
         all
     }
 
+    /// Those that are not over.
+    pub(super) fn open_lines(&self, now: Instant) -> Vec<TransferStatus> {
+        let lines = self.lock();
+        let open = lines.all.values().filter(|line| !line.status.state.is_over());
+        open.map(|line| line.at(now)).collect()
+    }
+
     /// How many are not over.
     pub(super) fn open_count(&self) -> usize {
         self.lock().all.values().filter(|line| !line.status.state.is_over()).count()

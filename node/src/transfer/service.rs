@@ -270,6 +270,11 @@ impl Transfers {
         self.shared.book.all(self.shared.clock.now().instant)
     }
 
+    /// Those that are not over.
+    pub(crate) fn open(&self) -> Vec<TransferStatus> {
+        self.shared.book.open_lines(self.shared.clock.now().instant)
+    }
+
     /// How many transfers are not over.
     pub(crate) fn open_count(&self) -> usize {
         self.shared.book.open_count()

@@ -8,7 +8,7 @@ use crate::crypto::PublicKey;
 use crate::delivery::HeldRoom;
 use crate::handshake::{Config, HandshakeKind};
 use crate::message::{ErrorReport, Message};
-use crate::rate_limit::RateProfile;
+use crate::rate_limit::{LimitHits, RateProfile};
 
 /// Whether the node takes a message, asked before the message is acknowledged.
 pub trait Admission: Send + Sync {
@@ -55,6 +55,8 @@ pub struct LinkConfig {
     pub admission: Arc<dyn Admission>,
     /// Where all links hold messages that wait for a predecessor.
     pub held: HeldRoom,
+    /// Where all links count what was over a rate.
+    pub limit_hits: Arc<LimitHits>,
 }
 
 impl LinkConfig {
@@ -72,6 +74,7 @@ impl LinkConfig {
             unresponsive_after: Duration::from_secs(2),
             admission: Arc::new(AdmitAll),
             held: HeldRoom::default(),
+            limit_hits: Arc::default(),
         }
     }
 }

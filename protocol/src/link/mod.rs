@@ -107,6 +107,7 @@ impl Link {
     ) -> Self {
         let replay = ReplayGuard::new(config.handshake.max_skew);
         let incoming = Incoming::within(config.held.clone());
+        let limiter = PeerLimiter::counting(Arc::clone(&config.limit_hits));
         Self {
             config,
             trust,
@@ -123,7 +124,7 @@ impl Link {
             gives_way: None,
             recent: RecentIds::default(),
             replay,
-            limiter: PeerLimiter::default(),
+            limiter,
             refusals: TokenBucket::default(),
             sealed_requests: TokenBucket::default(),
             in_flight: HashMap::new(),

@@ -1,12 +1,29 @@
 // Our node as a separate process on loopback, which can be stopped and started again as the same.
 
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const PROGRAM = process.env.PEER
+
+/** Processes and directories that must not outlive the tests, whatever becomes of those. */
+const started = new Set()
+const directories = new Set()
+process.once('exit', () => {
+  for (const child of started) child.kill('SIGKILL')
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
+function launch (args, options) {
+  const child = spawn(PROGRAM, args, options)
+  started.add(child)
+  child.once('exit', () => started.delete(child))
+  return child
+}
 
 export class Node {
   #child
@@ -18,7 +35,8 @@ export class Node {
     const node = new Node()
     node.entity = entity
     node.#args = args
-    node.dir = await mkdtemp(join(tmpdir(), 'peer-dashboard-'))
+    node.dir = mkdtempSync(join(tmpdir(), 'peer-dashboard-'))
+    directories.add(node.dir)
     await writeFile(join(node.dir, 'config.toml'), config)
     await node.#up('127.0.0.1:0')
     return node
@@ -28,7 +46,7 @@ export class Node {
     const args = ['-v', '--data-dir', this.dir, 'run', '--entity', this.entity, '--listen', '/ip4/127.0.0.1/tcp/0', '--api', api]
     // Tests never multicast on the machine's interfaces.
     const env = { ...process.env, PEER_MDNS: 'off', PEER_UPNP: 'off' }
-    this.#child = spawn(PROGRAM, [...args, ...this.#args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = launch([...args, ...this.#args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on('data', (text) => { this.#log = (this.#log + text).slice(-100_000) })
     }
@@ -76,7 +94,7 @@ export class Node {
 
   /** Puts an agent behind it: a shell command that answers each message. */
   agent (command) {
-    this.agentProcess = spawn(PROGRAM, ['--data-dir', this.dir, 'listen', '--exec', command], { stdio: 'ignore' })
+    this.agentProcess = launch(['--data-dir', this.dir, 'listen', '--exec', command], { stdio: 'ignore' })
   }
 
   /** Ends the process, as a crash would. */
@@ -92,6 +110,7 @@ export class Node {
     this.agentProcess?.kill('SIGKILL')
     await this.kill()
     await rm(this.dir, { recursive: true, force: true })
+    directories.delete(this.dir)
   }
 }
 

@@ -13,26 +13,19 @@ from old import Old, get, holds, new_session, post
 PROGRAM = os.environ["PEER"]
 
 
-class Gateway:
-    """A node called `new` that knows these peers."""
+class Node:
+    """A node with this configuration."""
 
-    def __init__(self, *peers):
+    def __init__(self, configuration):
         self.dir = Path(tempfile.mkdtemp(prefix="peer-interop-"))
-        tables = "".join(
-            f'[[gateway.peer]]\nentity = {json.dumps(old.entity)}\npublic_key = "{old.public}"\n'
-            + (f'url = "{url}"\n' if url else "")
-            for old, url in peers
-        )
-        (self.dir / "config.toml").write_text(
-            f'entity = "new"\nlisten = ["/ip4/127.0.0.1/tcp/0"]\n[gateway]\nlisten = "127.0.0.1:0"\n{tables}'
-        )
+        (self.dir / "config.toml").write_text(configuration)
         environment = {**os.environ, "PEER_MDNS": "off", "PEER_UPNP": "off"}
         self.process = subprocess.Popen(
             [PROGRAM, "--json", "--data-dir", str(self.dir), "run"],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True,
         )
-        self.at = "http://" + json.loads(self.process.stdout.readline())["gateway"]
+        self.started = json.loads(self.process.stdout.readline())
 
     def command(self, *arguments):
         command = [PROGRAM, "--json", "--data-dir", str(self.dir), *arguments]
@@ -49,9 +42,25 @@ class Gateway:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+class Gateway(Node):
+    """A node called `new` that knows these peers."""
+
+    def __init__(self, *peers, forward=()):
+        tables = "".join(
+            f'[[gateway.peer]]\nentity = {json.dumps(old.entity)}\npublic_key = "{old.public}"\n'
+            + (f'url = "{url}"\n' if url else "")
+            for old, url in peers
+        )
+        super().__init__(
+            'entity = "new"\nlisten = ["/ip4/127.0.0.1/tcp/0"]\n'
+            f'[gateway]\nlisten = "127.0.0.1:0"\nforward = {json.dumps(list(forward))}\n{tables}'
+        )
+        self.at = "http://" + self.started["gateway"]
+
+
 class GatewayTest(unittest.TestCase):
-    def gateway(self, *peers):
-        gateway = Gateway(*peers)
+    def gateway(self, *peers, forward=()):
+        gateway = Gateway(*peers, forward=forward)
         self.addCleanup(gateway.close)
         return gateway
 
@@ -133,6 +142,33 @@ class GatewayTest(unittest.TestCase):
         self.assertEqual(json.loads(out)["content"]["text"], "三")
         listed = gateway.run("peers")[0]
         self.assertEqual((listed["protocol"], listed["encrypted"], listed["path"]["kind"]), ("1.0", False, "http"))
+
+    def test_somebody_behind_the_gateway(self):
+        old = self.old()
+        gateway = self.gateway((old, old.serve()), forward=["third"])
+        third = Node(
+            'entity = "third"\nlisten = ["/ip4/127.0.0.1/tcp/0"]\n'
+            f'bootstrap = {json.dumps(gateway.started["listen"])}\n'
+        )
+        self.addCleanup(third.close)
+        self.assertTrue(third.run("connect", gateway.started["listen"][0])["encrypted"])
+
+        talk = third.command("talk", old.entity, "--through", "new", "sum")
+        _, question = old.posted.get(timeout=20)
+        self.assertEqual(question["payload"]["forwarded"], {"entity_id": "third", "version": "1.1"})
+        result = {"message": "3", "in_reply_to": question["payload"]["message_id"], "status": "done"}
+        self.assertEqual(post(gateway.at, old.write("task_result", result, "new"))[0], 200)
+        out, _ = talk.communicate(timeout=60)
+        answer = json.loads(json.loads(out)["content"]["text"])
+        self.assertEqual((answer["message"], answer["forwarded"]["entity"]), ("3", old.entity))
+
+        listen = third.command("listen", "--once", "--exec", "cat >/dev/null; echo heard")
+        status, _ = post(gateway.at, old.write("task_delegate", {"message": "hello"}, "third"))
+        listen.communicate(timeout=60)
+        self.assertEqual(status, 200)
+        _, heard = old.posted.get(timeout=20)
+        self.assertEqual((heard["msg_type"], heard["payload"]["message"].strip()), ("task_result", "heard"))
+        self.assertEqual(heard["payload"]["forwarded"]["entity_id"], "third")
 
 
 if __name__ == "__main__":

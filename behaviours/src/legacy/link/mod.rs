@@ -121,6 +121,7 @@ impl Link {
         started: Timestamp,
         rng: StdRng,
     ) -> Self {
+        let limiter = Limiter::counting(Arc::clone(&config.limit_hits));
         Self {
             config,
             trust,
@@ -141,7 +142,7 @@ impl Link {
             held: VecDeque::new(),
             offered: None,
             pause: Pause::default(),
-            limiter: Limiter::default(),
+            limiter,
             refusals: TokenBucket::default(),
             next_request: 0,
             transmits: VecDeque::new(),

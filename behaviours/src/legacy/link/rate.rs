@@ -1,6 +1,8 @@
 //! Which bucket a version 1.0 message counts against (§10).
 
-use peer_protocol::rate_limit::{PeerLimiter, RateClass, RateLimited, RateProfile};
+use std::sync::Arc;
+
+use peer_protocol::rate_limit::{LimitHits, PeerLimiter, RateClass, RateLimited, RateProfile};
 use peer_protocol::time::Instant;
 
 /// Most answers that are let in for nothing.
@@ -23,6 +25,11 @@ enum Kind {
 }
 
 impl Limiter {
+    /// What is refused is counted in `hits`.
+    pub(super) fn counting(hits: Arc<LimitHits>) -> Self {
+        Self { buckets: PeerLimiter::counting(hits), owed: 0 }
+    }
+
     /// Takes a token for a message of the peer.
     pub(super) fn take(
         &mut self,

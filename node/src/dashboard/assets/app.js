@@ -7,7 +7,7 @@ import { h, patch } from './dom.js'
 import { follow } from './events.js'
 import { actions as frameActions, header, lock, navigation, notice } from './frame.js'
 import { watch } from './handshakes.js'
-import { hint, need, reload, start } from './resources.js'
+import { apply, hint, need, reload, start } from './resources.js'
 import { onChange, remember, set, state } from './store.js'
 import { plain } from './text.js'
 import * as limits from './views/limits.js'
@@ -71,6 +71,7 @@ function connect () {
       const event = { ...data, event: data.event ?? name, at: data.at ?? Date.now() }
       watch(event, event.at)
       remember(event)
+      apply(event)
       hint(event.event)
       tell(event)
       if (event.event === 'missed') reload()

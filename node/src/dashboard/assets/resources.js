@@ -41,6 +41,16 @@ export function hint (event) {
   for (const name of needed) if (RESOURCES[name].after.test(event)) load(name)
 }
 
+/** Takes over what an event says in full: where a transfer stands. */
+export function apply ({ event, at, ...transfer }) {
+  const known = state.data.transfers
+  if (event !== 'transfer' || !known) return
+  const index = known.findIndex(({ id, direction }) => id === transfer.id && direction === transfer.direction)
+  if (index < 0) known.push(transfer)
+  else known[index] = transfer
+  changed()
+}
+
 /** Reads all that is needed anew, such as when events were missed. */
 export const reload = (...names) => {
   for (const name of names.length > 0 ? names : needed) load(name)

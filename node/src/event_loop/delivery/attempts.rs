@@ -32,12 +32,15 @@ impl Attempts {
         }
     }
 
-    /// These left.
-    pub(super) fn transmitted(&mut self, ids: &[MessageId], now: Timestamp) {
+    /// These left. Returns how many of them had left before.
+    pub(super) fn transmitted(&mut self, ids: &[MessageId], now: Timestamp) -> u64 {
+        let mut again = 0;
         for id in ids {
             let attempt = self.0.entry(*id).or_insert_with(Attempt::default);
+            again += u64::from(attempt.count > 0);
             *attempt = Attempt { count: attempt.count.saturating_add(1), last: now };
         }
+        again
     }
 
     /// What is remembered of one.
@@ -62,7 +65,8 @@ mod tests {
         attempts.handed(&ids[..1]);
         assert_eq!(attempts.of(&ids[0]), Some(Attempt::default()));
         for millis in 1..4 {
-            attempts.transmitted(&ids[..1], Timestamp::from_millis(millis));
+            let again = attempts.transmitted(&ids[..1], Timestamp::from_millis(millis));
+            assert_eq!(again, u64::from(millis > 1));
             attempts.handed(&ids[..1]);
         }
         let last = Timestamp::from_millis(3);

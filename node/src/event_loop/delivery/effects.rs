@@ -72,7 +72,8 @@ impl EventLoop {
         }
         let id = peer_id_of(&peer);
         let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-        let lens: Vec<_> = messages.iter().map(|message| message.body.len()).collect();
+        let measures = |message: &Message| (message.kind, message.body.len());
+        let sent: Vec<_> = messages.iter().map(measures).collect();
         if let Err(error) = self.swarm.behaviour_mut().secure.hand(id, messages) {
             tracing::debug!(peer = %self.directory.name(&id), %error, "there can be no link");
             self.detach(&id);
@@ -80,15 +81,17 @@ impl EventLoop {
         }
         self.delivery.attempts.handed(&ids);
         if let Some(peer) = self.directory.get_mut(&id) {
-            lens.into_iter().for_each(|len| peer.traffic.sent(len));
+            sent.iter().for_each(|(_, len)| peer.traffic.sent(*len));
         }
+        sent.iter().for_each(|(kind, len)| self.metrics().sent(*kind, *len));
         self.note(ids, &Step::GivenToLink);
     }
 
     /// Messages left for their peer.
     pub(in crate::event_loop) fn on_transmitted(&mut self, ids: &[MessageId]) {
         let now = self.clock.now().timestamp;
-        self.delivery.attempts.transmitted(ids, now);
+        let again = self.delivery.attempts.transmitted(ids, now);
+        self.metrics().sent_again(again);
     }
 
     /// Takes down steps of messages, which nobody waits for.
@@ -167,11 +170,13 @@ impl EventLoop {
     /// What is known of a message has changed.
     fn tell(&mut self, peer: &PublicKey, id: MessageId, status: &Status) {
         let peer_id = peer_id_of(peer);
+        let delivery = Delivery::from(status.clone());
+        self.metrics().outbox(&delivery);
         self.events.tell(NodeEvent::Outbox {
             message_id: id.to_string(),
             peer: self.entity_of(&peer_id),
             peer_id: peer_id.to_string(),
-            status: Delivery::from(status.clone()),
+            status: delivery,
         });
         self.accepted(id);
         self.tell_caller(id, status);

@@ -114,6 +114,7 @@ impl EventLoop {
             took_ms = info.took.as_secs_f64() * 1000.0,
             "session ready: version 1.0, not encrypted end to end"
         );
+        self.metrics().session_ready(HandshakeKind::Legacy, info.initiator, info.took);
         let Some(peer) = self.directory.entry(id) else { return };
         peer.entity = Some(info.peer);
         peer.phase = None;
@@ -141,6 +142,7 @@ impl EventLoop {
     ) {
         let name = self.directory.name(&id);
         tracing::warn!(peer = %name, %code, detail, "version 1.0 handshake failed");
+        self.metrics().handshake_failed(HandshakeKind::Legacy, None, code);
         if let Some(peer) = self.directory.entry(id) {
             peer.last_error = Some(format!("{code}: {detail}"));
         }

@@ -105,7 +105,7 @@ impl Admission for Doorkeeper {
             return Err(ErrorReport::new(ErrorCode::InvalidState, "it is bad"));
         }
         let long = transfer_of(message).is_some();
-        if long && !self.blind && !self.shelves.has(self.node, message.id) {
+        if long && !self.blind && !self.shelves.ask(self.node, message.id) {
             return Err(ErrorReport::new(ErrorCode::ChunkError, "its content is not here"));
         }
         if self.full.load(Ordering::Relaxed) {

@@ -233,6 +233,7 @@ impl Station {
 
     /// Everything in memory is lost. What was being written is on disk, or some of it, or nothing.
     pub(crate) fn crash(&mut self, now: Now, book: &mut Book) {
+        self.shelves.crashed(self.node);
         let group = std::mem::take(&mut self.committing);
         if !self.full {
             let written = self.chance.below(group.len() + 1);
@@ -658,8 +659,8 @@ impl Station {
 
     /// A content that lies here, and whose message has not come, is lost.
     pub fn loses_a_content(&mut self, book: &Book) {
-        let here = self.shelves.of(self.node);
-        let unclaimed = here
+        let idle = self.shelves.idle(self.node);
+        let unclaimed = idle
             .into_iter()
             .find(|id| book.get(*id).is_some_and(|letter| letter.arrived.is_none()));
         if let Some(id) = unclaimed {

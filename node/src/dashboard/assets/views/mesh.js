@@ -11,8 +11,8 @@ import { tiles } from './tiles.js'
 export const title = 'Mesh'
 export const needs = ['peers']
 
-/** Most peers in the picture; the table has all. */
-const MOST = 48
+/** Most peers in the picture, where there is room and where there is less; the table has all. */
+const MOST = { wide: 24, narrow: 10 }
 
 export function render () {
   const peers = state.data.peers
@@ -33,8 +33,11 @@ const nobody = () => empty('No peers yet.',
 
 function picture (peers) {
   const narrow = matchMedia('(max-width: 640px)').matches
-  const shownPeers = peers.slice(0, MOST)
+  const most = narrow ? MOST.narrow : MOST.wide
+  // Those that there is a way to come first.
+  const shownPeers = [...peers].sort((a, b) => Boolean(b.path) - Boolean(a.path)).slice(0, most)
   const { width, height, middle, places } = layout(shownPeers.length, narrow)
+  const longest = narrow ? (shownPeers.length > 6 ? 10 : 13) : shownPeers.length > 12 ? 12 : 22
   const own = state.data.status
   return h('div', { class: 'mesh' },
     s('svg', {
@@ -43,24 +46,22 @@ function picture (peers) {
     },
     s('g', { class: 'lines', 'aria-hidden': 'true' },
       shownPeers.map((peer, index) => line(peer, middle, places[index]))),
-    shownPeers.map((peer, index) => node(peer, places[index], middle, narrow)),
+    shownPeers.map((peer, index) => node(peer, places[index], middle, longest)),
     s('g', { class: 'own', 'aria-hidden': 'true' },
       s('circle', { cx: middle.x, cy: middle.y, r: 26 }),
       s('text', { x: middle.x, y: middle.y + 4, class: 'self' }, 'this'),
       s('text', { x: middle.x, y: middle.y + 46, class: 'label strong' },
         fit(own?.entity ?? '', 24)))),
-    peers.length > MOST && h('p', { class: 'note' }, `… and ${peers.length - MOST} more in the table`))
+    peers.length > most && h('p', { class: 'note' }, `… and ${peers.length - most} more in the table`))
 }
 
-/** Places on an ellipse; on two, in turn, where one would be crowded. The picture is no larger than that. */
+/** Places on an ellipse around this node. The picture is no larger than it has to be for so many. */
 function layout (number, narrow) {
-  const [radiusX, radiusY] = narrow ? [118, 140] : [350, 155]
-  const crowded = number > (narrow ? 8 : 14)
+  const [radiusX, radiusY] = narrow ? [122, number > 6 ? 165 : 140] : number > 12 ? [395, 235] : [350, 155]
   const first = number === 2 ? 0 : -Math.PI / 2
   const points = Array.from({ length: number }, (_, index) => {
     const angle = first + (index / number) * 2 * Math.PI
-    const ring = crowded && index % 2 === 1 ? 0.62 : 1
-    return { x: Math.cos(angle) * radiusX * ring, y: Math.sin(angle) * radiusY * ring }
+    return { x: Math.cos(angle) * radiusX, y: Math.sin(angle) * radiusY }
   })
   const above = 58 + Math.max(20, ...points.map(({ y }) => -y))
   const below = 58 + Math.max(20, ...points.map(({ y }) => y))
@@ -74,7 +75,7 @@ function line (peer, from, to) {
   if (!way) return null
   const at = (part) => ({ x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part })
   const trip = roundTripOf(peer)
-  const label = at(0.55)
+  const label = at(0.6)
   const carriers = peer.path.kind === 'hops' ? Math.min(peer.path.carriers ?? 1, 4) : way.marks
   const marks = Array.from({ length: carriers }, (_, index) => at(0.32 + 0.1 * index))
   return s('g', { 'data-key': `line ${peer.peer_id}`, class: `line ${peer.path.kind}` },
@@ -85,12 +86,12 @@ function line (peer, from, to) {
     trip != null && s('text', { x: label.x, y: label.y + 4, class: 'trip' }, format.roundTrip(trip)))
 }
 
-function node (peer, { x, y }, middle, narrow) {
+function node (peer, { x, y }, middle, longest) {
   const ready = peer.session?.state === 'READY' || peer.session?.state === 'ACTIVE'
   const kind = ready ? 'good' : peer.last_error ? 'bad' : peer.connected ? 'busy' : 'idle'
   const name = peer.entity ?? `…${peer.peer_id.slice(-8)}`
   const under = y >= middle.y - 1
-  const label = fit(name, narrow ? 13 : 22)
+  const label = fit(name, longest)
   const whole = label === name ? [] : [plain(name)]
   return s('a', {
     'data-key': `peer ${peer.peer_id}`,

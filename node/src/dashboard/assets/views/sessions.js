@@ -43,14 +43,16 @@ function one (about) {
   const watched = state.handshakes.get(peer)
   const kind = isDone(session.state) ? 'good' : isEnd(session.state) ? 'bad' : 'busy'
   const why = isEnd(session.state) ? watched?.why : null
+  // One that is only opened, or failed to open, is not current either.
+  const replaced = about.current === false && isDone(session.state)
   return h('li', { class: 'session', 'data-key': `${peer} ${session.id || 'opening'}`, 'data-peer': plain(peer) },
     h('div', { class: 'session-head' },
       h('h3', {}, peerLink(peer, entity)),
       badge(kind, session.state),
       session.suite && badge(session.suite === 'none' ? 'warn' : 'good', session.suite === 'none' ? 'not encrypted' : session.suite),
-      about.current === false && badge('idle', 'being replaced', 'it was renewed, and is only listened to until it expires'),
+      replaced && badge('idle', 'being replaced', 'it was renewed, and is only listened to until it expires'),
       about.connected === false && badge('idle', 'no connection', 'the session lives on without one')),
-    session.handshake !== 'legacy' && about.current !== false && strip(about),
+    session.handshake !== 'legacy' && !replaced && strip(about),
     why && h('p', { class: 'why' }, said(why, { limit: 500 })),
     facts([
       ['Session', session.id && h('code', { title: plain(session.id) }, format.short(session.id))],

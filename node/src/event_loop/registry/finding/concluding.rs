@@ -37,6 +37,7 @@ impl EventLoop {
             let cached = Cached { at: self.clock.now().instant, outcome: outcome.clone() };
             self.registry.finding.cache.insert(walk.key, cached);
         }
+        self.metrics().looked_up(outcome.as_ref().err(), asked, took);
         self.settle(walk.waiting, &outcome, asked, took);
     }
 
