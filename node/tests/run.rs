@@ -5,6 +5,7 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,37 @@ fn node(home: &Home, arguments: &[&str]) -> (Process, Value) {
     let line = process.line();
     assert!(!line.is_empty(), "{:?}", process.end());
     (process, serde_json::from_str(&line).unwrap())
+}
+
+#[test]
+fn a_service_manager_hears_when_the_node_is_ready_and_when_it_stops() {
+    let home = Home::new();
+    let socket = home.temp.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut bytes = [0; 64];
+        let len = manager.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..len].to_vec()).unwrap()
+    };
+    let mut command = home.command(&["run", "--listen", ANY]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let process = Process::start(command);
+    assert_eq!(heard(), "READY=1");
+    assert_eq!(home.peer(&["status"]).code, Some(0), "it answers once it is said to be ready");
+    process.signal(Signal::SIGTERM);
+    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(process.end().0, Some(0));
+
+    // Whoever does not listen any more is told to people.
+    let mut command = home.command(&["run", "--listen", ANY]);
+    command.env("NOTIFY_SOCKET", home.temp.path().join("nobody"));
+    let mut process = Process::start(command);
+    assert!(!process.line().is_empty());
+    process.signal(Signal::SIGTERM);
+    let (code, errors) = process.end();
+    assert_eq!(code, Some(0));
+    assert!(errors.contains("cannot tell the service manager"), "{errors}");
 }
 
 #[test]
