@@ -60,7 +60,7 @@ pub(super) struct Facts {
     /// Whether somebody here waits for the answer.
     pub(super) is_awaited: bool,
     /// Whether the message that asked last is answered.
-    is_answered: bool,
+    pub(super) is_answered: bool,
 }
 
 /// A task, with what is known of it.
