@@ -95,16 +95,21 @@ fn write_float(float: f64, out: &mut String) {
     if float < 0.0 {
         out.push('-');
     }
-    // The fewest digits that read back the same, such as 1.25e-7.
-    let shortest = format!("{:e}", float.abs());
+    // The fewest digits that read back the same, of two as near the even ones; with zeros around them.
+    let shortest = serde_json::to_string(&float.abs()).unwrap_or_default();
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let point = exponent.parse::<i32>().unwrap_or_default() + 1;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let before = i32::try_from(whole.len() + digits.len()).unwrap_or(i32::MAX)
+        - i32::try_from(all.len()).unwrap_or(i32::MAX);
+    let point = exponent.trim_start_matches('+').parse::<i32>().unwrap_or_default() + before;
+    let digits = digits.trim_end_matches('0');
     let len = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or_default());
     let at = usize::try_from(point).unwrap_or_default();
     if len <= point && point <= 21 {
-        out.push_str(&digits);
+        out.push_str(digits);
         out.push_str(&zeros(point - len));
     } else if 0 < point && point <= 21 {
         let (whole, rest) = digits.split_at(at);

@@ -59,6 +59,8 @@ pub(super) struct Facts {
     pub(super) delivery: Option<Delivery>,
     /// Whether somebody here waits for the answer.
     pub(super) is_awaited: bool,
+    /// Whether the message that asked last is answered.
+    pub(super) is_answered: bool,
 }
 
 /// A task, with what is known of it.
@@ -130,6 +132,7 @@ impl Table {
         entry.started = Some(started);
         entry.facts.delivery = None;
         entry.facts.is_awaited = true;
+        entry.facts.is_answered = false;
         entry.say(Status { state: State::Submitted, ..Status::default() });
         entry.task.history.push(message);
         entry.forget_long_messages();
@@ -167,6 +170,11 @@ impl Table {
         if entry.turn != turn || entry.task.status.state.is_terminal() {
             return true;
         }
+        // Updates go another way than answers, and may be read after them.
+        if from.is_some() && entry.facts.is_answered {
+            return true;
+        }
+        entry.facts.is_answered |= from.is_none() && !matches!(event, Event::StatusUpdate(_));
         entry.accepted();
         entry.take(event);
         inner.make_room();
@@ -432,6 +440,30 @@ mod tests {
         assert_eq!(known.task.status.state, State::Working);
         assert_eq!(known.task.metadata.unwrap()["delivery"], "processed");
         assert!(!begin(&table, "t").unwrap(), "asked twice it is the same task");
+    }
+
+    #[test]
+    fn an_update_that_is_read_late_changes_nothing() {
+        let table = Table::default();
+        begin(&table, "t").unwrap();
+        table.delivery("t", "bob-id", &Delivery::Sent);
+        let stands = |state| {
+            let status = Status { state, ..Status::default() };
+            Event::Task(Box::new(Task { id: "remote".to_owned(), status, ..Task::default() }))
+        };
+        assert!(table.apply("t", Some("bob-id"), stands(State::Working)));
+        assert_eq!(state(&table, "t"), State::Working);
+        assert!(table.apply("t", None, stands(State::InputRequired)));
+        assert!(table.apply("t", Some("bob-id"), stands(State::Working)));
+        assert_eq!(state(&table, "t"), State::InputRequired);
+        let (started, _heard) = oneshot::channel();
+        let message = Message::of_agent("m".to_owned(), Vec::new());
+        table.go_on("t", "t2", message, started).unwrap();
+        table.delivery("t2", "bob-id", &Delivery::Sent);
+        assert!(table.apply("t", Some("bob-id"), stands(State::Failed)), "of an earlier turn");
+        assert_eq!(state(&table, "t"), State::Submitted);
+        assert!(table.apply("t2", Some("bob-id"), stands(State::Working)));
+        assert_eq!(state(&table, "t"), State::Working);
     }
 
     #[test]
