@@ -40,7 +40,11 @@ pub(in crate::mcp) enum AgentLife {
     Attached,
     /// None listens now. Messages wait in its inbox.
     NoneAttached,
-    /// Cannot be told.
+    /// One listens, but did not answer its node in time.
+    Unresponsive,
+    /// One listens that cannot be asked whether it is there.
+    AttachedCannotBeAsked,
+    /// Cannot be told: its node did not answer.
     Unknown,
 }
 
@@ -132,9 +136,13 @@ impl From<Life> for PeerLife {
     fn from(life: Life) -> Self {
         Self {
             node: if life.alive { NodeLife::Alive } else { NodeLife::NoAnswer },
-            agent: match (life.alive, life.agent) {
-                (true, true) => AgentLife::Attached,
-                (true, false) => AgentLife::NoneAttached,
+            agent: match (life.alive, life.agent_state) {
+                (true, Some(AgentState::Attached)) => AgentLife::Attached,
+                (true, Some(AgentState::Absent)) => AgentLife::NoneAttached,
+                (true, Some(AgentState::Unresponsive)) => AgentLife::Unresponsive,
+                (true, Some(AgentState::Unknown)) => AgentLife::AttachedCannotBeAsked,
+                (true, None) if life.agent => AgentLife::Attached,
+                (true, None) => AgentLife::NoneAttached,
                 (false, _) => AgentLife::Unknown,
             },
             peer: life.entity.map(|entity| entity.to_string()),
