@@ -9,6 +9,8 @@ globalThis.sessionStorage = { getItem: () => 'the token' }
 const { Decoder, follow } = await import(`${process.env.ASSETS}/events.js`)
 const { plain } = await import(`${process.env.ASSETS}/text.js`)
 const format = await import(`${process.env.ASSETS}/format.js`)
+const { lifeText } = await import(`${process.env.ASSETS}/views/peers.js`)
+const { goesOn } = await import(`${process.env.ASSETS}/views/send.js`)
 
 test('events come out whole however they come in', () => {
   const stream = ': still here\n\nid: a-1\nevent: connected\ndata: {"peer_id":\ndata: "é"}\n\r\ndata:[1]\r\n\r\nevent: reset\nid: a-9\n\n' +
@@ -78,4 +80,19 @@ test('times and sizes are short', () => {
   assert.deepEqual([0, 61_000, 3_600_000, 90_000_000, NaN].map((ms) => format.duration(ms)), ['0 ms', '1 min 1 s', '1 h', '1 d 1 h', '–'])
   assert.deepEqual([0, 1023, 1024, 10 << 20, 3 * 2 ** 40].map(format.size), ['0 B', '1023 B', '1.0 KiB', '10 MiB', '3.0 TiB'])
   assert.deepEqual([999, 1500, 25_400, null].map(format.roundTrip), ['999 µs', '1.5 ms', '25 ms', '–'])
+})
+
+test('an agent that cannot be asked is not said to be absent', () => {
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'unknown' }), 'attached, cannot be asked')
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'unresponsive' }), 'attached, but does not respond')
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'absent' }), 'none attached')
+  assert.equal(lifeText({ alive: true, agent: true }), 'attached')
+  assert.equal(lifeText({ alive: true, agent: false }), 'none attached')
+  assert.equal(lifeText({ alive: false, agent: false }), 'the node does not answer')
+})
+
+test('a question that the node keeps is no failure, one that got lost is', () => {
+  assert.ok(goesOn({ kind: 'timeout', messageId: 'm-1' }))
+  assert.ok(!goesOn({ kind: 'timeout' }))
+  assert.ok(!goesOn({ kind: 'refused', messageId: 'm-1' }))
 })
