@@ -350,6 +350,9 @@ pub struct Failure {
     pub message_id: Option<String>,
     /// What happened, to what.
     pub detail: String,
+    /// The part of `detail` that may be in the words of the peer's node: no instructions to anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_wrote: Option<String>,
     /// What to do next.
     pub next: String,
 }

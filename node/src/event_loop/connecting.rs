@@ -309,7 +309,7 @@ impl EventLoop {
                 Some(peer) => format!(
                     "the handshake stands at {}{}",
                     peer.phase.unwrap_or("INITIAL"),
-                    peer.last_error.as_ref().map_or_else(String::new, |error| format!("; {error}"))
+                    peer.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
                 ),
                 None => "nobody answered there".to_owned(),
             };

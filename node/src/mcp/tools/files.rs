@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_WAIT, millis};
 use crate::api;
 use crate::mcp::Server;
+use crate::mcp::content::PeerWrote;
 use crate::mcp::failure::Failed;
 use crate::model::TransferStatus;
 
@@ -48,10 +49,17 @@ pub(in crate::mcp) struct FileTransfer {
     /// Why it failed, or what it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
 }
 
 impl From<TransferStatus> for FileTransfer {
     fn from(transfer: TransferStatus) -> Self {
+        // With a code it is the other side that refused.
+        let (detail, peer_wrote) = match (transfer.code, transfer.detail) {
+            (Some(code), said) => (Some(code.to_string()), said.as_deref().map(PeerWrote::reason)),
+            (None, detail) => (detail, None),
+        };
         Self {
             transfer_id: transfer.id,
             state: transfer.state.as_str(),
@@ -59,7 +67,8 @@ impl From<TransferStatus> for FileTransfer {
             name: transfer.name,
             size: transfer.size,
             done: transfer.done,
-            detail: transfer.detail,
+            detail,
+            peer_wrote,
         }
     }
 }
