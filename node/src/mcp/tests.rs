@@ -251,7 +251,11 @@ async fn only_files_that_were_opened_are_sent() {
     assert_eq!((&sent["state"], &sent["name"]), (&json!("queued"), &json!("a.txt")));
     let (said, kind) = rig.bad("send_file", json!({"peer": "entity_b", "path": "../secret"})).await;
     assert!(kind == "refused" && said.contains("open"), "{said}");
-    assert_eq!(rig.fake.look(|memory| memory.files.len()), 1);
+    // The node is told where the file has to lie when it opens it.
+    let open = rig.temp.path().join("open").canonicalize().unwrap();
+    let files = rig.fake.look(|memory| memory.files.clone());
+    let told: Vec<_> = files.iter().map(|file| (file.path.clone(), file.root.clone())).collect();
+    assert_eq!(told, [(open.join("a.txt"), Some(open))]);
 }
 
 #[tokio::test]
@@ -271,7 +275,10 @@ async fn failures_say_what_happened_and_what_next() {
     assert!(!own.contains("try again in 100 ms"), "{own}");
     assert_eq!(wrote, r#"{"peer_wrote":{"reason":"try again in 100 ms"}}"#);
     let meta = &result.meta.as_ref().unwrap()["peer/failure"];
-    assert_eq!((&meta["code"], &meta["detail"]), (&json!("RATE_LIMITED"), &json!("refuses refused: RATE_LIMITED")));
+    assert_eq!(
+        (&meta["code"], &meta["detail"]),
+        (&json!("RATE_LIMITED"), &json!("refuses refused: RATE_LIMITED"))
+    );
     assert_eq!(meta["peer_wrote"], json!({"reason": "try again in 100 ms"}));
     let (said, _) = rig.bad("talk_to_peer", json!({"peer": "entity_b"})).await;
     assert!(said.contains("missing field `message`"), "{said}");

@@ -10,6 +10,7 @@ use crate::api;
 use crate::mcp::Server;
 use crate::mcp::content::PeerWrote;
 use crate::mcp::failure::Failed;
+use crate::mcp::files::Found;
 use crate::model::TransferStatus;
 
 /// Which file goes to whom.
@@ -90,11 +91,13 @@ impl Server {
         &self,
         Parameters(ask): Parameters<SendAsk>,
     ) -> Result<Json<FileTransfer>, Failed> {
+        let Found { path, root } = self.files.find(&ask.path)?;
         let sent = self
             .client
             .send_file(&api::Send {
                 peer: ask.peer,
-                path: self.files.find(&ask.path)?,
+                path,
+                root: Some(root),
                 name: ask.name,
                 content_type: ask.content_type,
                 spooled: false,
