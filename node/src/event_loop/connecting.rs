@@ -133,6 +133,7 @@ impl EventLoop {
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.connections.remove(&connection);
             peer.punched.remove(&connection);
+            peer.pings.remove(&connection);
             if !peer.is_connected() {
                 peer.identified = false;
                 peer.redial.lost(jitter, now);
