@@ -1,6 +1,7 @@
 // The parts of the page that need no browser: the event stream, text of strangers, times and sizes.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
@@ -39,6 +40,49 @@ test('an endless line, and an endless event, are not held', () => {
   assert.throws(() => endless('', `data: ${part}\n`), RangeError)
 })
 
+/** What a node answers to `GET /v1/proof`. */
+function prove (request, response, token = 'the token') {
+  const nonce = new URL(request.url, 'http://x').searchParams.get('nonce')
+  assert.match(nonce, /^[0-9a-f]{64}$/)
+  assert.equal(request.headers.authorization, undefined)
+  const text = `peer-api-proof:${request.socket.localPort}:${nonce}`
+  response.end(JSON.stringify({ proof: createHmac('sha256', token).update(text).digest('hex') }))
+}
+
+test('nobody gets the token who does not prove to know it', async () => {
+  for (const imposter of [
+    (request, response) => response.end('{}'),
+    (request, response) => response.writeHead(404).end('{}'),
+    (request, response) => prove(request, response, 'another token')
+  ]) {
+    const tokens = []
+    const server = createServer((request, response) => {
+      tokens.push(request.headers.authorization)
+      imposter(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await new Promise((resolve) => follow(`http://127.0.0.1:${server.address().port}/v1/events`, { state () {}, refused: resolve }))
+    server.close()
+    assert.deepEqual(tokens, [undefined])
+  }
+})
+
+test('whoever takes the port of a node that has stopped gets no token', async () => {
+  const tokens = []
+  let own = true
+  const server = createServer((request, response) => {
+    tokens.push([own, request.headers.authorization])
+    if (!own) return response.end('{}')
+    if (request.url.startsWith('/v1/proof')) return prove(request, response)
+    own = false
+    response.end('id: a-1\nevent: connected\ndata: {"at":1}\n\n')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await new Promise((resolve) => follow(`http://127.0.0.1:${server.address().port}/v1/events`, { event () {}, state () {}, refused: resolve }))
+  server.close()
+  assert.deepEqual(tokens, [[true, undefined], [true, 'Bearer the token'], [false, undefined]])
+})
+
 test('a stream that is cut goes on after the last event, with the token, until it is refused', async () => {
   const asked = []
   const answers = [
@@ -49,6 +93,7 @@ test('a stream that is cut goes on after the last event, with the token, until i
     (response) => response.writeHead(401).end()
   ]
   const server = createServer((request, response) => {
+    if (request.url.startsWith('/v1/proof')) return prove(request, response)
     asked.push([request.headers['last-event-id'], request.headers.authorization])
     answers[asked.length - 1](response)
   }).listen(0, '127.0.0.1')
