@@ -36,9 +36,11 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hmac
 import http.client
 import json
 import os
+import secrets
 import socket
 import sys
 import time
@@ -515,8 +517,6 @@ class Node:
         headers: Optional[Dict[str, str]] = None,
     ) -> http.client.HTTPResponse:
         headers = {"Content-Type": "application/json", **(headers or {})}
-        if self._address:
-            headers["Authorization"] = f"Bearer {self._token}"
         where = self._address or self.data_dir
         try:
             connection.connect()
@@ -528,6 +528,9 @@ class Node:
             raise PeerError("socket", f"cannot reach the node on {where}: {error}", next_step) from error
         try:
             data = None if body is None else json.dumps(body).encode()
+            if self._address:
+                self._check_proof(connection)
+                headers["Authorization"] = f"Bearer {self._token}"
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
         except socket.timeout as error:
@@ -540,6 +543,26 @@ class Node:
             told = self._decode(answer)
             raise _error(told if isinstance(told, dict) else {})
         return answer
+
+    def _check_proof(self, connection: http.client.HTTPConnection) -> None:
+        """Has whoever listens prove that it knows the token, before that is sent over the same connection:
+        while the node does not run, any user of this machine can take its port."""
+        nonce = secrets.token_hex(32)
+        connection.request("GET", f"/v1/proof?nonce={nonce}")
+        answer = connection.getresponse()
+        # A whole answer is shorter; one that is cut off is no proof, and leaves the connection unusable.
+        text = answer.read(4096)
+        try:
+            given = str(json.loads(text)["proof"]) if answer.status == 200 else ""
+        except (ValueError, LookupError, TypeError):
+            given = ""
+        known = f"peer-api-proof:{connection.port}:{nonce}".encode()
+        expected = hmac.new(self._token.encode(), known, "sha256").hexdigest()
+        if not hmac.compare_digest(given.encode(), expected.encode()):
+            detail = f"what answers on {self._address} has not proved that it knows the token, which was not sent"
+            raise PeerError("unproven", detail, "is it your node? `peer api url` prints its address and token")
+        # Another connection would be to somebody unknown again.
+        connection.auto_open = 0
 
     def _decode(self, answer: http.client.HTTPResponse) -> Any:
         where = self._address or self.data_dir

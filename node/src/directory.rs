@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) connections: HashMap<ConnectionId, Multiaddr>,
     /// Those of them that were opened through NATs.
     pub(crate) punched: HashSet<ConnectionId>,
+    /// How long a ping over them last took, there and back.
+    pub(crate) pings: HashMap<ConnectionId, Duration>,
     /// When it connected, until a session was opened for that.
     pub(crate) connected_at: Option<Instant>,
     /// When it last connected.
@@ -94,6 +96,7 @@ impl Peer {
             entity: None,
             connections: HashMap::new(),
             punched: HashSet::new(),
+            pings: HashMap::new(),
             connected_at: None,
             seen: Instant::default(),
             addresses: Vec::new(),

@@ -330,6 +330,22 @@ impl NodeError {
         }
     }
 
+    /// The part of the text that may be in the words of the peer's node.
+    #[must_use]
+    pub fn peer_wrote(&self) -> Option<&str> {
+        let part = match self {
+            Self::Refused { detail, .. }
+            | Self::Transfer(TransferFailure::Refused { code: Some(_), detail }) => detail,
+            Self::Unreachable { reason, .. } => reason,
+            // How far it got in this node's words, and then why it got no further.
+            Self::Timeout { progress, .. } | Self::Unanswered { progress, .. } => {
+                progress.split_once(": ")?.1
+            }
+            _ => return None,
+        };
+        Some(part).filter(|part| !part.is_empty())
+    }
+
     /// The failure as plain data.
     #[must_use]
     pub fn to_failure(&self) -> Failure {
@@ -338,6 +354,7 @@ impl NodeError {
             code: self.code(),
             message_id: self.message_id().map(str::to_owned),
             detail: self.to_string(),
+            peer_wrote: self.peer_wrote().map(str::to_owned),
             next: self.next_step().to_owned(),
         }
     }

@@ -221,6 +221,9 @@ pub struct PeerStatus {
     /// Its session, if there is one or one is being opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionStatus>,
+    /// Round-trip time of the connection in use, as libp2p's ping last measured it, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
     /// Messages that wait to be sent to it.
     pub queued: usize,
     /// Why the last attempt to open a session failed.
@@ -353,6 +356,9 @@ pub struct Failure {
     pub message_id: Option<String>,
     /// What happened, to what.
     pub detail: String,
+    /// The part of `detail` that may be in the words of the peer's node: no instructions to anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_wrote: Option<String>,
     /// What to do next.
     pub next: String,
 }

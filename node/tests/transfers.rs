@@ -64,8 +64,13 @@ impl Host {
     }
 
     async fn send(&self, to: &str, path: &Path) -> TransferStatus {
-        let file =
-            FileToSend { path: path.to_owned(), name: None, content_type: None, spooled: false };
+        let file = FileToSend {
+            path: path.to_owned(),
+            root: None,
+            name: None,
+            content_type: None,
+            spooled: false,
+        };
         self.handle().send_file(to, file, PATIENCE).await.unwrap()
     }
 

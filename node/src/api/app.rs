@@ -23,21 +23,27 @@ use crate::handle::Handle;
 pub struct Limits {
     /// Most connections at once; one more is turned away.
     pub connections: usize,
+    /// Most of them over TCP that have not shown the token yet; for one more the oldest of them is closed.
+    pub strangers: usize,
     /// Most streams of events at once.
     pub streams: usize,
     /// How long a connection may take to send the head of a request, and be silent between two.
     pub head: Duration,
     /// How long a request's body may take to come.
     pub body: Duration,
+    /// How long a connection may take nothing of what it is sent.
+    pub write: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            strangers: 64,
             streams: 64,
             head: Duration::from_secs(15),
             body: Duration::from_secs(60),
+            write: Duration::from_secs(30),
         }
     }
 }
@@ -105,7 +111,9 @@ impl App {
     /// All of it, for requests over `access`.
     pub(super) fn router(&self, access: Access) -> Router {
         let guard = Guard { access: access.clone(), body_time: self.limits.body };
-        let (requests, document) = routes::router(&self.shared).split_for_parts();
+        let (requests, mut document) = routes::router(&self.shared).split_for_parts();
+        let (open, described) = routes::open(access.clone()).split_for_parts();
+        document.merge(described);
         let guarded = requests
             .layer(Extension(Arc::new(openapi::complete(document))))
             .with_state(self.shared.clone())
@@ -113,7 +121,8 @@ impl App {
             .fallback(routes::not_found)
             .method_not_allowed_fallback(routes::method_not_allowed)
             .layer(from_fn_with_state(access, guard::check_token));
-        let public = self.public.clone().method_not_allowed_fallback(routes::method_not_allowed);
+        let public =
+            self.public.clone().merge(open).method_not_allowed_fallback(routes::method_not_allowed);
         guarded.merge(public).layer(from_fn_with_state(guard, guard::check))
     }
 

@@ -110,6 +110,7 @@ impl ClientError {
             code: None,
             message_id: None,
             detail,
+            peer_wrote: None,
             next: next.to_owned(),
         }
     }

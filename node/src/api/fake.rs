@@ -317,6 +317,7 @@ pub(crate) fn peer() -> PeerStatus {
             since: Timestamp::from_millis(1_700_000_000_000),
             expires: Timestamp::from_millis(1_700_001_800_000),
         }),
+        round_trip_us: Some(812),
         queued: 0,
         last_error: None,
     }
@@ -344,6 +345,7 @@ fn stranger() -> PeerStatus {
         path: None,
         rtt_us: None,
         protocol: None,
+        round_trip_us: None,
         encrypted: false,
         session: None,
         last_error: Some("connection \u{1b}[31mrefused".to_owned()),

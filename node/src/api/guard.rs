@@ -15,6 +15,7 @@ use http_body_util::Limited;
 
 use super::body::Timed;
 use super::extract::too_large;
+use super::server::Shown;
 use super::{MAX_BODY_LEN, Problem, Token};
 
 /// Over what requests come.
@@ -54,7 +55,12 @@ pub(super) async fn check_token(
     next: Next,
 ) -> Response {
     match access.check_token(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            if let Some(shown) = request.extensions().get::<Shown>() {
+                shown.set();
+            }
+            next.run(request).await
+        }
         Err(problem) => {
             let challenge = HeaderValue::from_static("Bearer realm=\"peer\"");
             ([(WWW_AUTHENTICATE, challenge)], *problem).into_response()

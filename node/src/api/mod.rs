@@ -6,6 +6,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`](crate::model::Status) |
+//! | `GET /v1/proof` | query: [`Prove`] | `proof`; needs no token |
 //! | `GET /v1/api` | | [`ApiStatus`](crate::model::ApiStatus) |
 //! | `GET /v1/log` | query: [`Log`] | [`LogTail`](crate::model::LogTail) |
 //! | `GET /v1/peers` | | [`PeerStatus`](crate::model::PeerStatus)es |
@@ -89,8 +90,8 @@ pub use client::{Client, ClientError, EventStream, Messages, Told};
 pub use problem::Problem;
 pub use request::{
     Acknowledge, Alive, Awake, Connect, DEFAULT_TIMEOUT, Discover, Events, Inbox, Log, Lookup,
-    MAX_TIMEOUT, Outbox, Pin, Probe, Probed, Register, Reply, Report, Restart, RetryPeer, Revoke,
-    Send, Subscription, Talk, Wake,
+    MAX_TIMEOUT, Outbox, Pin, Probe, Probed, Prove, Register, Reply, Report, Restart, RetryPeer,
+    Revoke, Send, Subscription, Talk, Wake,
 };
 pub use server::{Server, ServerError};
 pub use token::{Token, TokenError};

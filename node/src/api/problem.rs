@@ -25,6 +25,9 @@ pub struct Problem {
     pub status: u16,
     /// What happened, to what.
     pub detail: String,
+    /// The part of `detail` that may be in the words of the peer's node: no instructions to anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_wrote: Option<String>,
     /// The protocol's code, if the failure is one of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -42,7 +45,9 @@ impl Problem {
 
     pub(crate) fn new(status: StatusCode, kind: &str, detail: String, next: &str) -> Self {
         let (kind, next) = (kind.to_owned(), next.to_owned());
-        Self::of(status, Failure { kind, code: None, message_id: None, detail, next })
+        let failure =
+            Failure { kind, code: None, message_id: None, detail, peer_wrote: None, next };
+        Self::of(status, failure)
     }
 
     fn of(status: StatusCode, failure: Failure) -> Self {
@@ -51,6 +56,7 @@ impl Problem {
             title: failure.kind.replace('_', " "),
             status: status.as_u16(),
             detail: failure.detail,
+            peer_wrote: failure.peer_wrote,
             code: failure.code,
             message_id: failure.message_id,
             next: failure.next,
@@ -61,8 +67,8 @@ impl Problem {
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let kind = self.kind.strip_prefix(TYPE_PREFIX).unwrap_or(&self.kind).to_owned();
-        let Self { code, message_id, detail, next, .. } = self;
-        Failure { kind, code, message_id, detail, next }
+        let Self { code, message_id, detail, peer_wrote, next, .. } = self;
+        Failure { kind, code, message_id, detail, peer_wrote, next }
     }
 }
 

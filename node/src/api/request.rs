@@ -68,6 +68,15 @@ pub struct Events {
     pub kinds: Option<String>,
 }
 
+/// That the node knows the token is to be proved; a query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Prove {
+    /// 32 to 64 hexadecimal digits, new ones each time.
+    pub nonce: String,
+}
+
 /// Which lines of the log; a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

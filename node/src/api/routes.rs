@@ -3,6 +3,7 @@
 mod delivery;
 mod messages;
 mod node;
+mod proof;
 mod registry;
 mod transfers;
 mod waking;
@@ -18,6 +19,7 @@ use super::Problem;
 use super::app::Shared;
 use super::events;
 use super::extract::{Json, Large};
+use super::guard::Access;
 use super::once::MessageKey;
 use super::request::{self, Alive, Connect, Pin, Reply, Report, Restart, Revoke, Talk, Wake};
 use super::{once, openapi};
@@ -81,6 +83,11 @@ pub(super) fn router(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(registry::dht))
         .routes(routes!(shutdown))
         .routes(routes!(openapi::document))
+}
+
+/// What clients may ask before they show the token.
+pub(super) fn open(access: Access) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(proof::proof)).with_state(access)
 }
 
 /// The node itself.

@@ -23,7 +23,9 @@ pub(crate) enum CliError {
 impl CliError {
     pub(super) fn new(kind: &str, detail: impl Into<String>, next: impl Into<String>) -> Self {
         let (kind, detail, next) = (kind.to_owned(), detail.into(), next.into());
-        Self::Failure(Box::new(Failure { kind, code: None, message_id: None, detail, next }))
+        let failure =
+            Failure { kind, code: None, message_id: None, detail, peer_wrote: None, next };
+        Self::Failure(Box::new(failure))
     }
 
     /// The operating system refuses something that belongs to no data file.

@@ -78,7 +78,7 @@ struct Global {
     /// the user's own, such as ~/.local/share/peer]
     #[arg(long, global = true, env = "PEER_DATA_DIR", value_name = "PATH")]
     data_dir: Option<PathBuf>,
-    /// Print one JSON document instead of text, failures included
+    /// Print JSON instead of text, failures included: one document, or, where a command says so, one a line
     #[arg(long, global = true)]
     json: bool,
     /// Log more, on standard error: -v each handshake step and its state, -vv everything; `RUST_LOG`

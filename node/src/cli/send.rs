@@ -121,6 +121,7 @@ async fn begin(
     let ask = api::Send {
         peer: args.peer.clone(),
         path: path.clone(),
+        root: None,
         name: args.name.clone(),
         content_type: args.content_type.clone(),
         spooled,

@@ -136,6 +136,7 @@ impl EventLoop {
         if let Some(peer) = self.directory.get_mut(&id) {
             peer.connections.remove(&connection);
             peer.punched.remove(&connection);
+            peer.pings.remove(&connection);
             if !peer.is_connected() {
                 peer.identified = false;
                 peer.rtt = None;
@@ -314,7 +315,7 @@ impl EventLoop {
                 Some(peer) => format!(
                     "the handshake stands at {}{}",
                     peer.phase.unwrap_or("INITIAL"),
-                    peer.last_error.as_ref().map_or_else(String::new, |error| format!("; {error}"))
+                    peer.last_error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
                 ),
                 None => "nobody answered there".to_owned(),
             };

@@ -1,6 +1,9 @@
 //! Which way messages to a peer take.
 
+use std::time::Duration;
+
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
 use super::EventLoop;
@@ -23,9 +26,19 @@ impl EventLoop {
     }
 }
 
+/// Round-trip time of the connection that counts, once a ping has measured it.
+pub(super) fn round_trip(peer: &Peer) -> Option<Duration> {
+    let (id, _) = best(peer)?;
+    peer.pings.get(id).copied()
+}
+
 /// The connection that counts: one without a relay, if there is any.
+fn best(peer: &Peer) -> Option<(&ConnectionId, &Multiaddr)> {
+    peer.connections.iter().min_by_key(|(id, at)| (is_relayed(at), **id))
+}
+
 fn connection(peer: &Peer) -> Option<Path> {
-    let best = peer.connections.iter().min_by_key(|(id, at)| (is_relayed(at), **id))?;
+    let best = best(peer)?;
     let kind = match best {
         (_, at) if is_relayed(at) => PathKind::Relayed,
         (id, _) if peer.punched.contains(id) => PathKind::HolePunched,

@@ -7,7 +7,7 @@ use peer_behaviours::reachability::scope::is_relayed;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustView as _};
 use peer_protocol::time::Timestamp;
 
-use super::EventLoop;
+use super::{EventLoop, path};
 use crate::directory::Peer;
 use crate::events::NodeEvent;
 use crate::model::{HandshakeKind, PeerStatus, QueueDepth, SessionLine, SessionStatus, Status};
@@ -126,6 +126,8 @@ impl EventLoop {
             protocol: peer.protocol.map(str::to_owned),
             encrypted: session.as_ref().is_some_and(|s| s.handshake != HandshakeKind::Legacy),
             session: session.or_else(|| peer.phase.map(opening)),
+            round_trip_us: path::round_trip(peer)
+                .map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             queued: self.queued(id),
             last_error: peer.last_error.clone(),
         }

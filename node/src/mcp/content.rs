@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::failure::Failed;
 use super::visible::visible;
-use crate::model::{Content, Incoming};
+use crate::model::{Content, Delivery, Incoming};
 
 /// Longest text that a model may send, in bytes.
 const MAX_TEXT: usize = 1 << 20;
@@ -32,6 +32,9 @@ pub(super) struct PeerWrote {
     /// What comes next, if it is a status report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_action: Option<String>,
+    /// Why something was refused, or came to nothing, where that may be in the words of the peer's node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
     /// The conversation that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) conversation: Option<String>,
@@ -44,6 +47,12 @@ pub(super) struct PeerWrote {
 }
 
 impl PeerWrote {
+    /// Why something came to nothing.
+    pub(super) fn reason(text: &str) -> Self {
+        let escaped = visible(text).is_some();
+        Self { reason: Some(text.to_owned()), escaped, ..Self::default() }
+    }
+
     /// All of a content.
     pub(super) fn whole(content: Content) -> Self {
         Self::part(content, 0, usize::MAX)
@@ -79,6 +88,28 @@ impl PeerWrote {
     pub(super) fn len(&self) -> usize {
         let count = |text: &Option<String>| text.as_deref().map_or(0, |text| text.chars().count());
         count(&self.text) + count(&self.base64)
+    }
+}
+
+/// What this node says of what went wrong, and after the first colon why: that may be in the words of the
+/// peer's node.
+pub(super) fn apart(text: &str) -> (String, Option<PeerWrote>) {
+    match text.split_once(": ") {
+        Some((own, why)) => (own.to_owned(), Some(PeerWrote::reason(why))),
+        None => (text.to_owned(), None),
+    }
+}
+
+/// How far a message has come, and why no further: what this node says, and what may be of the peer's node.
+pub(super) fn stands(
+    status: Delivery,
+    waits_for: Option<String>,
+) -> (Option<String>, Option<PeerWrote>) {
+    match status {
+        Delivery::Failed { code, detail } => {
+            (Some(code.to_string()), Some(PeerWrote::reason(&detail)))
+        }
+        _ => waits_for.map(|text| apart(&text)).map_or((None, None), |(own, why)| (Some(own), why)),
     }
 }
 

@@ -3,8 +3,9 @@
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
-use serde_json::Value;
+use serde_json::json;
 
+use super::content::PeerWrote;
 use super::visible::{clean, visible};
 use crate::api::ClientError;
 use crate::model::{BadMessageName, Failure};
@@ -19,7 +20,7 @@ pub(super) struct Failed(pub(super) Failure);
 impl Failed {
     pub(super) fn new(kind: &str, detail: impl Into<String>, next: impl Into<String>) -> Self {
         let (kind, detail, next) = (kind.to_owned(), detail.into(), next.into());
-        Self(Failure { kind, code: None, message_id: None, detail, next })
+        Self(Failure { kind, code: None, message_id: None, detail, peer_wrote: None, next })
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -32,6 +33,20 @@ impl From<Failure> for Failed {
         let next = next_by_tools(&failure.kind).map_or(failure.next, str::to_owned);
         Self(Failure { next, ..failure })
     }
+}
+
+/// The failure's text in this node's own words, and what may be in those of the peer's node.
+pub(super) fn taken_apart(failure: &Failure) -> (String, Option<PeerWrote>) {
+    let Failure { detail, peer_wrote, .. } = failure;
+    let Some(part) = peer_wrote.as_deref().filter(|part| !part.is_empty()) else {
+        return (detail.clone(), None);
+    };
+    let own = match detail.rsplit_once(part) {
+        Some((before, "")) => before.trim_end_matches(": ").to_owned(),
+        Some((before, after)) => format!("{before}(peer_wrote){after}"),
+        None => detail.clone(),
+    };
+    (own, Some(PeerWrote::reason(part)))
 }
 
 impl From<ClientError> for Failed {
@@ -76,11 +91,25 @@ fn next_by_tools(kind: &str) -> Option<&'static str> {
 impl IntoCallToolResult for Failed {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let Self(failure) = self;
-        let text = format!("{} ({}). What next: {}", failure.detail, failure.kind, failure.next);
-        let mut result =
-            CallToolResult::error(vec![ContentBlock::text(visible(&text).unwrap_or(text))]);
-        if let Ok(mut failure @ Value::Object(_)) = serde_json::to_value(failure) {
+        let (own, peer_wrote) = taken_apart(&failure);
+        let peer_wrote = peer_wrote.and_then(|it| serde_json::to_value(it).ok()).map(|mut it| {
+            clean(&mut it);
+            it
+        });
+        let text = format!("{own} ({}). What next: {}", failure.kind, failure.next);
+        let mut text = visible(&text).unwrap_or(text);
+        if let Some(peer_wrote) = &peer_wrote {
+            // As JSON it stays in its line, whatever it says.
+            text.push_str("\n");
+            text.push_str(&json!({ "peer_wrote": peer_wrote }).to_string());
+        }
+        let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+        let failure = Failure { detail: own, peer_wrote: None, ..failure };
+        if let Ok(mut failure) = serde_json::to_value(failure) {
             clean(&mut failure);
+            if let (Some(fields), Some(peer_wrote)) = (failure.as_object_mut(), peer_wrote) {
+                fields.insert("peer_wrote".to_owned(), peer_wrote);
+            }
             let mut meta = MetaObject::new();
             meta.insert(META_KEY.to_owned(), failure);
             result.meta = Some(meta);

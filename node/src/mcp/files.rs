@@ -16,6 +16,13 @@ pub struct Files {
     closed: Option<PathBuf>,
 }
 
+/// A file that may be sent, and why: it lies below this directory. Neither path has links in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) root: PathBuf,
+}
+
 /// A directory whose files were to be sent cannot be used.
 #[derive(Debug, Error)]
 #[error("files of {} cannot be sent: {reason}", path.display())]
@@ -42,8 +49,9 @@ impl Files {
         Ok(Self { directories, closed: Some(own.root().to_owned()) })
     }
 
-    /// The file that a path leads to, if it may be sent. A relative path begins at the first directory.
-    pub(super) fn find(&self, path: &str) -> Result<PathBuf, Failed> {
+    /// The file that a path leads to, if it may be sent. A relative path begins at the first directory. What is
+    /// there may change before the node opens it: that has to check it against `root`.
+    pub(super) fn find(&self, path: &str) -> Result<Found, Failed> {
         let Some(first) = self.directories.first() else {
             return Err(Failed::new(
                 "refused",
@@ -61,23 +69,24 @@ impl Files {
         // It need not have been there when this began.
         let closed = self.closed.as_ref().and_then(|closed| closed.canonicalize().ok());
         let is_closed = closed.as_ref().is_some_and(|closed| real.starts_with(closed));
-        let opens = |directory: &PathBuf| {
-            let opens_all = closed.as_ref().is_some_and(|closed| closed.starts_with(directory));
-            real.starts_with(directory) && !(is_closed && opens_all)
+        let opens = |directory: &&PathBuf| {
+            let opens_all =
+                closed.as_ref().is_some_and(|closed| closed.starts_with(directory.as_path()));
+            real.starts_with(directory.as_path()) && !(is_closed && opens_all)
         };
-        if !self.directories.iter().any(opens) {
+        let Some(root) = self.directories.iter().find(opens) else {
             let open: Vec<String> = self.directories.iter().map(|it| shown(it)).collect();
             return Err(Failed::new(
                 "refused",
                 format!("{} lies outside of what may be sent", shown(&real)),
                 format!("choose a file below {}", open.join(" or ")),
             ));
-        }
+        };
         if !real.is_file() {
             let detail = format!("{} is no file", shown(&real));
             return Err(Failed::new("bad_file", detail, "name a file"));
         }
-        Ok(real)
+        Ok(Found { path: real, root: root.clone() })
     }
 }
 
@@ -102,7 +111,7 @@ mod tests {
         let files = Files::below(std::slice::from_ref(&open), &own).unwrap();
         let real = open.canonicalize().unwrap().join("f");
         for path in ["f", "./f", "../open/f", open.join("f").to_str().unwrap()] {
-            assert_eq!(files.find(path).unwrap(), real, "{path}");
+            assert_eq!(files.find(path).unwrap().path, real, "{path}");
         }
         for path in ["../closed/f", "link", "/etc/passwd", "../open-too/f"] {
             assert_eq!(files.find(path).unwrap_err().0.kind, "refused", "{path}");

@@ -160,9 +160,14 @@ async fn peers_are_asked_and_told() {
     let (status, next, content) = rig.fake.look(|memory| memory.reports.remove(0));
     assert_eq!((status.as_str(), next.as_deref()), ("half", Some("rest")));
     assert_eq!(content.text.as_deref(), Some("log"));
-    for (peer, status) in [("away", "queued"), ("lost", "unknown"), ("never", "failed")] {
+    for (peer, status, detail, wrote) in [
+        ("away", "queued", json!("no connection"), json!({"reason": "connection refused"})),
+        ("lost", "unknown", Value::Null, Value::Null),
+        ("never", "failed", json!("INVALID_STATE"), json!({"reason": "no reports, please"})),
+    ] {
         let reported = rig.good("report_to_peer", json!({"peer": peer, "status": "x"})).await;
         assert_eq!(reported["status"], status);
+        assert_eq!((&reported["detail"], &reported["peer_wrote"]), (&detail, &wrote));
     }
 }
 
@@ -185,16 +190,26 @@ async fn life_of_nodes_and_agents_is_told_apart() {
     assert_eq!((&life["node"], &life["agent"]), (&json!("alive"), &json!("attached")));
     let life = rig.good("check_peer_alive", json!({"peer": "sleepy"})).await;
     assert_eq!(life["agent"], "none_attached");
+    let life = rig.good("check_peer_alive", json!({"peer": "hung"})).await;
+    assert_eq!(life["agent"], "unresponsive");
+    let life = rig.good("check_peer_alive", json!({"peer": "curl"})).await;
+    assert_eq!(life["agent"], "attached_cannot_be_asked");
     let life = rig.good("check_peer_alive", json!({"peer": "dead"})).await;
     assert_eq!((&life["node"], &life["agent"]), (&json!("no_answer"), &json!("unknown")));
+    assert!(life.get("peer_wrote").is_none() && life["detail"] == "connection refused", "{life}");
 
     let woken = rig.good("wake_up_peer", json!({"peer": "entity_b", "reason": "go on"})).await;
-    assert_eq!(woken["woken"], true);
+    assert_eq!((&woken["woken"], &woken["outcome"]), (&json!(true), &json!("awake")));
+    assert_eq!(woken["peer_wrote"], json!({"reason": "its agent is awake"}));
+    assert!(woken.get("detail").is_none(), "{woken}");
     let restarted = rig.good("restart_peer", json!({"peer": "sleepy", "attempts": 3})).await;
     assert_eq!(
         (&restarted["ok"], restarted["attempts"].as_array().unwrap().len()),
         (&json!(true), 2)
     );
+    let first = &restarted["attempts"][0];
+    assert_eq!(first["peer_wrote"], json!({"reason": "no agent is attached"}));
+    assert!(first.get("detail").is_none() && first["outcome"] == "no_agent", "{first}");
     let reasons = rig.fake.look(|memory| memory.wakes.clone());
     assert_eq!(reasons.first(), Some(&("go on".to_owned(), 1)));
 }
@@ -205,7 +220,8 @@ async fn peers_are_listed_and_found() {
     let known = rig.good("discover_peers", json!({})).await;
     let peers = known["peers"].as_array().unwrap();
     assert_eq!((peers.len(), &peers[0]["trust"]), (3, &json!("pinned")));
-    assert_eq!(peers[1]["detail"], "connection \\u{1b}[31mrefused");
+    let wrote = json!({"reason": "connection \\u{1b}[31mrefused", "escaped": true});
+    assert_eq!(peers[1]["peer_wrote"], wrote);
     let found = rig.good("discover_peers", json!({"capabilities": ["ocr"], "limit": 1})).await;
     assert_eq!((found["peers"].as_array().unwrap().len(), &found["complete"]), (1, &json!(false)));
     let own = rig.good("node_status", json!({})).await;
@@ -217,7 +233,9 @@ async fn messages_and_transfers_are_followed() {
     let rig = rig().await;
     let found = rig.good("message_status", json!({"message_id": delivery::FAILED})).await;
     assert_eq!(found["message"]["status"], "failed");
-    assert!(found["message"]["detail"].as_str().unwrap().contains("\\u{1b}"), "{found}");
+    assert_eq!(found["message"]["detail"], "INVALID_STATE");
+    let wrote = json!({"reason": "not \\u{1b}[31mtaken here", "escaped": true});
+    assert_eq!(found["message"]["peer_wrote"], wrote);
     let found = rig.good("message_status", json!({"message_id": "0f0e0d0c"})).await;
     assert_eq!(found["transfer"]["state"], "complete");
     let (said, kind) = rig.bad("message_status", json!({"message_id": "abcdef"})).await;
@@ -233,7 +251,11 @@ async fn only_files_that_were_opened_are_sent() {
     assert_eq!((&sent["state"], &sent["name"]), (&json!("queued"), &json!("a.txt")));
     let (said, kind) = rig.bad("send_file", json!({"peer": "entity_b", "path": "../secret"})).await;
     assert!(kind == "refused" && said.contains("open"), "{said}");
-    assert_eq!(rig.fake.look(|memory| memory.files.len()), 1);
+    // The node is told where the file has to lie when it opens it.
+    let open = rig.temp.path().join("open").canonicalize().unwrap();
+    let files = rig.fake.look(|memory| memory.files.clone());
+    let told: Vec<_> = files.iter().map(|file| (file.path.clone(), file.root.clone())).collect();
+    assert_eq!(told, [(open.join("a.txt"), Some(open))]);
 }
 
 #[tokio::test]
@@ -246,6 +268,18 @@ async fn failures_say_what_happened_and_what_next() {
     );
     let (said, kind) = rig.bad("wake_up_peer", json!({"peer": "offline"})).await;
     assert!(kind == "unreachable" && said.contains("connection refused"), "{said}");
+    // What the peer's node says stands apart, in a line of its own.
+    let result = rig.call("wake_up_peer", json!({"peer": "refuses"})).await;
+    let (own, wrote) = text(&result).split_once('\n').unwrap();
+    assert!(own.contains("refuses refused: RATE_LIMITED (refused)"), "{own}");
+    assert!(!own.contains("try again in 100 ms"), "{own}");
+    assert_eq!(wrote, r#"{"peer_wrote":{"reason":"try again in 100 ms"}}"#);
+    let meta = &result.meta.as_ref().unwrap()["peer/failure"];
+    assert_eq!(
+        (&meta["code"], &meta["detail"]),
+        (&json!("RATE_LIMITED"), &json!("refuses refused: RATE_LIMITED"))
+    );
+    assert_eq!(meta["peer_wrote"], json!({"reason": "try again in 100 ms"}));
     let (said, _) = rig.bad("talk_to_peer", json!({"peer": "entity_b"})).await;
     assert!(said.contains("missing field `message`"), "{said}");
     let (said, _) = rig.bad("talk_to_peer", json!({"peer": "b", "message": "x", "wait": 1})).await;

@@ -47,7 +47,8 @@ pub struct SessionLine {
     pub session: SessionStatus,
     /// Whether there is a connection to the peer now: sessions live on without one.
     pub connected: bool,
-    /// Whether messages are sent over it; one that was renewed is only listened to, until it expires.
+    /// Whether messages are sent over it. False during a handshake, and for one that was renewed: that is only
+    /// listened to, until it expires.
     pub current: bool,
     /// Since when it is ready, in milliseconds; 0 during a handshake.
     pub age_ms: u64,

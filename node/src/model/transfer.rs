@@ -82,6 +82,9 @@ impl TransferState {
 pub struct FileToSend {
     /// An absolute path. The node itself reads the file.
     pub path: PathBuf,
+    /// A directory without links in its path, below which the file has to lie; then no link is followed on the
+    /// way from there to the file.
+    pub root: Option<PathBuf>,
     /// The name that the receiver is told; that of the path if there is none.
     pub name: Option<String>,
     /// Its media type; `application/octet-stream` if there is none.

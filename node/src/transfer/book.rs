@@ -1,6 +1,7 @@
 //! What people are told of transfers: where each stands, and how fast it goes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ impl Lines {
 #[derive(Debug)]
 struct Line {
     status: TransferStatus,
+    /// Of a file that is sent: below which directory it has to lie.
+    root: Option<PathBuf>,
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -56,7 +59,7 @@ impl Book {
     pub(super) fn open(&self, row: &Row, state: TransferState) -> Vec<Key> {
         let mut lines = self.lock();
         let status = status(row, state);
-        lines.all.insert(row.key(), Line { status, samples: VecDeque::new() });
+        lines.all.insert(row.key(), Line { status, root: root(row), samples: VecDeque::new() });
         lines.changed.insert(row.key());
         let mut over: Vec<_> = lines
             .all
@@ -165,6 +168,11 @@ impl Book {
         }
     }
 
+    /// Below which directory a file that is sent has to lie.
+    pub(super) fn root(&self, key: &Key) -> Option<PathBuf> {
+        self.lock().all.get(key).and_then(|line| line.root.clone())
+    }
+
     /// One of them.
     pub(super) fn one(&self, key: &Key, now: Instant) -> Option<TransferStatus> {
         self.lock().all.get(key).map(|line| line.at(now))
@@ -186,6 +194,13 @@ impl Line {
             _ => 0,
         };
         TransferStatus { rate, ..self.status.clone() }
+    }
+}
+
+fn root(row: &Row) -> Option<PathBuf> {
+    match row {
+        Row::Outgoing(row) => row.source.root.clone(),
+        Row::Incoming(_) => None,
     }
 }
 

@@ -70,7 +70,7 @@ impl Transfers {
             crate::private_file::create(&path, &content)?;
             let mut hash = Blake3::new();
             hash.update(&content);
-            Ok(Source::look(&path, true).map(|source| (source, hash.finish())))
+            Ok(Source::look(&path, None, true).map(|source| (source, hash.finish())))
         });
         let kept = async {
             let (source, digest) = written.await??;

@@ -62,6 +62,9 @@ impl Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
+    /// The directory below which it has to lie, reached without a link.
+    #[serde(default)]
+    pub(crate) root: Option<PathBuf>,
     /// Whether the node made it, and deletes it afterwards.
     pub(crate) spooled: bool,
     pub(crate) size: u64,

@@ -108,7 +108,7 @@ impl Transfers {
         entity: EntityId,
         file: FileToSend,
     ) -> Result<TransferStatus, TransferFailure> {
-        let FileToSend { path, name, content_type, spooled } = file;
+        let FileToSend { path, root, name, content_type, spooled } = file;
         if spooled {
             self.check_spooled(&path)?;
         }
@@ -122,7 +122,7 @@ impl Transfers {
             let detail = format!("a media type has at most {MAX_NAME_LEN} bytes");
             return Err(TransferFailure::Refused { code: None, detail });
         }
-        let source = blocking(move || Ok(Source::look(&path, spooled))).await??;
+        let source = blocking(move || Ok(Source::look(&path, root, spooled))).await??;
         let purpose = Purpose::File;
         let offer = Offer { name: Some(name), digest: [0; 32], purpose, content_type };
         let id = self.begin(peer, entity, source, offer).await?;
@@ -329,8 +329,10 @@ impl Transfers {
             (TransferDirection::Outgoing, Some(path)) => PathBuf::from(path),
         };
         let Ok(peer) = shown.peer_id.parse() else { return not("its receiver is not known") };
-        let file =
-            FileToSend { path, name: shown.name.clone(), content_type: None, spooled: false };
+        // Where it was allowed to lie at first.
+        let root = self.shared.book.root(&key);
+        let name = shown.name.clone();
+        let file = FileToSend { path, root, name, content_type: None, spooled: false };
         self.send_file(peer, shown.peer, file).await
     }
 

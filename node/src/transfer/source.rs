@@ -1,9 +1,13 @@
 //! The file that is sent. All of this blocks.
 
 use std::fs::{File, Metadata, OpenOptions};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 use peer_protocol::crypto::{Blake3, Digest};
 use peer_protocol::limits::MAX_TRANSFER_LEN;
 
@@ -21,10 +25,17 @@ pub(super) struct Opened {
 }
 
 impl Source {
-    /// The file at `path` as it is now.
-    pub(crate) fn look(path: &Path, spooled: bool) -> Result<Self, TransferFailure> {
-        let metadata =
-            std::fs::metadata(path).map_err(|error| TransferFailure::unreadable(path, &error))?;
+    /// The file at `path` as it is now; with a `root` only if it lies below that.
+    pub(crate) fn look(
+        path: &Path,
+        root: Option<PathBuf>,
+        spooled: bool,
+    ) -> Result<Self, TransferFailure> {
+        let metadata = match &root {
+            Some(root) => beneath(root, path).and_then(|file| file.metadata()),
+            None => std::fs::metadata(path),
+        };
+        let metadata = metadata.map_err(|error| TransferFailure::unreadable(path, &error))?;
         if !metadata.is_file() {
             return Err(TransferFailure::NotAFile { path: path.to_owned() });
         }
@@ -32,20 +43,45 @@ impl Source {
         if size > MAX_TRANSFER_LEN {
             return Err(TransferFailure::TooLarge { path: path.to_owned(), size });
         }
-        Ok(Self { path: path.to_owned(), spooled, size, modified })
+        Ok(Self { path: path.to_owned(), root, spooled, size, modified })
     }
 
     /// Opens the file, if it is what it was.
     pub(super) fn open(&self) -> Result<Opened, TransferFailure> {
         let unreadable = |error| TransferFailure::unreadable(&self.path, &error);
-        let mut options = OpenOptions::new();
-        // A pipe that took the place of the file would never open.
-        options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-        let file = options.open(&self.path).map_err(unreadable)?;
+        let file = match &self.root {
+            Some(root) => beneath(root, &self.path),
+            None => {
+                let mut options = OpenOptions::new();
+                // A pipe that took the place of the file would never open.
+                options.read(true).custom_flags(nix::libc::O_NONBLOCK).open(&self.path)
+            }
+        };
+        let file = file.map_err(unreadable)?;
         let opened = Opened { file, source: self.clone() };
         opened.check()?;
         Ok(opened)
     }
+}
+
+/// Opens the file at `path`, which has to lie below `root`. Each name on the way is looked up in the directory
+/// that was opened before it, and is no link: whoever may change things below `root` cannot lead out of it, at
+/// whatever moment.
+fn beneath(root: &Path, path: &Path) -> io::Result<File> {
+    let outside = || io::Error::other(format!("it lies outside of {}", root.display()));
+    let inside = path.strip_prefix(root).map_err(|_| outside())?;
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut at = open(root, flags | OFlag::O_DIRECTORY, Mode::empty())?;
+    let mut names = inside.components().peekable();
+    while let Some(name) = names.next() {
+        let Component::Normal(name) = name else { return Err(outside()) };
+        let directory = if names.peek().is_some() { OFlag::O_DIRECTORY } else { OFlag::empty() };
+        at = openat(&at, name, flags | directory, Mode::empty()).map_err(|error| match error {
+            Errno::ELOOP => io::Error::other("there is a link on the way"),
+            error => error.into(),
+        })?;
+    }
+    Ok(at.into())
 }
 
 impl Opened {
@@ -81,7 +117,7 @@ impl Opened {
 
     fn fill(&self, buffer: &mut [u8], offset: u64) -> Result<(), TransferFailure> {
         self.file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.changed(),
+            io::ErrorKind::UnexpectedEof => self.changed(),
             _ => TransferFailure::unreadable(&self.source.path, &error),
         })
     }
@@ -120,7 +156,7 @@ mod tests {
         let path = dir.path().join("a");
         let bytes: Vec<u8> = (0..700_000_u32).map(|n| n as u8).collect();
         fs::write(&path, &bytes).unwrap();
-        let opened = Source::look(&path, false).unwrap().open().unwrap();
+        let opened = Source::look(&path, None, false).unwrap().open().unwrap();
         let mut seen = Vec::new();
         let digest = opened.hash(|read| {
             seen.push(read);
@@ -139,7 +175,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, vec![1; 100_000]).unwrap();
-        let source = Source::look(&path, false).unwrap();
+        let source = Source::look(&path, None, false).unwrap();
         let opened = source.open().unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"x").unwrap();
@@ -154,15 +190,53 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_sent() {
         let dir = tempfile::tempdir().unwrap();
-        let missing = Source::look(&dir.path().join("none"), false).unwrap_err();
+        let missing = Source::look(&dir.path().join("none"), None, false).unwrap_err();
         assert!(matches!(missing, TransferFailure::Unreadable { .. }), "{missing}");
-        let directory = Source::look(dir.path(), false).unwrap_err();
+        let directory = Source::look(dir.path(), None, false).unwrap_err();
         assert!(matches!(directory, TransferFailure::NotAFile { .. }), "{directory}");
         let path = dir.path().join("a");
         fs::write(&path, "text").unwrap();
-        let source = Source::look(&path, false).unwrap();
+        let source = Source::look(&path, None, false).unwrap();
         fs::remove_file(&path).unwrap();
         let vanished = source.open().map(drop).unwrap_err();
         assert!(matches!(vanished, TransferFailure::Unreadable { .. }), "{vanished}");
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_root_at_any_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = dir.path().canonicalize().unwrap();
+        let (root, outside) = (temp.join("root"), temp.join("outside"));
+        for directory in [&root, &outside, &root.join("sub")] {
+            fs::create_dir(directory).unwrap();
+            fs::write(directory.join("f"), "text").unwrap();
+        }
+        let look = |path: PathBuf| Source::look(&path, Some(root.clone()), false);
+        let found = [root.join("f"), root.join("sub/f")].map(|path| look(path).unwrap());
+        for source in &found {
+            assert!(source.open().is_ok());
+        }
+        for path in [outside.join("f"), root.join("../outside/f"), temp.join("root-too/f")] {
+            let refused = look(path).unwrap_err().to_string();
+            assert!(refused.contains("outside of"), "{refused}");
+        }
+        assert!(matches!(look(root.clone()), Err(TransferFailure::NotAFile { .. })));
+        // Links take the places of what was looked at. What they lead to has the same size and time.
+        let time = fs::metadata(root.join("f")).unwrap().modified().unwrap();
+        for name in ["root/f", "root/sub/f", "outside/f"] {
+            File::options().write(true).open(temp.join(name)).unwrap().set_modified(time).unwrap();
+        }
+        let found = [root.join("f"), root.join("sub/f")].map(|path| look(path).unwrap());
+        fs::remove_file(root.join("f")).unwrap();
+        std::os::unix::fs::symlink(outside.join("f"), root.join("f")).unwrap();
+        fs::rename(root.join("sub"), root.join("was")).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("sub")).unwrap();
+        for source in &found {
+            let refused = source.open().map(drop).unwrap_err();
+            assert!(matches!(refused, TransferFailure::Unreadable { .. }), "{refused}");
+            assert!(look(source.path.clone()).is_err());
+            // Without a root that is the very same file.
+            assert!(Source { root: None, ..source.clone() }.open().is_ok());
+        }
     }
 }

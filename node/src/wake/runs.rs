@@ -179,7 +179,7 @@ impl Runs {
         let mut found = None;
         // All are compared, so that time tells nothing.
         for (index, rule) in self.rules.iter().enumerate() {
-            let run = rule.run.as_ref().filter(|run| run.deadline > now);
+            let run = rule.run.as_ref().filter(|run| run.is_waiting() || run.deadline > now);
             if run.is_some_and(|run| bool::from(run.call.nonce.ct_eq(nonce))) {
                 found = Some(index);
             }
@@ -284,6 +284,11 @@ impl Rule {
                 Err(detail) => return run.answer(WakeOutcome::NoAgent, &detail, actions),
             }
         }
+        // One that has come meanwhile finds the message in its inbox; a second one would only disturb it.
+        if run.is_waiting() && !self.stuck && there() {
+            run.stage = Stage::Told;
+            run.deadline = now + self.config.timeout;
+        }
         if let Stage::Busy { until } = run.stage {
             if self.program.is_none() {
                 run.stage = self.due(now);
@@ -310,8 +315,7 @@ impl Rule {
                 replaces: self.stuck,
             });
         }
-        let waits = matches!(run.stage, Stage::Due { .. } | Stage::Busy { .. });
-        if waits || run.deadline > now {
+        if run.is_waiting() || run.deadline > now {
             self.run = Some(run);
             return;
         }
@@ -336,6 +340,11 @@ impl Rule {
 }
 
 impl Run {
+    /// Whether it waits for its turn: until then no time of the agent's runs out.
+    const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Due { .. } | Stage::Busy { .. })
+    }
+
     fn join(&mut self, waiter: Waiter, actions: &mut Vec<Action>) -> Tell {
         if self.waiters.len() >= MAX_WAITERS {
             let detail = "too many wait for its agent already".to_owned();

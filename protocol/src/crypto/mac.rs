@@ -26,10 +26,31 @@ pub fn verify_confirmation(
     keyed(confirm_key, transcript).verify_slice(mac).map_err(|_| BadSignature)
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+/// HMAC-SHA256 of a text under a key of any length (RFC 2104).
+#[must_use]
+pub fn text_mac(key: &[u8], text: &[u8]) -> [u8; 32] {
+    hmac(key, text).finalize().into_bytes().into()
+}
+
 fn keyed(confirm_key: &Secret, transcript: &Digest) -> Hmac<Sha256> {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(confirm_key.expose())
-        .expect("HMAC takes keys of any length");
-    hmac.update(transcript);
+    hmac(confirm_key.expose(), transcript)
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn hmac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    hmac.update(text);
     hmac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_mac_is_that_of_rfc_4231() {
+        let mac = text_mac(b"Jefe", b"what do ya want for nothing?");
+        let known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex::encode(mac), known);
+    }
 }

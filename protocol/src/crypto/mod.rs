@@ -20,7 +20,7 @@ pub use aead::{Aead, AeadError, IV_LEN, KEY_LEN, TAG_LEN};
 pub use hash::{Blake3, Digest, Prehash, Sha256, sha256};
 pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
 pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
-pub use mac::{ConfirmationMac, confirmation_mac, verify_confirmation};
+pub use mac::{ConfirmationMac, confirmation_mac, text_mac, verify_confirmation};
 pub use prekey::{PrekeyPair, item_key};
 pub use signature::{
     Authenticator, BadPublicKey, BadSignature, Ed25519Authenticator, PublicKey, SIGNATURE_LEN,

@@ -1,6 +1,7 @@
 // The parts of the page that need no browser: the event stream, text of strangers, times and sizes.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
@@ -9,6 +10,8 @@ globalThis.sessionStorage = { getItem: () => 'the token' }
 const { Decoder, follow } = await import(`${process.env.ASSETS}/events.js`)
 const { plain } = await import(`${process.env.ASSETS}/text.js`)
 const format = await import(`${process.env.ASSETS}/format.js`)
+const { lifeText } = await import(`${process.env.ASSETS}/views/peers.js`)
+const { goesOn } = await import(`${process.env.ASSETS}/views/send.js`)
 
 test('events come out whole however they come in', () => {
   const stream = ': still here\n\nid: a-1\nevent: connected\ndata: {"peer_id":\ndata: "é"}\n\r\ndata:[1]\r\n\r\nevent: reset\nid: a-9\n\n' +
@@ -37,6 +40,49 @@ test('an endless line, and an endless event, are not held', () => {
   assert.throws(() => endless('', `data: ${part}\n`), RangeError)
 })
 
+/** What a node answers to `GET /v1/proof`. */
+function prove (request, response, token = 'the token') {
+  const nonce = new URL(request.url, 'http://x').searchParams.get('nonce')
+  assert.match(nonce, /^[0-9a-f]{64}$/)
+  assert.equal(request.headers.authorization, undefined)
+  const text = `peer-api-proof:${request.socket.localPort}:${nonce}`
+  response.end(JSON.stringify({ proof: createHmac('sha256', token).update(text).digest('hex') }))
+}
+
+test('nobody gets the token who does not prove to know it', async () => {
+  for (const imposter of [
+    (request, response) => response.end('{}'),
+    (request, response) => response.writeHead(404).end('{}'),
+    (request, response) => prove(request, response, 'another token')
+  ]) {
+    const tokens = []
+    const server = createServer((request, response) => {
+      tokens.push(request.headers.authorization)
+      imposter(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await new Promise((resolve) => follow(`http://127.0.0.1:${server.address().port}/v1/events`, { state () {}, refused: resolve }))
+    server.close()
+    assert.deepEqual(tokens, [undefined])
+  }
+})
+
+test('whoever takes the port of a node that has stopped gets no token', async () => {
+  const tokens = []
+  let own = true
+  const server = createServer((request, response) => {
+    tokens.push([own, request.headers.authorization])
+    if (!own) return response.end('{}')
+    if (request.url.startsWith('/v1/proof')) return prove(request, response)
+    own = false
+    response.end('id: a-1\nevent: connected\ndata: {"at":1}\n\n')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await new Promise((resolve) => follow(`http://127.0.0.1:${server.address().port}/v1/events`, { event () {}, state () {}, refused: resolve }))
+  server.close()
+  assert.deepEqual(tokens, [[true, undefined], [true, 'Bearer the token'], [false, undefined]])
+})
+
 test('a stream that is cut goes on after the last event, with the token, until it is refused', async () => {
   const asked = []
   const answers = [
@@ -47,6 +93,7 @@ test('a stream that is cut goes on after the last event, with the token, until i
     (response) => response.writeHead(401).end()
   ]
   const server = createServer((request, response) => {
+    if (request.url.startsWith('/v1/proof')) return prove(request, response)
     asked.push([request.headers['last-event-id'], request.headers.authorization])
     answers[asked.length - 1](response)
   }).listen(0, '127.0.0.1')
@@ -78,4 +125,19 @@ test('times and sizes are short', () => {
   assert.deepEqual([0, 61_000, 3_600_000, 90_000_000, NaN].map((ms) => format.duration(ms)), ['0 ms', '1 min 1 s', '1 h', '1 d 1 h', '–'])
   assert.deepEqual([0, 1023, 1024, 10 << 20, 3 * 2 ** 40].map(format.size), ['0 B', '1023 B', '1.0 KiB', '10 MiB', '3.0 TiB'])
   assert.deepEqual([999, 1500, 25_400, null].map(format.roundTrip), ['999 µs', '1.5 ms', '25 ms', '–'])
+})
+
+test('an agent that cannot be asked is not said to be absent', () => {
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'unknown' }), 'attached, cannot be asked')
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'unresponsive' }), 'attached, but does not respond')
+  assert.equal(lifeText({ alive: true, agent: false, agent_state: 'absent' }), 'none attached')
+  assert.equal(lifeText({ alive: true, agent: true }), 'attached')
+  assert.equal(lifeText({ alive: true, agent: false }), 'none attached')
+  assert.equal(lifeText({ alive: false, agent: false }), 'the node does not answer')
+})
+
+test('a question that the node keeps is no failure, one that got lost is', () => {
+  assert.ok(goesOn({ kind: 'timeout', messageId: 'm-1' }))
+  assert.ok(!goesOn({ kind: 'timeout' }))
+  assert.ok(!goesOn({ kind: 'refused', messageId: 'm-1' }))
 })

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest import mock
 
@@ -178,6 +179,34 @@ class PeerToolsTest(unittest.TestCase):
         self.assertIn("token", str(refused.exception))
         self.bob.agent("cat")
         self.assertEqual(Node(api=url).talk("bob", "over tcp", timeout=20).text, "over tcp")
+
+    def test_nobody_gets_the_token_who_does_not_prove_to_know_it(self):
+        asked, answers = [], iter([b"{}", b'{"proof": "00"}', b'{"proof": 7}', b"[]", b"no json"])
+
+        class Imposter(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                asked.append((self.path.split("?")[0], self.headers.get("Authorization")))
+                answer = next(answers)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Imposter) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.addCleanup(server.shutdown)
+            node = Node(api="127.0.0.1:%d" % server.server_address[1], token="f" * 64)
+            for _ in range(5):
+                with self.assertRaises(PeerError) as refused:
+                    node.status()
+                self.assertEqual(refused.exception.kind, "unproven")
+            server.shutdown()
+        self.assertEqual(asked, [("/v1/proof", None)] * 5)
 
     def test_failures_say_what_next(self):
         with tempfile.TemporaryDirectory() as nowhere, self.assertRaises(NoNode) as failed:

@@ -17,6 +17,11 @@ pub struct Send {
     /// The file, as an absolute path. The node reads it.
     #[schema(value_type = String)]
     pub path: PathBuf,
+    /// A directory, as an absolute path, below which the file has to lie: whenever the node opens it, no link is
+    /// followed on the way from there, and one in its place is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub root: Option<PathBuf>,
     /// The name that the receiver is told; that of the path if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -33,11 +38,13 @@ pub struct Send {
 
 impl Send {
     pub(in crate::api) fn file(self) -> Result<FileToSend, NodeError> {
-        let Self { path, name, content_type, spooled, .. } = self;
-        if !path.is_absolute() {
-            let detail = format!("{} is no absolute path", path.display());
+        let Self { path, root, name, content_type, spooled, .. } = self;
+        if let Some(relative) =
+            [Some(&path), root.as_ref()].into_iter().flatten().find(|it| !it.is_absolute())
+        {
+            let detail = format!("{} is no absolute path", relative.display());
             return Err(NodeError::Invalid { detail });
         }
-        Ok(FileToSend { path, name, content_type, spooled })
+        Ok(FileToSend { path, root, name, content_type, spooled })
     }
 }

@@ -1,7 +1,5 @@
 //! Taking connections, each within its bounds.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -11,10 +9,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use super::paced::Paced;
+use super::strangers::{Shown, Strangers};
 use crate::api::Limits;
 
 /// Most bytes of one connection that are read ahead; a head may have as many.
@@ -27,14 +27,16 @@ const BUSY_BODY: &str = "{\"type\":\"urn:peer:busy\",\"title\":\"busy\",\"status
     \"next\":\"close some that are not needed, and try again in a moment\"}";
 
 /// Serves connections until `stop` says so, or its sender is gone; then those that are open until
-/// their requests have ended.
+/// their requests have ended. Of those that have not shown the token there are at most `strangers`; without a
+/// number all are the operator's.
 pub(super) async fn serve<L: Listener>(
     mut listener: L,
     router: Router,
     limits: Limits,
+    strangers: Option<usize>,
     mut stop: watch::Receiver<()>,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let mut strangers = strangers.map(Strangers::new);
     let mut connections = JoinSet::new();
     loop {
         let (mut io, _) = tokio::select! {
@@ -43,16 +45,23 @@ pub(super) async fn serve<L: Listener>(
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            // A new connection has room for that; if not, it is just closed.
-            let _ = io.write_all(&[BUSY.as_bytes(), BUSY_BODY.as_bytes()].concat()).await;
-            continue;
-        };
-        let connection = serve_one(io, router.clone(), limits, stop.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        while connections.try_join_next().is_some() {}
+        let full = connections.len() >= limits.connections;
+        if full || strangers.as_mut().is_some_and(Strangers::is_full) {
+            if !strangers.as_mut().is_some_and(Strangers::close_oldest) {
+                // A new connection has room for that; if not, it is just closed.
+                let _ = io.write_all(&[BUSY.as_bytes(), BUSY_BODY.as_bytes()].concat()).await;
+                continue;
+            }
+            // That one, if no other ends before.
+            connections.join_next().await;
+        }
+        let shown = Shown::default();
+        let connection = serve_one(io, router.clone(), limits, shown.clone(), stop.clone());
+        let task = connections.spawn(connection);
+        if let Some(strangers) = &mut strangers {
+            strangers.add(shown, task);
+        }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -62,9 +71,14 @@ async fn serve_one(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     limits: Limits,
+    shown: Shown,
     mut stop: watch::Receiver<()>,
 ) {
-    let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(shown.clone());
+        request.map(Body::new)
+    });
+    let io = Paced::new(io, limits.write);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)

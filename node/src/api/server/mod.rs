@@ -1,7 +1,9 @@
 //! Where the local API listens: a Unix socket, and a loopback port if the operator wants one.
 
 mod connections;
+mod paced;
 mod socket;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(super) use self::strangers::Shown;
 use super::guard::Access;
 use super::{App, Token};
 
@@ -92,7 +95,8 @@ impl Server {
         let listener = socket::bind(socket).await?;
         let (stop, stopped) = watch::channel(());
         let router = app.router(Access::Socket);
-        let task = tokio::spawn(connections::serve(listener, router, *app.limits(), stopped));
+        let limits = *app.limits();
+        let task = tokio::spawn(connections::serve(listener, router, limits, None, stopped));
         let events = tokio::spawn(app.shared().take_down_events());
         let (socket, tasks) = (socket.to_owned(), vec![task]);
         Ok(Self { app, socket, stop: Some(stop), tasks, events })
@@ -126,6 +130,7 @@ impl Server {
             listener,
             router,
             limits,
+            Some(limits.strangers),
             stop.subscribe(),
         )));
         // If it listens at several ports, the first is told.

@@ -21,7 +21,9 @@ async fn port(limits: Limits) -> Port {
     let dir = DataDir::resolve(Some(temp.path().to_owned())).unwrap();
     let (handle, fake) = Fake::start();
     let echo = Router::new().route("/face", post(async |body: String| body));
-    let page = Router::new().route("/page", get(async || "a page"));
+    let page = Router::new()
+        .route("/page", get(async || "a page"))
+        .route("/large", get(async || vec![b'x'; 8 << 20]));
     let app = App::with_limits(handle, limits).mount(echo).mount_public(page);
     let mut server = Server::start(&dir.socket(), app).await.unwrap();
     let token = Token::load_or_create(&dir.api_token()).unwrap();
@@ -84,6 +86,27 @@ async fn over_tcp_nothing_is_said_without_the_token() {
     let query = format!("GET /v1/status?token={}", port.token.as_str());
     assert_eq!(port.send(&query, &[], b"").await.0, 401);
     assert_eq!(port.rig.fake.look(|memory| memory.talks.len()), 0);
+}
+
+#[tokio::test]
+async fn the_node_proves_that_it_knows_the_token_before_it_is_sent() {
+    let port = port(Limits::default()).await;
+    let nonce = "0123456789abcdef".repeat(2);
+    let (status, answer) = port.send(&format!("GET /v1/proof?nonce={nonce}"), &[], b"").await;
+    assert_eq!(status, 200, "{answer}");
+    let text = format!("peer-api-proof:{}:{nonce}", port.address.port());
+    let mac = peer_protocol::crypto::text_mac(port.token.as_str().as_bytes(), text.as_bytes());
+    assert!(answer.ends_with(&format!("{{\"proof\":\"{}\"}}", hex::encode(mac))), "{answer}");
+    assert!(!answer.contains(port.token.as_str()));
+
+    for nonce in [String::new(), "0123".to_owned(), "xy".repeat(20), "0".repeat(65)] {
+        let (status, answer) = port.send(&format!("GET /v1/proof?nonce={nonce}"), &[], b"").await;
+        assert_eq!(status, 400, "{nonce}: {answer}");
+    }
+    // Pages of other sites learn nothing.
+    let asked = format!("GET /v1/proof?nonce={nonce}");
+    assert_eq!(port.send(&asked, &["host: evil.example"], b"").await.0, 421);
+    assert_eq!(port.send(&asked, &["origin: http://evil.example"], b"").await.0, 403);
 }
 
 #[tokio::test]
@@ -171,7 +194,8 @@ async fn a_body_that_is_too_large_is_not_read() {
 
 fn hurried() -> Limits {
     let (head, body) = (Duration::from_millis(300), Duration::from_millis(300));
-    Limits { head, body, connections: 16, streams: 2 }
+    let write = Duration::from_millis(300);
+    Limits { head, body, write, connections: 16, strangers: 8, streams: 2 }
 }
 
 #[tokio::test]
@@ -232,28 +256,72 @@ async fn a_body_that_trickles_in_is_cut_off() {
 
 #[tokio::test]
 async fn a_thousand_idle_connections_lock_nobody_out() {
-    let port = port(hurried()).await;
+    let patient = Duration::from_secs(600);
+    let limits = Limits { head: patient, body: patient, ..hurried() };
+    let port = port(limits).await;
+    let bearer = port.bearer();
+    // One that has shown the token, and stays.
+    let mut known = TcpStream::connect(port.address).await.unwrap();
+    let head = format!("GET /v1/status HTTP/1.1\r\nhost: {}\r\n{bearer}\r\n\r\n", port.address);
+    known.write_all(head.as_bytes()).await.unwrap();
+    assert!(known.read(&mut [0; 4096]).await.unwrap() > 0);
     let mut idle = Vec::new();
     for _ in 0..1000 {
         idle.push(TcpStream::connect(port.address).await.unwrap());
     }
-    // The socket has places of its own.
+    // Whoever has the token gets in though they all stay, and the socket has places of its own.
+    assert_eq!(port.send("GET /v1/status", &[&bearer], b"").await.0, 200);
     assert!(port.rig.client.status().await.is_ok());
-    // Of the others most were turned away at once with a reason.
-    let mut turned_away = 0;
-    for stream in idle.iter_mut().skip(hurried().connections) {
-        let (status, answer) = answer(stream).await;
-        if status == 503 {
-            assert!(answer.contains("urn:peer:busy"), "{answer}");
-            turned_away += 1;
-        }
-    }
-    assert!(turned_away >= 1000 - 10 * hurried().connections, "{turned_away}");
-    // And those that were taken are closed for being silent.
-    for stream in idle.iter_mut().take(hurried().connections) {
+    // The oldest were closed for the newer ones; a few are open.
+    for stream in idle.iter_mut().take(1000 - limits.strangers) {
         tokio::time::timeout(Duration::from_secs(5), answer(stream)).await.unwrap();
     }
-    assert_eq!(port.send("GET /v1/status", &[&port.bearer()], b"").await.0, 200);
+    let newest = idle.last_mut().unwrap();
+    let ended = tokio::time::timeout(Duration::from_millis(100), newest.read(&mut [0])).await;
+    assert!(ended.is_err(), "the newest is still open: {ended:?}");
+    // The one with the token was never in question.
+    known.write_all(head.as_bytes()).await.unwrap();
+    assert!(known.read(&mut [0; 4096]).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn connections_with_the_token_are_bounded_too() {
+    let patient = Duration::from_secs(600);
+    let limits = Limits { head: patient, connections: 4, strangers: 2, ..hurried() };
+    let port = port(limits).await;
+    let line = format!("GET /v1/status HTTP/1.1\r\nhost: {}\r\n", port.address);
+    let head = format!("{line}{}\r\n\r\n", port.bearer());
+    let mut known = Vec::new();
+    for _ in 0..limits.connections {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        known.push(stream);
+    }
+    let mut refused = TcpStream::connect(port.address).await.unwrap();
+    let (status, said) = answer(&mut refused).await;
+    assert!(status == 503 && said.contains("urn:peer:busy"), "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let port = port(hurried()).await;
+    let stream = TcpStream::connect(port.address).await.unwrap();
+    // Far more answers than fit into the buffers of both ends.
+    let head = format!("GET /large HTTP/1.1\r\nhost: {}\r\n\r\n", port.address);
+    let begun = Instant::now();
+    let (mut reads, mut writes) = stream.into_split();
+    let asking = async {
+        while writes.write_all(head.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asking).await.unwrap();
+    assert!(begun.elapsed() >= hurried().write);
+    // Nothing more is to come than what lay in the buffers.
+    let mut rest = Vec::new();
+    let rest = reads.read_to_end(&mut rest);
+    drop(tokio::time::timeout(Duration::from_secs(5), rest).await.unwrap());
 }
 
 #[tokio::test]

@@ -29,11 +29,53 @@ export function decoded (text) {
 }
 
 export const hasToken = () => sessionStorage.getItem(KEY) != null
-export const setToken = (token) => sessionStorage.setItem(KEY, token.trim())
+export function setToken (token) {
+  distrust()
+  sessionStorage.setItem(KEY, token.trim())
+}
 export const forgetToken = () => sessionStorage.removeItem(KEY)
 
-/** What every request carries. */
+/** What every request carries once `assured()`. */
 export const credentials = () => ({ authorization: `Bearer ${sessionStorage.getItem(KEY) ?? ''}` })
+
+/** That whoever listens at this port knows the token; it is asked again after every failure. */
+let assurance = null
+
+/** Fulfilled once the node has proved that it knows the token: while none runs, others could take its port. */
+export function assured (path = '/') {
+  assurance ??= checkProof(path).catch((error) => {
+    assurance = null
+    throw error
+  })
+  return assurance
+}
+
+/** A connection failed: who answers next may be somebody else. */
+export function distrust () {
+  assurance = null
+}
+
+async function checkProof (path) {
+  const nonce = hex(crypto.getRandomValues(new Uint8Array(32)))
+  const url = new URL(`/v1/proof?nonce=${nonce}`, new URL(path, globalThis.location?.href))
+  const response = await fetch(url, {
+    cache: 'no-store', credentials: 'omit', redirect: 'error', signal: AbortSignal.timeout(15_000)
+  })
+  const { proof } = response.ok ? await response.json() : {}
+  const key = await crypto.subtle.importKey('raw', bytes(sessionStorage.getItem(KEY) || '-'),
+    { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  const expected = await crypto.subtle.sign('HMAC', key, bytes(`peer-api-proof:${url.port || 80}:${nonce}`))
+  if (proof === hex(new Uint8Array(expected))) return
+  throw new ApiError({
+    status: 401,
+    kind: 'unproven',
+    detail: 'what answers here has not proved that it knows this token, so it was not sent',
+    next: 'is it your node? `peer api url` prints its address, with its token'
+  })
+}
+
+const bytes = (text) => new TextEncoder().encode(text)
+const hex = (array) => Array.from(array, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 export const get = (path, options) => ask('GET', path, undefined, options)
 
@@ -41,14 +83,15 @@ export const get = (path, options) => ask('GET', path, undefined, options)
 export const post = (path, body = {}, options) => ask('POST', path, body, options)
 
 async function ask (method, path, body, { key, wait = 15_000 } = {}) {
-  const headers = { ...credentials(), accept: 'application/json' }
+  const headers = { accept: 'application/json' }
   if (body !== undefined) headers['content-type'] = 'application/json'
   if (key) headers['idempotency-key'] = key
   let response
   try {
+    await assured()
     response = await fetch(path, {
       method,
-      headers,
+      headers: { ...headers, ...credentials() },
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: 'no-store',
       credentials: 'omit',
@@ -56,6 +99,8 @@ async function ask (method, path, body, { key, wait = 15_000 } = {}) {
       signal: AbortSignal.timeout(wait)
     })
   } catch (error) {
+    if (error instanceof ApiError) throw error
+    distrust()
     throw new ApiError(error.name === 'TimeoutError'
       ? {
           kind: 'timeout',

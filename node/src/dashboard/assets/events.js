@@ -1,6 +1,6 @@
 // The node's events as they happen. EventSource cannot send a token, so the stream is read by hand.
 
-import { credentials } from './api.js'
+import { assured, credentials, distrust } from './api.js'
 
 /** An event stream that says nothing for so long, not even that it is there, is dead; in milliseconds. */
 const SILENCE = 45_000
@@ -25,6 +25,7 @@ export function follow (path, on) {
       on.state('connecting')
       current = new AbortController()
       try {
+        await assured(path)
         const headers = { ...credentials(), accept: 'text/event-stream' }
         if (last != null) headers['last-event-id'] = last
         const response = await fetch(path, {
@@ -44,9 +45,15 @@ export function follow (path, on) {
             on.event(event.name, event.data)
           })
         }
-      } catch {
+      } catch (error) {
+        if (error.status === 401) {
+          stopped = true
+          on.refused()
+          return
+        }
         // The connection ended. What that means to the reader is the state below.
       }
+      distrust()
       current.abort()
       if (stopped) return
       // Spread, so that pages do not come back to a node all at once.

@@ -94,6 +94,12 @@ impl EventLoop {
             }
             BehaviourEvent::Upnp(event) => self.on_router(event),
             BehaviourEvent::Mdns(event) => self.on_neighbours(event),
+            BehaviourEvent::Ping(ping::Event { peer, connection, result: Ok(took) }) => {
+                let peer = self.directory.get_mut(peer);
+                if let Some(peer) = peer.filter(|it| it.connections.contains_key(connection)) {
+                    peer.pings.insert(*connection, *took);
+                }
+            }
             BehaviourEvent::Ping(ping::Event {
                 peer,
                 connection,

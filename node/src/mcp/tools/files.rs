@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_WAIT, millis};
 use crate::api;
 use crate::mcp::Server;
+use crate::mcp::content::PeerWrote;
 use crate::mcp::failure::Failed;
+use crate::mcp::files::Found;
 use crate::model::TransferStatus;
 
 /// Which file goes to whom.
@@ -48,10 +50,17 @@ pub(in crate::mcp) struct FileTransfer {
     /// Why it failed, or what it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
 }
 
 impl From<TransferStatus> for FileTransfer {
     fn from(transfer: TransferStatus) -> Self {
+        // With a code it is the other side that refused.
+        let (detail, peer_wrote) = match (transfer.code, transfer.detail) {
+            (Some(code), said) => (Some(code.to_string()), said.as_deref().map(PeerWrote::reason)),
+            (None, detail) => (detail, None),
+        };
         Self {
             transfer_id: transfer.id,
             state: transfer.state.as_str(),
@@ -59,7 +68,8 @@ impl From<TransferStatus> for FileTransfer {
             name: transfer.name,
             size: transfer.size,
             done: transfer.done,
-            detail: transfer.detail,
+            detail,
+            peer_wrote,
         }
     }
 }
@@ -81,11 +91,13 @@ impl Server {
         &self,
         Parameters(ask): Parameters<SendAsk>,
     ) -> Result<Json<FileTransfer>, Failed> {
+        let Found { path, root } = self.files.find(&ask.path)?;
         let sent = self
             .client
             .send_file(&api::Send {
                 peer: ask.peer,
-                path: self.files.find(&ask.path)?,
+                path,
+                root: Some(root),
                 name: ask.name,
                 content_type: ask.content_type,
                 spooled: false,

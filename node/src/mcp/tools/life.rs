@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_WAIT, in_millis, millis};
 use crate::api::{Alive, Restart, Wake};
 use crate::mcp::Server;
+use crate::mcp::content::{PeerWrote, apart};
 use crate::mcp::failure::Failed;
-use crate::model::Life;
+use crate::model::{AgentState, Life, RestartAttempt, WakeResult};
 
 /// Who is checked.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,7 +41,11 @@ pub(in crate::mcp) enum AgentLife {
     Attached,
     /// None listens now. Messages wait in its inbox.
     NoneAttached,
-    /// Cannot be told.
+    /// One listens, but did not answer its node in time.
+    Unresponsive,
+    /// One listens that cannot be asked whether it is there.
+    AttachedCannotBeAsked,
+    /// Cannot be told: its node did not answer.
     Unknown,
 }
 
@@ -61,9 +66,11 @@ pub(in crate::mcp) struct PeerLife {
     /// How it was reached: direct, hole-punched, relayed, or over hops.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// Why there was no answer.
+    /// That there was no answer; `peer_wrote` may say why.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
 }
 
 /// Who is woken, and why.
@@ -84,8 +91,10 @@ pub(in crate::mcp) struct WakeAsk {
 pub(in crate::mcp) struct WakeDone {
     /// Whether an agent was told.
     woken: bool,
-    /// What the peer's node says.
-    detail: String,
+    /// `awake` (its agent proved it), `handed_to_agent` (it was told), `no_agent`, or `refused`.
+    outcome: &'static str,
+    /// What the peer's node says of that.
+    peer_wrote: PeerWrote,
     /// Milliseconds to the peer and back.
     round_trip_ms: f64,
 }
@@ -124,24 +133,53 @@ pub(in crate::mcp) struct Attempt {
     attempt: u32,
     /// Whether an agent was told.
     woken: bool,
-    /// What happened.
-    detail: String,
+    /// `awake` (its agent proved it), `handed_to_agent` (it was told), `no_agent`, `refused`, or `failed` (its
+    /// node was not heard).
+    outcome: &'static str,
+    /// If it failed: what happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
+}
+
+impl From<RestartAttempt> for Attempt {
+    fn from(made: RestartAttempt) -> Self {
+        let (detail, peer_wrote) = match made.outcome {
+            WakeResult::Failed => {
+                let (own, why) = apart(&made.detail);
+                (Some(own), why)
+            }
+            WakeResult::Awake
+            | WakeResult::HandedToAgent
+            | WakeResult::NoAgent
+            | WakeResult::Refused => (None, Some(PeerWrote::reason(&made.detail))),
+        };
+        let outcome = made.outcome.as_str();
+        Self { attempt: made.attempt, woken: made.woken, outcome, detail, peer_wrote }
+    }
 }
 
 impl From<Life> for PeerLife {
     fn from(life: Life) -> Self {
+        let (detail, peer_wrote) = life.error.as_deref().map(apart).unzip();
         Self {
             node: if life.alive { NodeLife::Alive } else { NodeLife::NoAnswer },
-            agent: match (life.alive, life.agent) {
-                (true, true) => AgentLife::Attached,
-                (true, false) => AgentLife::NoneAttached,
+            agent: match (life.alive, life.agent_state) {
+                (true, Some(AgentState::Attached)) => AgentLife::Attached,
+                (true, Some(AgentState::Absent)) => AgentLife::NoneAttached,
+                (true, Some(AgentState::Unresponsive)) => AgentLife::Unresponsive,
+                (true, Some(AgentState::Unknown)) => AgentLife::AttachedCannotBeAsked,
+                (true, None) if life.agent => AgentLife::Attached,
+                (true, None) => AgentLife::NoneAttached,
                 (false, _) => AgentLife::Unknown,
             },
             peer: life.entity.map(|entity| entity.to_string()),
             agent_idle_seconds: life.agent_idle_ms.map(|idle| idle / 1000),
             round_trip_ms: life.round_trip_us.map(in_millis),
             path: life.path.map(|path| path.to_string()),
-            detail: life.error,
+            detail,
+            peer_wrote: peer_wrote.flatten(),
         }
     }
 }
@@ -179,7 +217,9 @@ impl Server {
         let ask = Wake { peer: ask.peer, reason: ask.reason, timeout_ms };
         let woken = self.client.wake(&ask).await?;
         let round_trip_ms = in_millis(woken.round_trip_us);
-        Ok(Json(WakeDone { woken: woken.woken, detail: woken.detail, round_trip_ms }))
+        let peer_wrote = PeerWrote::reason(&woken.detail);
+        let (woken, outcome) = (woken.woken, woken.outcome.as_str());
+        Ok(Json(WakeDone { woken, outcome, peer_wrote, round_trip_ms }))
     }
 
     #[tool(
@@ -204,12 +244,7 @@ impl Server {
         let RestartAsk { peer, reason, attempts, .. } = ask;
         let restarted =
             self.client.restart(&Restart { peer, reason, attempts, timeout_ms }).await?;
-        let attempts = restarted.attempts.into_iter().map(|it| Attempt {
-            attempt: it.attempt,
-            woken: it.woken,
-            detail: it.detail,
-        });
-        let attempts = attempts.collect();
+        let attempts = restarted.attempts.into_iter().map(Attempt::from).collect();
         Ok(Json(RestartDone { ok: restarted.ok, before: restarted.before.into(), attempts }))
     }
 }

@@ -9,7 +9,7 @@ use super::{MAX_WAIT, millis};
 use crate::api::Discover;
 use crate::cli::time;
 use crate::mcp::Server;
-use crate::mcp::content::trust;
+use crate::mcp::content::{PeerWrote, trust};
 use crate::mcp::failure::Failed;
 use crate::model::{Listing, PeerStatus};
 
@@ -57,9 +57,9 @@ pub(in crate::mcp) struct PeerFound {
     /// When it said so, by its own clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<String>,
-    /// Why the last attempt to reach it failed.
+    /// If the last attempt to reach it failed: `reason` says why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    peer_wrote: Option<PeerWrote>,
 }
 
 /// This node.
@@ -91,7 +91,7 @@ impl From<PeerStatus> for PeerFound {
             encrypted: peer.session.is_some().then_some(peer.encrypted),
             capabilities: Vec::new(),
             last_seen: None,
-            detail: peer.last_error,
+            peer_wrote: peer.last_error.as_deref().map(PeerWrote::reason),
         }
     }
 }
@@ -106,7 +106,7 @@ impl From<Listing> for PeerFound {
             encrypted: None,
             capabilities: listing.capabilities,
             last_seen: listing.last_seen.map(time),
-            detail: None,
+            peer_wrote: None,
         }
     }
 }

@@ -9,8 +9,9 @@ use super::files::FileTransfer;
 use crate::api::ClientError;
 use crate::cli::time;
 use crate::mcp::Server;
+use crate::mcp::content::{PeerWrote, stands};
 use crate::mcp::failure::Failed;
-use crate::model::{Delivery, Direction, IdPrefix, Trace};
+use crate::model::{Direction, IdPrefix, Trace};
 
 /// What to follow.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -44,9 +45,11 @@ pub(in crate::mcp) struct MessageStatus {
     /// `delivered` (on disk at the peer), `processed` (the peer's agent took it), `expired`, `failed` (the peer
     /// refused it), `cancelled`, or `unknown` (nobody can tell what became of it).
     status: &'static str,
-    /// Why it has come no further, or why it failed.
+    /// Why it has come no further; if it failed, the protocol's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
     /// When it was accepted here, or came in.
     created: String,
     /// When the node gives up.
@@ -58,10 +61,7 @@ impl From<Trace> for MessageStatus {
     fn from(trace: Trace) -> Self {
         let status = trace.status.as_str();
         let settled = trace.status.is_settled();
-        let detail = match trace.status {
-            Delivery::Failed { code, detail } => Some(format!("{code}: {detail}")),
-            _ => trace.waits_for,
-        };
+        let (detail, peer_wrote) = stands(trace.status, trace.waits_for);
         Self {
             message_id: trace.message_id,
             direction: match trace.direction {
@@ -72,6 +72,7 @@ impl From<Trace> for MessageStatus {
             kind: trace.kind.as_str(),
             status,
             detail,
+            peer_wrote,
             created: time(trace.created),
             expires: trace.expires.filter(|_| !settled).map(time),
         }

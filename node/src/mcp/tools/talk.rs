@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_WAIT, in_millis, millis};
 use crate::api::{Report, Talk};
 use crate::mcp::Server;
-use crate::mcp::content::{PeerWrote, written};
-use crate::mcp::failure::Failed;
-use crate::model::Delivery;
+use crate::mcp::content::{PeerWrote, stands, written};
+use crate::mcp::failure::{Failed, taken_apart};
 
 /// Who is asked, and what.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -83,9 +82,11 @@ pub(in crate::mcp) struct ReportSent {
     /// `delivered` (on disk at the peer), `processed`, `received` (in memory there), `queued` (on disk here; sent
     /// when the peer can be reached), `sent` (perhaps arrived), `failed`, `expired`, `cancelled`, or `unknown`.
     status: &'static str,
-    /// Why it has come no further.
+    /// Why it has come no further: if it failed, the protocol's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_wrote: Option<PeerWrote>,
 }
 
 #[tool_router(router = talk_tools, vis = "pub(in crate::mcp)")]
@@ -158,28 +159,25 @@ impl Server {
             })
             .await?;
         let status = reported.status.as_str();
-        let refused = match reported.status {
-            Delivery::Failed { code, detail } => Some(format!("{code}: {detail}")),
-            _ => reported.waits_for,
-        };
-        Ok(Json(ReportSent { message_id: reported.message_id, status, detail: refused }))
+        let (detail, peer_wrote) = stands(reported.status, reported.waits_for);
+        Ok(Json(ReportSent { message_id: reported.message_id, status, detail, peer_wrote }))
     }
 }
 
 /// A message that is kept though its answer did not come in time is no failure.
 fn pending(failed: Failed) -> Result<Json<Talked>, Failed> {
     let Failed(failure) = failed;
+    let (own, peer_wrote) = taken_apart(&failure);
     match (failure.kind.as_str(), failure.message_id) {
         ("timeout", Some(message_id)) => Ok(Json(Talked {
             outcome: Outcome::Pending,
             message_id,
             from: None,
-            peer_wrote: None,
+            peer_wrote,
             round_trip_ms: None,
             detail: Some(format!(
-                "{}. Do not ask again: read_inbox will have the answer, message_status tells how far the \
-                 message has come",
-                failure.detail
+                "{own}. Do not ask again: read_inbox will have the answer, message_status tells how far the \
+                 message has come"
             )),
         })),
         (_, message_id) => Err(Failed(crate::model::Failure { message_id, ..failure })),

@@ -46,6 +46,7 @@ async fn names_never_collide_and_lead_nowhere() {
     for name in ["../../x", "/etc/passwd", "..", "", "a\0b", "a\nb", "c:\\x", &"x".repeat(256)] {
         let file = FileToSend {
             path: path.clone(),
+            root: None,
             name: Some(name.to_owned()),
             content_type: None,
             spooled: false,
@@ -234,7 +235,13 @@ async fn nothing_is_sent_from_a_spool_that_is_none() {
     let root = tempfile::tempdir().unwrap();
     let wire = pair(root.path());
     let path = wire.alice.write("mine", b"precious");
-    let file = FileToSend { path: path.clone(), name: None, content_type: None, spooled: true };
+    let file = FileToSend {
+        path: path.clone(),
+        root: None,
+        name: None,
+        content_type: None,
+        spooled: true,
+    };
     let (peer, entity) = (wire.bob.peer, wire.bob.entity.clone());
     let refused = wire.alice.transfers().send_file(peer, entity, file).await.unwrap_err();
     assert!(refused.to_string().contains("does not lie in the spool"), "{refused}");

@@ -133,7 +133,7 @@ impl Side {
     async fn send_as(&self, to: &Self, path: &Path, name: Option<&str>) -> TransferStatus {
         let name = name.map(str::to_owned);
         let path = path.to_owned();
-        let file = FileToSend { path, name, content_type: None, spooled: false };
+        let file = FileToSend { path, root: None, name, content_type: None, spooled: false };
         self.transfers().send_file(to.peer, to.entity.clone(), file).await.unwrap()
     }
 

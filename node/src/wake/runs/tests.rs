@@ -280,6 +280,48 @@ fn what_still_runs_is_waited_for_a_moment_and_left_alone() {
 }
 
 #[test]
+fn an_agent_that_comes_before_its_start_is_due_is_not_started_twice() {
+    let cooldown = 3 * TIMEOUT;
+    let mut rig = Rig::new(&[WakeRule { cooldown, ..command(false) }]);
+    let nonce = rig.nonce(0, AgentLife::Absent);
+    rig.awake(&nonce).unwrap();
+    let run = rig.started[0].0;
+    rig.end(run, &Ok(()));
+    // The next start is due after the cooldown; somebody starts the agent before.
+    rig.nonce(0, AgentLife::Absent);
+    rig.pass(TIMEOUT);
+    rig.there = true;
+    rig.pass(TIMEOUT - STEP);
+    assert_eq!((rig.started.len(), rig.answers.len()), (1, 1));
+    rig.pass(2 * STEP);
+    assert_eq!(rig.outcomes()[1], WakeOutcome::HandedToAgent, "it had its time from when it came");
+    // If it leaves before it has proved anything it is started after all.
+    rig.nonce(0, AgentLife::Absent);
+    rig.there = true;
+    rig.pass(STEP);
+    rig.there = false;
+    rig.pass(cooldown);
+    assert_eq!(rig.started.len(), 2);
+}
+
+#[test]
+fn a_nonce_counts_while_the_start_is_waited_for() {
+    let cooldown = 3 * TIMEOUT;
+    let mut rig = Rig::new(&[WakeRule { cooldown, ..command(false) }]);
+    let nonce = rig.nonce(0, AgentLife::Absent);
+    rig.awake(&nonce).unwrap();
+    let run = rig.started[0].0;
+    rig.end(run, &Ok(()));
+    let nonce = rig.nonce(0, AgentLife::Absent);
+    // Longer than an agent has once it was told or started.
+    rig.pass(2 * TIMEOUT);
+    rig.awake(&nonce).unwrap();
+    rig.pass(cooldown);
+    assert_eq!((rig.started.len(), rig.outcomes()), (1, vec![WakeOutcome::Awake; 2]));
+    assert_eq!(rig.released, [run], "nothing else was there to be left alone");
+}
+
+#[test]
 fn what_is_stuck_is_replaced() {
     let mut rig = Rig::new(&[WakeRule { cooldown: Duration::ZERO, ..command(false) }]);
     let nonce = rig.nonce(0, AgentLife::Absent);

@@ -96,13 +96,23 @@ function one (id, peer) {
   h('p', {}, trustButtons(peer)))]
 }
 
+const AGENT_STATES = {
+  attached: 'attached',
+  absent: 'none attached',
+  unresponsive: 'attached, but does not respond',
+  unknown: 'attached, cannot be asked'
+}
+
+/** What is known of a peer's agent. Old nodes only say whether there is one. */
+export function lifeText ({ alive, agent, agent_state: known = agent ? 'attached' : 'absent' }) {
+  if (!alive) return 'the node does not answer'
+  return Object.hasOwn(AGENT_STATES, known) ? AGENT_STATES[known] : plain(known)
+}
+
 /** Asks a peer whether it lives; remembers the round trip, and what it says of its agent. */
 export async function measure (peer) {
   const life = await post('/v1/alive', { peer, timeout_ms: 5000 }, { wait: 8000 })
-  const agent = typeof life.agent === 'string' ? life.agent : life.agent ? 'attached' : 'absent'
-  putBounded(state.measured, peer, {
-    us: life.round_trip_us ?? null, at: Date.now(), text: life.alive ? agent : 'the node does not answer'
-  })
+  putBounded(state.measured, peer, { us: life.round_trip_us ?? null, at: Date.now(), text: lifeText(life) })
   set({})
   return life
 }

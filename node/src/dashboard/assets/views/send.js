@@ -61,6 +61,9 @@ function sentLine (sent) {
     sent.failure && h('p', { class: 'why' }, said(sent.failure.detail, { limit: 600 }), ` Next: ${plain(sent.failure.next)}.`))
 }
 
+/** Whether a question is only late: the node keeps it, and the answer will come to the inbox. */
+export const goesOn = ({ kind, messageId }) => kind === 'timeout' && messageId != null
+
 async function deliver (sent, ask) {
   const list = [sent, ...(state.ui.sent ?? [])].slice(0, MOST_SENT)
   state.ui.sent = list
@@ -69,8 +72,7 @@ async function deliver (sent, ask) {
     Object.assign(sent, await ask())
   } catch (failure) {
     sent.messageId = failure.messageId ?? sent.messageId
-    // The task is kept, and its answer will come to the inbox: that is no failure.
-    if (failure.kind !== 'unanswered') sent.failure = failure
+    if (!goesOn(failure)) sent.failure = failure
   }
   set({})
   reload('outbox')
