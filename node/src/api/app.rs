@@ -29,7 +29,7 @@ pub struct Limits {
     pub streams: usize,
     /// How long a connection may take to send the head of a request, and be silent between two.
     pub head: Duration,
-    /// How long a request's body may take to come.
+    /// How long a request's body may be waited for, all pauses together.
     pub body: Duration,
     /// How long a connection may take nothing of what it is sent.
     pub write: Duration,

@@ -4,6 +4,8 @@ use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
 use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
 use serde::de::DeserializeOwned;
 
@@ -31,17 +33,45 @@ impl<T: DeserializeOwned + Brings, S: Sync> FromRequest<S> for Large<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = request.into_body();
-        let small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
-        if small {
-            return read(body, MAX_SMALL_BODY_LEN).await.map(Self);
-        }
-        let weight = Weight::take().await;
-        let mut value: T = read(body, MAX_BODY_LEN).await?;
+        let (parts, body) = request.into_parts();
+        // One that was read before has its room.
+        let taken = parts.extensions.get::<Weight>().cloned();
+        drop(parts);
+        let (bytes, weight) = gather(body, taken).await?;
+        let mut value: T = parse(&bytes)?;
+        drop(bytes);
         if let Some(content) = value.content() {
-            content.weight = weight;
+            content.weight = weight.unwrap_or_default();
         }
         Ok(Self(value))
+    }
+}
+
+/// Reads a body of at most [`MAX_BODY_LEN`] bytes. One that turns out to have more than
+/// [`MAX_SMALL_BODY_LEN`] waits for room in memory, unless `weight` is room that was taken for it.
+pub(super) async fn gather(
+    mut body: Body,
+    mut weight: Option<Weight>,
+) -> Result<(Bytes, Option<Weight>), Problem> {
+    let announced = body.size_hint().lower();
+    if announced > MAX_BODY_LEN as u64 {
+        return Err(too_large(&format!("{announced} bytes"), MAX_BODY_LEN));
+    }
+    let mut expected = usize::try_from(announced).unwrap_or(MAX_BODY_LEN);
+    let mut bytes = Vec::new();
+    loop {
+        if expected > MAX_SMALL_BODY_LEN && weight.is_none() {
+            weight = Some(Weight::take().await);
+        }
+        let Some(frame) = body.frame().await else { return Ok((bytes.into(), weight)) };
+        let frame = frame.map_err(|error| broken_body(&error, MAX_BODY_LEN))?;
+        let Ok(data) = frame.into_data() else { continue };
+        expected = expected.max(bytes.len() + data.len());
+        if expected > MAX_BODY_LEN {
+            return Err(too_large(&format!("more than {MAX_BODY_LEN} bytes"), MAX_BODY_LEN));
+        }
+        bytes.reserve(expected - bytes.len());
+        bytes.extend_from_slice(&data);
     }
 }
 
@@ -51,7 +81,11 @@ async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem
         return Err(too_large(&format!("{announced} bytes"), most));
     }
     let bytes = to_bytes(body, most).await.map_err(|error| broken_body(&error, most))?;
-    serde_json::from_slice(&bytes)
+    parse(&bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes)
         .map_err(|error| invalid(format!("the body is not what this request takes: {error}")))
 }
 

@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::{EventSource, NodeEvent};
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Handle, Reply};
 use crate::model::{
-    AgentState, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
+    AgentState, Answer, Awoken, Content, FileToSend, HandshakeKind, Incoming, IncomingKind, Life,
     MailboxStatus, Netcheck, OutboxLine, Path, PathKind, PeerStatus, QueueDepth, SessionLine,
     SessionStatus, Status, Traffic, TrustLine, WakeResult, Woken,
 };
@@ -36,6 +36,8 @@ pub(crate) struct Memory {
     pub(crate) reports: Vec<(String, Option<String>, Content)>,
     pub(crate) wakes: Vec<(String, u32)>,
     pub(crate) talks: Vec<Content>,
+    /// Who waits for the peer that does not answer.
+    pub(crate) unanswered: Vec<Reply<Answer>>,
     pub(crate) files: Vec<FileToSend>,
     pub(crate) options: Vec<Options>,
     pub(crate) outbox: Vec<OutboxLine>,
@@ -144,6 +146,11 @@ impl Fake {
                 let answer = judge(if text.contains("tcp/9") { "offline" } else { "entity_b" });
                 let answer = answer.map(|()| PeerStatus { address: Some(text), ..peer() });
                 let _ = reply.send(answer);
+            }
+            // Whoever asks this one waits, and the message is on disk.
+            Command::Talk(ask, reply) if ask.peer == "silent" => {
+                drop(ask);
+                self.look(|memory| memory.unanswered.push(reply));
             }
             Command::Talk(ask, reply) => drop(reply.send(self.talk(ask))),
             Command::Report(ask, reply) => drop(reply.send(self.report(ask))),

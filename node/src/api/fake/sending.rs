@@ -6,7 +6,7 @@ use peer_protocol::time::Timestamp;
 use super::{Fake, delivery, entity, judge};
 use crate::error::NodeError;
 use crate::handle::{Outgoing, Report, Talk};
-use crate::model::{Answer, Delivery, ReportOptions, Reported, TalkOptions, Wait};
+use crate::model::{Answer, Content, Delivery, ReportOptions, Reported, TalkOptions, Wait, Weight};
 
 /// How a task or a report was to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Fake {
     pub(super) fn talk(&self, ask: Outgoing<Talk>) -> Result<Answer, NodeError> {
         let Outgoing { peer, timeout, what: Talk { content, ttl, volatile, .. } } = ask;
         self.look(|memory| {
-            memory.talks.push(content.clone());
+            memory.talks.push(Content { weight: Weight::default(), ..content.clone() });
             memory.options.push(Options::Talk(TalkOptions { ttl, volatile, timeout }));
         });
         match judge(&peer) {

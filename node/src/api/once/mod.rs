@@ -14,14 +14,13 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Bytes;
-use tokio::sync::Semaphore;
 
 use peer_protocol::crypto::sha256;
 use peer_protocol::id::MessageId;
@@ -29,17 +28,15 @@ use peer_protocol::identity::Fingerprint;
 
 use self::table::Begun;
 pub(super) use self::table::Table;
+use super::Problem;
 use super::app::Shared;
-use super::extract::{broken_body, invalid};
-use super::{MAX_BODY_LEN, MAX_SMALL_BODY_LEN, Problem};
+use super::extract::{gather, invalid};
 
 /// The header with the key: 1 to 255 visible ASCII characters.
 pub(super) const KEY: &str = "idempotency-key";
 /// Says that an answer is that of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_LEN: usize = 255;
-/// Large bodies of such requests that are in memory at once; the others wait on their sockets.
-static LARGE: Semaphore = Semaphore::const_new(2);
 
 /// The id of the message that a request with a key sends: the same one after a restart of the node, whose
 /// outbox then knows it.
@@ -82,26 +79,31 @@ pub(super) async fn carry_out(
     if let Some(id) = shared.fingerprint().await.and_then(|own| MessageKey::of(&own, &key)) {
         parts.extensions.insert(id);
     }
-    let is_small = body.size_hint().upper().is_some_and(|len| len <= MAX_SMALL_BODY_LEN as u64);
-    let weight = if is_small { None } else { LARGE.acquire().await.ok() };
-    let body = match to_bytes(body, MAX_BODY_LEN).await {
-        Ok(body) => body,
-        Err(error) => return broken_body(&error, MAX_BODY_LEN).into_response(),
+    let (body, weight) = match gather(body, None).await {
+        Ok(gathered) => gathered,
+        Err(problem) => return problem.into_response(),
     };
     let table = Arc::clone(shared.once());
     let same = table.digest(&(parts.method.as_str(), parts.uri.path(), &body[..]));
     let (mut answer, replayed) = match table.begin(&key, same, Instant::now()) {
         Begun::Now(answer) => {
+            // The room that a long body takes goes with it, to whoever parses it.
+            if let Some(weight) = weight {
+                parts.extensions.insert(weight);
+            }
             let request = Request::from_parts(parts, Body::from(body));
             // Not with its client: it goes on when that leaves.
             tokio::spawn(async move {
                 let answer = Answer::of(next.run(request).await).await;
                 table.end(&key, answer, Instant::now());
-                drop(weight);
             });
             (answer, false)
         }
-        Begun::Before(answer) => (answer, true),
+        Begun::Before(answer) => {
+            // Who waits keeps nothing for that.
+            drop((parts, body, weight));
+            (answer, true)
+        }
         Begun::Other => return other(&key).into_response(),
         Begun::Full => return full().into_response(),
     };

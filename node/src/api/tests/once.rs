@@ -1,6 +1,7 @@
 //! Requests that are repeated.
 
 use super::*;
+use crate::model::Weight;
 
 /// Posts with a key; returns status, whether it is said to be replayed, and the body.
 async fn post(rig: &Rig, path: &str, key: &str, body: &Value) -> (u16, bool, Value) {
@@ -94,4 +95,48 @@ async fn a_request_goes_on_when_its_client_leaves() {
     assert_eq!((status, replayed), (200, true));
     assert_eq!(answer["attempts"].as_array().unwrap().len(), 2);
     assert_eq!(rig.fake.look(|memory| memory.wakes.len()), 2, "not begun anew");
+}
+
+/// Long contents wait for room in memory, and only as long as they are there: not for the answers.
+#[tokio::test]
+async fn long_requests_that_wait_for_their_answers_are_in_nobodys_way() {
+    let rig = rig().await;
+    let long = "x".repeat(MAX_SMALL_BODY_LEN + 1);
+    let body = |peer: &str| json!({"peer": peer, "content": {"text": &long}});
+    let silent = body("silent");
+    let (first, second) =
+        (post(&rig, "/v1/talk", "k1", &silent), post(&rig, "/v1/talk", "k2", &silent));
+    let (again, also) =
+        (post(&rig, "/v1/talk", "k1", &silent), post(&rig, "/v1/talk", "k2", &silent));
+    let waiting = futures::future::join4(first, second, again, also);
+    let other = async {
+        while rig.fake.look(|memory| memory.unanswered.len()) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answer = post(&rig, "/v1/talk", "k3", &body("entity_b")).await;
+        rig.fake.look(|memory| memory.unanswered.clear());
+        answer
+    };
+    let both = futures::future::join(waiting, other);
+    let (_, other) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert_eq!((other.0, other.1), (200, false), "{other:?}");
+}
+
+/// A body of unknown length is a long one once more than a short one has has come.
+#[tokio::test]
+async fn a_short_body_in_chunks_waits_for_no_room() {
+    let rig = rig().await;
+    let _all = (Weight::take().await, Weight::take().await);
+    let body = report("entity_b", "half").to_string();
+    let request = format!(
+        "POST /v1/report HTTP/1.1\r\nhost: a\r\nconnection: close\r\nidempotency-key: k\r\n\
+         transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    let mut stream = UnixStream::connect(rig.dir.socket()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(10), read).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
