@@ -261,6 +261,6 @@ fn a_content_begins_again_only_once_the_last_one_is_deleted() {
         bob.intake().admit(&alice(), &again).unwrap();
         assert!(matches!(bob.intake().begin(&key_of(id)), Begin::Task(..)));
         // What is left of the last one is gone by now, and takes nothing of this.
-        assert_eq!(bob.names("transfers/contents"), [String::new(); 0]);
+        assert!(bob.names("transfers/contents").is_empty());
     });
 }
