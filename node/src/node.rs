@@ -93,9 +93,14 @@ impl Node {
             room.keep(Share::of(&sender.peer), count(messages), count(bytes));
         }
         let inbox = Inbox::new(Arc::clone(&room), store.head()?);
-        let (rows, broken) = InStore::load(&store)?;
-        if broken > 0 {
-            tracing::warn!(broken, "transfers that cannot be read are forgotten");
+        let loaded_transfers = InStore::load(&store)?;
+        if !loaded_transfers.is_all() {
+            let (broken, truncated) = (loaded_transfers.broken, loaded_transfers.truncated);
+            tracing::warn!(
+                broken,
+                truncated,
+                "not all transfers can be read; no file is cleared up"
+            );
         }
         let mut writer = Writer::start(store.clone(), Arc::clone(&clock))?;
         let delivery = Delivery::start(store.clone(), &mut writer, clock.now().timestamp)?;
@@ -126,7 +131,7 @@ impl Node {
             Arc::clone(&trust),
             Arc::clone(&clock),
             ledger,
-            rows,
+            loaded_transfers,
         )
         .map_err(|error| StartError::Transfers { reason: error.to_string() })?;
         let mailbox = Mailbox::start(mailbox::Parts {

@@ -177,6 +177,7 @@ impl From<&TransferError> for ErrorCode {
             TransferError::NotAccepted
             | TransferError::NotPinned
             | TransferError::TooLarge { .. }
+            | TransferError::TooSmall { .. }
             | TransferError::TooMany { .. }
             | TransferError::Quota { .. }
             | TransferError::NoSpace

@@ -52,7 +52,7 @@ pub(crate) use durable::Durable;
 pub use error::StoreError;
 pub(crate) use load::Loaded;
 pub(crate) use row::{Contact, Entry, Remembered};
-pub(crate) use transfers::{TransferKey, TransferWrite};
+pub(crate) use transfers::{TransferKey, TransferRows, TransferWrite};
 pub(crate) use writer::{Committed, Refused, Submitter, Ticket, Trouble, Writer};
 
 use self::database::Inner;

@@ -13,7 +13,15 @@ pub(super) const TRANSFERS: TableDefinition<'_, &TransferKey, &[u8]> =
     TableDefinition::new("transfers");
 
 /// Most bytes of rows that are read at the start.
-const MAX_LOADED: usize = 64 << 20;
+const MAX_LOADED: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
+
+/// Rows that were read.
+#[derive(Debug, Default)]
+pub(crate) struct TransferRows {
+    pub(crate) rows: Vec<Vec<u8>>,
+    /// Whether there are more, for which there was no room.
+    pub(crate) truncated: bool,
+}
 
 /// A row to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,24 +42,37 @@ pub(super) fn write(transaction: &WriteTransaction, write: &TransferWrite) -> Re
 
 impl Store {
     /// All rows of transfers, as far as they fit into memory.
-    pub(crate) fn transfers(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub(crate) fn transfers(&self) -> Result<TransferRows, StoreError> {
         self.read(|transaction| {
             let table = match transaction.open_table(TRANSFERS) {
                 Ok(table) => table,
                 // A store that knew none.
-                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(TableError::TableDoesNotExist(_)) => return Ok(TransferRows::default()),
                 Err(error) => return Err(error.into()),
             };
-            let (mut rows, mut len) = (Vec::new(), 0);
+            let (mut rows, mut truncated, mut len) = (Vec::new(), false, 0);
             for row in table.iter()? {
                 let (_, row) = row?;
                 len += row.value().len();
                 if len > MAX_LOADED {
+                    truncated = true;
                     break;
                 }
                 rows.push(row.value().to_vec());
             }
-            Ok(rows)
+            Ok(TransferRows { rows, truncated })
+        })
+    }
+
+    /// The row of a transfer.
+    pub(crate) fn transfer(&self, key: &TransferKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|transaction| {
+            let table = match transaction.open_table(TRANSFERS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(key)?.map(|row| row.value().to_vec()))
         })
     }
 }

@@ -55,7 +55,7 @@ struct Line {
 }
 
 impl Book {
-    /// Lists a transfer as its row says. Returns those that make room for it.
+    /// Lists a transfer as its row says. Returns others, which make room for it.
     pub(super) fn open(&self, row: &Row, state: TransferState) -> Vec<Key> {
         let mut lines = self.lock();
         let status = status(row, state);
@@ -69,7 +69,8 @@ impl Book {
             .collect();
         let surplus = over.len().saturating_sub(MAX_OVER);
         over.sort_unstable();
-        let gone: Vec<_> = over.into_iter().take(surplus).map(|(_, key)| key).collect();
+        let others = over.into_iter().map(|(_, key)| key).filter(|key| *key != row.key());
+        let gone: Vec<_> = others.take(surplus).collect();
         for key in &gone {
             lines.remove(key);
         }

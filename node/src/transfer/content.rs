@@ -15,6 +15,7 @@ use peer_protocol::id::{MessageId, TransferId};
 use peer_protocol::identity::EntityId;
 use peer_protocol::message::{Offer, Purpose};
 
+use super::doubts::Doubt;
 use super::error::TransferFailure;
 use super::intake::MAX_CONTENT;
 use super::ledger::write_of;
@@ -170,20 +171,59 @@ impl Transfers {
     }
 
     /// Keeps the content of a message that is being stored; returns what is to be written with it. None if
-    /// it has none, or that was kept before.
+    /// it has none, or that was kept before for certain.
     pub(crate) fn claim(&self, peer: &PublicKey, id: MessageId) -> Option<TransferWrite> {
         let key = incoming(peer, id)?;
-        let row = self.shared.kept_row(&key).filter(is_content).filter(|row| !row.claimed)?;
+        let row = self.shared.kept_row(&key).filter(is_content)?;
+        let doubtful = self.shared.doubts().contains(&key);
+        if row.claimed && !doubtful {
+            return None;
+        }
         let claimed = IncomingRow { claimed: true, ..row };
         let write = write_of(&Row::Incoming(claimed)).ok()?;
         self.shared.change_kept(&key, |row| row.claimed = true)?;
+        if doubtful {
+            self.shared.doubts().write(key);
+        }
         Some(write)
     }
 
-    /// The message of a content that was claimed could not be stored.
-    pub(crate) fn unclaim(&self, peer: &PublicKey, id: MessageId) {
+    /// A message is on disk, and its claim with it.
+    pub(crate) fn claimed(&self, peer: &PublicKey, id: MessageId) {
         if let Some(key) = incoming(peer, id) {
-            self.shared.change_kept(&key, |row| row.claimed = false);
+            self.shared.doubts().remove(&key);
+            self.shared.change_kept(&key, |row| row.claimed = true);
+        }
+    }
+
+    /// The message of a content that was claimed was not stored. A claim that was doubtful before stays that.
+    pub(crate) fn unclaim(&self, peer: &PublicKey, id: MessageId) {
+        let Some(key) = incoming(peer, id) else { return };
+        if self.shared.doubts().contains(&key) {
+            return self.shared.doubts().arise(key);
+        }
+        self.shared.change_kept(&key, |row| row.claimed = false);
+    }
+
+    /// Nobody knows whether the message of a content that was claimed is on disk.
+    pub(crate) fn doubt(&self, peer: &PublicKey, id: MessageId) {
+        if let Some(key) = incoming(peer, id)
+            && self.shared.kept_row(&key).is_some_and(|row| row.claimed)
+        {
+            self.shared.doubts().arise(key);
+        }
+    }
+
+    /// The claims of which the disk is to say whether they are on it.
+    pub(crate) fn doubts(&self) -> Vec<Doubt> {
+        self.shared.doubts().all()
+    }
+
+    /// What the disk says of a claim.
+    pub(crate) fn resolve(&self, doubt: &Doubt, claimed: bool) {
+        let ended = self.shared.doubts().end(doubt);
+        if ended && !claimed {
+            self.shared.change_kept(&doubt.key, |row| row.claimed = false);
         }
     }
 
@@ -198,7 +238,9 @@ impl Transfers {
         let Some(key) = incoming(peer, id) else { return };
         if self.shared.kept_row(&key).filter(is_content).is_some() {
             let shared = self.shared.clone();
-            self.shared.spawn(async move { shared.drop_kept(&key).await });
+            self.shared.spawn(async move {
+                shared.drop_kept(&key).await;
+            });
         }
     }
 

@@ -15,7 +15,7 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::{MessageId, TransferId};
 use peer_protocol::identity::Fingerprint;
-use peer_protocol::limits::MAX_LONG_CONTENT_LEN;
+use peer_protocol::limits::{MAX_INLINE_CONTENT_LEN, MAX_LONG_CONTENT_LEN};
 use peer_protocol::message::{Body, Chunk, ErrorReport, Message, Offer, Purpose};
 use peer_protocol::time::Instant;
 use peer_protocol::transfer::{Part, Receiver, Taken, TransferError};
@@ -32,11 +32,13 @@ const MAX_BUFFERED: usize = 64 << 20;
 const INPUTS: usize = 512;
 /// Of these, places that are kept for pieces.
 const FOR_PIECES: usize = 256;
-/// Most complete transfers that are remembered, and most that ended otherwise.
+/// Most complete transfers that are remembered whose bytes are gone, and most that ended otherwise.
 const MAX_OVER: usize = 4_096;
 /// Largest content of a message, most of one peer, and of all, in bytes.
 pub(super) const MAX_CONTENT: u64 = MAX_LONG_CONTENT_LEN as u64;
 const CONTENTS: u64 = 512 << 20;
+/// What is not longer goes in its message, and is no content.
+const MAX_INLINE: u64 = MAX_INLINE_CONTENT_LEN as u64;
 /// When a sender tries again that met a busy disk, and a failing one, in milliseconds.
 const BUSY_MS: u64 = 100;
 const FAILING_MS: u64 = 5_000;
@@ -93,7 +95,9 @@ enum Entry {
 #[derive(Debug)]
 struct State {
     entries: HashMap<Key, Entry>,
-    complete: LinkedHashMap<Key, ()>,
+    /// Complete ones whose bytes do not lie here any more, the oldest first. Quotas bound the others, which no
+    /// peer can push out: what is offered under their ids would take their files' places.
+    gone: LinkedHashMap<Key, ()>,
     ended: LinkedHashMap<Key, TransferError>,
     files: Pool,
     contents: Pool,
@@ -129,7 +133,7 @@ impl Intake {
         let TransferConfig { per_peer, total, open_per_peer, open, .. } = *config;
         let state = State {
             entries: HashMap::new(),
-            complete: LinkedHashMap::new(),
+            gone: LinkedHashMap::new(),
             ended: LinkedHashMap::new(),
             files: Pool::new(open_per_peer, open, per_peer, total),
             contents: Pool::new(open_per_peer, open, MAX_CONTENT, CONTENTS),
@@ -232,6 +236,10 @@ impl Intake {
                 && offer.purpose == Purpose::File
                 && self.config.root.is_some();
             return Err(if helps { TransferError::NotPinned } else { TransferError::NotAccepted });
+        }
+        // Each takes a row, a file and an entry: so their number is bounded with their bytes.
+        if offer.purpose == Purpose::Content && total <= MAX_INLINE {
+            return Err(TransferError::TooSmall { total, most: MAX_INLINE });
         }
         if total > most { Err(TransferError::TooLarge { total, most }) } else { Ok(()) }
     }
@@ -339,8 +347,10 @@ impl Intake {
 
     /// The bytes of a complete transfer do not lie here any more.
     pub(super) fn gone(&self, key: &Key) {
-        if let Some(Entry::Complete { here, .. }) = self.lock().entries.get_mut(key) {
+        let mut state = self.lock();
+        if let Some(Entry::Complete { here, .. }) = state.entries.get_mut(key) {
             *here = false;
+            state.insert_gone(*key);
         }
     }
 
@@ -418,7 +428,7 @@ impl Intake {
         let mut state = self.lock();
         if matches!(state.entries.get(key), Some(Entry::Complete { .. })) {
             state.entries.remove(key);
-            state.complete.remove(key);
+            state.gone.remove(key);
         }
     }
 
@@ -481,9 +491,15 @@ impl State {
 
     fn insert_complete(&mut self, key: Key, offer: Offer, total: u64, here: bool) {
         self.entries.insert(key, Entry::Complete { offer, total, here, asked: None });
-        self.complete.insert(key, ());
-        if self.complete.len() > MAX_OVER
-            && let Some((oldest, ())) = self.complete.pop_front()
+        if !here {
+            self.insert_gone(key);
+        }
+    }
+
+    fn insert_gone(&mut self, key: Key) {
+        self.gone.insert(key, ());
+        if self.gone.len() > MAX_OVER
+            && let Some((oldest, ())) = self.gone.pop_front()
         {
             self.entries.remove(&oldest);
         }

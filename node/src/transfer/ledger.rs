@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 
 use super::row::{Key, Row};
 use crate::model::TransferDirection;
-use crate::store::{Durable, Store, StoreError, Submitter, TransferKey, TransferWrite};
+use crate::store::{
+    Durable, Store, StoreError, Submitter, TransferKey, TransferRows, TransferWrite,
+};
 
 /// A row could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,14 +44,35 @@ pub(super) async fn durable(saved: Result<Saved, NotSaved>) -> Result<(), NotSav
 #[derive(Debug)]
 pub(crate) struct InStore(pub(crate) Submitter);
 
+/// What was remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) rows: Vec<Row>,
+    /// Rows that cannot be read.
+    pub(crate) broken: usize,
+    /// Whether there are more than fit into memory.
+    pub(crate) truncated: bool,
+}
+
+impl Loaded {
+    /// Whether nothing is remembered beyond [`Loaded::rows`].
+    pub(crate) const fn is_all(&self) -> bool {
+        self.broken == 0 && !self.truncated
+    }
+}
+
 impl InStore {
-    /// All rows that can be read, and how many cannot.
-    pub(crate) fn load(store: &Store) -> Result<(Vec<Row>, usize), StoreError> {
-        let bytes = store.transfers()?;
-        let all = bytes.len();
+    /// All rows that can be read.
+    pub(crate) fn load(store: &Store) -> Result<Loaded, StoreError> {
+        let TransferRows { rows: bytes, truncated } = store.transfers()?;
         let rows: Vec<Row> = bytes.iter().filter_map(|bytes| from_slice(bytes).ok()).collect();
-        let broken = all - rows.len();
-        Ok((rows, broken))
+        Ok(Loaded { broken: bytes.len() - rows.len(), rows, truncated })
+    }
+
+    /// Whether the disk says that a content was claimed.
+    pub(crate) fn is_claimed(store: &Store, key: &Key) -> Result<bool, StoreError> {
+        let row = store.transfer(&place(key))?.and_then(|bytes| from_slice(&bytes).ok());
+        Ok(matches!(row, Some(Row::Incoming(row)) if row.claimed))
     }
 
     fn write(&self, write: TransferWrite) -> Result<Saved, NotSaved> {

@@ -6,7 +6,8 @@
 //! - `source`, `sending`: the file that is sent, and the task that sends it.
 //! - `intake`: what comes in is judged before it is acknowledged; `part`, `receiving`: the file that
 //!   arrives, and the task that writes it; `placing`: putting it down under its name.
-//! - `content`: contents of messages that are too long for one; `contents`: those that are sent.
+//! - `content`: contents of messages that are too long for one; `contents`: those that are sent;
+//!   `doubts`: of which nobody knows whether their messages are on disk.
 //! - `book`: what people are told of all of them.
 //! - `service`: all of that together, as the event loop and the outbox call it.
 //!
@@ -15,6 +16,7 @@
 mod book;
 mod content;
 mod contents;
+mod doubts;
 mod error;
 mod intake;
 mod ledger;
@@ -31,6 +33,7 @@ mod source;
 mod tests;
 
 pub(crate) use content::transfer_of;
+pub(crate) use doubts::Doubt;
 pub use error::TransferFailure;
 pub(crate) use intake::Intake;
 pub(crate) use ledger::InStore;

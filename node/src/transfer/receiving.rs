@@ -442,8 +442,8 @@ impl Receiving {
         self.insist_on_saving().await?;
         self.drain().ok();
         self.shared.intake.complete(&self.key);
-        self.shared.book.replace(&Row::Incoming(self.row.clone()), TransferState::Complete);
         self.shared.keep(&self.row);
+        self.shared.book.replace(&Row::Incoming(self.row.clone()), TransferState::Complete);
         tracing::info!(transfer = %self.row.id, peer = %self.row.entity, bytes = self.row.total, "received");
         let done = ChunkAck { window: 0, received: self.row.total, transfer: self.row.id };
         let offer = self.offer.take();

@@ -131,13 +131,6 @@ impl Row {
         }
     }
 
-    pub(crate) const fn stage(&self) -> &Stage {
-        match self {
-            Self::Outgoing(row) => &row.stage,
-            Self::Incoming(row) => &row.stage,
-        }
-    }
-
     pub(crate) const fn updated(&self) -> Timestamp {
         match self {
             Self::Outgoing(row) => row.updated,

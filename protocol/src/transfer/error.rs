@@ -21,6 +21,14 @@ pub enum TransferError {
         /// Bytes that are taken at most.
         most: u64,
     },
+    /// A content that fits into its message.
+    #[error("{total} bytes are too few: a content of up to {most} goes in its message")]
+    TooSmall {
+        /// Bytes that were offered.
+        total: u64,
+        /// Bytes that a message carries.
+        most: u64,
+    },
     /// Too many transfers are open.
     #[error("{open} transfers are open already")]
     TooMany {

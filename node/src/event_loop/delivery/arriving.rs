@@ -94,8 +94,14 @@ impl EventLoop {
                 self.mail_written(settlement, written);
             }
             let (id, len) = (message.id, message.body.len());
-            if claims && !matches!(written, Some(Written::Stored(_))) {
-                self.transfers.service().unclaim(&peer, id);
+            if claims {
+                let service = self.transfers.service();
+                match written {
+                    Some(Written::Stored(_)) => service.claimed(&peer, id),
+                    Some(Written::Done | Written::Stale) => service.unclaim(&peer, id),
+                    // It may be on disk although that failed.
+                    None => service.doubt(&peer, id),
+                }
             }
             match written {
                 Some(Written::Stored(number)) => {

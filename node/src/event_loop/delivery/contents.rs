@@ -18,8 +18,8 @@ use crate::error::NodeError;
 use crate::event_loop::EventLoop;
 use crate::event_loop::outgoing::body_error;
 use crate::model::{Content, StoredContent};
-use crate::store::{Arrived, IncomingRecord, OutgoingRecord, TransferWrite};
-use crate::transfer::{Stage, transfer_of};
+use crate::store::{Arrived, IncomingRecord, OutgoingRecord, StoreError, TransferWrite};
+use crate::transfer::{Doubt, InStore, Stage, transfer_of};
 
 /// A message that is being made: its body without the content, and the content.
 pub(in crate::event_loop) struct Draft {
@@ -269,6 +269,26 @@ impl EventLoop {
     /// What is to be written with a message whose content came ahead of it.
     pub(super) fn claim_content(&self, arrival: &Arrival) -> Option<TransferWrite> {
         self.transfers.service().claim(&arrival.peer, arrival.message.id)
+    }
+
+    /// Asks the disk about contents whose messages it may hold.
+    pub(super) fn look_at_claims(&self) {
+        let doubts = self.transfers.service().doubts();
+        if doubts.is_empty() {
+            return;
+        }
+        self.read(
+            move |store| {
+                let look = |doubt: Doubt| Ok((InStore::is_claimed(store, &doubt.key)?, doubt));
+                doubts.into_iter().map(look).collect::<Result<Vec<_>, StoreError>>()
+            },
+            |this, found| {
+                // Unread they stay doubtful, and are kept.
+                for (claimed, doubt) in found.unwrap_or_default() {
+                    this.transfers.service().resolve(&doubt, claimed);
+                }
+            },
+        );
     }
 
     /// The content of a message that came ahead of it. It stays on disk.

@@ -243,6 +243,9 @@ impl EventLoop {
             }
         }
         self.on_arrived(arrived);
+        if !self.delivery.failing {
+            self.look_at_claims();
+        }
     }
 
     /// A listener was handed a message, or is gone.

@@ -20,6 +20,7 @@ use crate::config::TransferConfig;
 use crate::model::TransferState;
 use crate::transfer::book::Book;
 use crate::transfer::contents::Contents;
+use crate::transfer::doubts::Doubts;
 use crate::transfer::intake::Intake;
 use crate::transfer::ledger::Ledger;
 use crate::transfer::places::Places;
@@ -54,6 +55,8 @@ pub(in crate::transfer) struct Shared {
     slots: Mutex<Slots>,
     /// Complete transfers whose bytes lie here.
     kept: Mutex<HashMap<Key, IncomingRow>>,
+    /// Claims of contents of which nobody knows whether they are on disk.
+    doubts: Mutex<Doubts>,
     /// Contents whose messages are not settled.
     contents: Mutex<Contents>,
     tasks: Mutex<JoinSet<()>>,
@@ -80,6 +83,7 @@ impl Shared {
             senders: Mutex::default(),
             slots: Mutex::default(),
             kept: Mutex::default(),
+            doubts: Mutex::default(),
             contents: Mutex::default(),
             tasks: Mutex::default(),
         }
@@ -105,7 +109,8 @@ impl Shared {
         lock(&self.tasks).abort_all();
     }
 
-    /// Lists a transfer, and forgets the oldest that are over.
+    /// Lists a transfer, and forgets the oldest that are over. What is needed of it is noted
+    /// [before](Self::keep): this may be the one that makes room for the next.
     pub(super) fn list(&self, row: &Row, state: TransferState) {
         for gone in self.book.open(row, state) {
             // What lies here still counts, and what was not told or taken yet still is to be.
@@ -210,6 +215,11 @@ impl Shared {
         lock(&self.contents)
     }
 
+    /// Claims of contents of which nobody knows whether they are on disk.
+    pub(in crate::transfer) fn doubts(&self) -> MutexGuard<'_, Doubts> {
+        lock(&self.doubts)
+    }
+
     /// Deletes the file of a content that is not needed any more, and forgets its row.
     pub(in crate::transfer) async fn drop_content(&self, row: &OutgoingRow) {
         drop(self.ledger.forget(Key::outgoing(row.peer, row.id)));
@@ -218,7 +228,7 @@ impl Shared {
         let _ = blocking(move || std::fs::remove_file(path)).await;
     }
 
-    /// Notes that the bytes of a complete transfer lie here.
+    /// Notes that the bytes of a complete transfer lie here, or that somebody is still to be told of it.
     pub(in crate::transfer) fn keep(&self, row: &IncomingRow) {
         lock(&self.kept).insert(Key::incoming(row.peer, row.id), row.clone());
     }
@@ -231,32 +241,35 @@ impl Shared {
         lock(&self.kept).values().cloned().collect()
     }
 
-    /// The bytes of a complete transfer are gone.
-    pub(super) fn unkeep(&self, key: &Key) {
-        if let Some(row) = lock(&self.kept).remove(key) {
-            self.intake.release(row.peer, row.offer.purpose, row.total);
-            self.intake.gone(key);
-        }
+    /// The bytes of a complete transfer are gone. Returns its row, to one caller only.
+    pub(super) fn unkeep(&self, key: &Key) -> Option<IncomingRow> {
+        let row = lock(&self.kept).remove(key)?;
+        self.doubts().remove(key);
+        self.intake.release(row.peer, row.offer.purpose, row.total);
+        self.intake.gone(key);
+        Some(row)
     }
 
-    /// Deletes a content that was taken, or that nobody wants.
-    pub(in crate::transfer) async fn drop_kept(&self, key: &Key) {
-        let Some(mut row) = self.kept_row(key) else { return };
-        self.unkeep(key);
+    /// Deletes a content that was taken, or that nobody wants. Returns whether it was here.
+    pub(in crate::transfer) async fn drop_kept(&self, key: &Key) -> bool {
+        let Some(mut row) = self.unkeep(key) else { return false };
         row.announced = true;
         drop(self.ledger.save(&Row::Incoming(row.clone())));
         if let Some(path) = row.path {
             // What is left is found at the next start.
             let _ = blocking(move || std::fs::remove_file(path)).await;
         }
+        true
     }
 
     /// Forgets a content that no message asks for: it may be sent again.
     pub(in crate::transfer) async fn forget_content(&self, key: &Key) {
-        self.intake.forget(key);
-        self.drop_kept(key).await;
-        drop(self.ledger.forget(*key));
-        self.book.remove(key);
+        if self.drop_kept(key).await {
+            drop(self.ledger.forget(*key));
+            self.book.remove(key);
+            // From here on the same id may be another transfer, whose file and row have the same names.
+            self.intake.forget(key);
+        }
     }
 
     /// Changes what is known of a complete transfer; returns its row then, for the disk.

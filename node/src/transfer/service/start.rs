@@ -18,7 +18,7 @@ use super::{Output, Received, Transfers};
 use crate::config::TransferConfig;
 use crate::model::TransferState;
 use crate::transfer::intake::Intake;
-use crate::transfer::ledger::Ledger;
+use crate::transfer::ledger::{Ledger, Loaded};
 use crate::transfer::receiving::Receiving;
 use crate::transfer::row::{IncomingRow, Key, OutgoingRow, Row, Stage};
 use crate::trust::SharedTrust;
@@ -31,7 +31,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
 impl Transfers {
-    /// The transfers of `rows`, which go on, and what they want of the event loop. Touches the disk:
+    /// The transfers that were `loaded`, which go on, and what they want of the event loop. Touches the disk:
     /// before the node is on the network.
     pub(crate) fn start(
         config: TransferConfig,
@@ -39,24 +39,26 @@ impl Transfers {
         trust: Arc<SharedTrust>,
         clock: Arc<dyn Clock>,
         ledger: Arc<dyn Ledger>,
-        rows: Vec<Row>,
+        loaded: Loaded,
     ) -> std::io::Result<(Self, mpsc::Receiver<Output>)> {
         let (outputs, receiver) = mpsc::channel(OUTPUTS);
         let shared = Shared::new(config, intake, trust, clock, ledger, outputs);
         let shared = Arc::new(shared);
         if let Some(places) = shared.places() {
             places.create()?;
-            let used: HashSet<_> = rows.iter().filter_map(|row| used_file(row, &shared)).collect();
-            clear(&places.parts(), &used, Duration::ZERO);
-            clear(&places.contents(), &used, Duration::ZERO);
-            // Somebody may be writing into the spool while the node starts.
-            clear(&places.spool(), &used, TRANSFER_IDLE);
+            // A row that is not here may be the one that needs a file.
+            if loaded.is_all() {
+                let used = loaded.rows.iter().filter_map(|row| used_file(row, &shared));
+                let used: HashSet<_> = used.collect();
+                clear(&places.parts(), &used, Duration::ZERO);
+                clear(&places.contents(), &used, Duration::ZERO);
+                // Somebody may be writing into the spool while the node starts.
+                clear(&places.spool(), &used, TRANSFER_IDLE);
+            }
         }
         let now = shared.clock.now().timestamp;
-        for row in rows {
-            let needed = matches!(&row, Row::Incoming(row) if row.claimed && !row.announced);
-            let over = row.stage().is_over() && !needed;
-            if over && now.distance(row.updated()) > REMEMBERED {
+        for row in loaded.rows {
+            if !is_needed(&row) && now.distance(row.updated()) > REMEMBERED {
                 drop(shared.ledger.forget(row.key()));
                 continue;
             }
@@ -70,14 +72,30 @@ impl Transfers {
     }
 }
 
+/// Whether a row is more than a memory, however old it is: the wall clock may have jumped.
+fn is_needed(row: &Row) -> bool {
+    match row {
+        // Whether its message is settled, the outbox knows.
+        Row::Outgoing(row) => !row.stage.is_over() || row.offer.purpose == Purpose::Content,
+        // Nobody was told of it, or its message was not taken.
+        Row::Incoming(row) => match row.stage {
+            Stage::Open => true,
+            Stage::Complete => !row.announced,
+            Stage::Cancelled { .. } | Stage::Failed { .. } => false,
+        },
+    }
+}
+
 fn go_on_sending(shared: &Arc<Shared>, row: OutgoingRow) {
-    let state = TransferState::Queued;
-    shared.list(&Row::Outgoing(row.clone()), state);
     let Some(peer) = peer_of(&row.peer) else { return };
-    if row.offer.purpose == Purpose::Content {
+    let listed = Row::Outgoing(row.clone());
+    let content = row.offer.purpose == Purpose::Content;
+    if content {
         // It goes when it is its message's turn.
-        shared.contents().recall(row);
-    } else if !row.stage.is_over() {
+        shared.contents().recall(row.clone());
+    }
+    shared.list(&listed, TransferState::Queued);
+    if !content && !row.stage.is_over() {
         shared.start_sending(peer, row);
     }
 }
@@ -102,15 +120,16 @@ fn go_on_receiving(shared: &Arc<Shared>, mut row: IncomingRow) {
             }
         }
         Stage::Complete => {
-            shared.list(&Row::Incoming(row.clone()), TransferState::Complete);
             let lies_here = existing(row.path.as_ref());
-            let kept = if lies_here { row.total } else { 0 };
-            shared.intake.recall(key, &row.offer, row.total, kept, lies_here);
-            if lies_here {
+            // What is needed is not forgotten because its disk is not there for once.
+            let kept = lies_here || !row.announced;
+            let bytes = if kept { row.total } else { 0 };
+            shared.intake.recall(key, &row.offer, row.total, bytes, lies_here);
+            if kept {
                 shared.keep(&row);
             }
+            shared.list(&Row::Incoming(row.clone()), TransferState::Complete);
             if !row.announced && (lies_here || row.offer.purpose == Purpose::File) {
-                shared.keep(&row);
                 tell(shared, Output::Received(Received::of(&row, peer)));
             }
         }

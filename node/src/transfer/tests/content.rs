@@ -87,7 +87,7 @@ async fn what_is_withdrawn_makes_room() {
     let chunk = Chunk {
         data: Vec::new().into(),
         offer: Some(offer),
-        total: 1,
+        total: 65_537,
         cancel: None,
         offset: 0,
         transfer: TransferId::random(&mut rand::rng()),

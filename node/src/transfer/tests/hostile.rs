@@ -80,7 +80,7 @@ async fn the_policy_says_whose_files_are_taken() {
             }
             // Contents of messages are another matter.
             let content = Offer { name: None, purpose: Purpose::Content, ..offer("") };
-            assert!(bob.meets(seed, &offering(id(), content, 5)).is_ok());
+            assert!(bob.meets(seed, &offering(id(), content, 100_000)).is_ok());
         }
     }
 }
@@ -115,7 +115,11 @@ async fn sizes_quotas_and_numbers_are_bounded_and_come_free_again() {
     bob.meets(1, &offering(id(), offer("a"), 500)).unwrap();
     // Contents have limits of their own.
     let content = Offer { name: None, purpose: Purpose::Content, ..offer("") };
-    bob.refuses(5, &offering(id(), content, (64 << 20) + 1), "too many");
+    bob.refuses(5, &offering(id(), content.clone(), (64 << 20) + 1), "too many");
+    // A message carries them.
+    bob.refuses(5, &offering(id(), content.clone(), 0), "too few");
+    bob.refuses(5, &offering(id(), content.clone(), 65_536), "too few");
+    bob.meets(5, &offering(id(), content, 65_537)).unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod content;
 mod files;
 mod hostile;
+mod remembered;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -79,8 +80,7 @@ impl Side {
     fn start(&mut self) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let store = Store::open(&self.dir.join("state.redb")).unwrap();
-        let (rows, broken) = InStore::load(&store).unwrap();
-        assert_eq!(broken, 0);
+        let loaded = InStore::load(&store).unwrap();
         let writer = Writer::start(store, Arc::clone(&clock)).unwrap();
         let trust = Arc::clone(&self.trust);
         let intake = Arc::new(Intake::new(&self.config, Arc::clone(&trust), Arc::clone(&clock)));
@@ -90,7 +90,7 @@ impl Side {
             trust,
             clock,
             Arc::new(InStore(writer.submitter())),
-            rows,
+            loaded,
         )
         .unwrap();
         self.run = Some(Run { intake, transfers, outputs, writer });

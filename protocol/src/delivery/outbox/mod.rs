@@ -46,13 +46,14 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the wall clock is trusted to go on as it went: it may jump.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 
-/// Stands for a peer: keys are long.
-type Slot = u32;
+/// Stands for a peer: keys are long. None is given twice, whoever leaves.
+type Slot = u64;
 
 /// The messages of this entity that are not settled, and what is done with them.
 pub struct Outbox {
     rng: Box<dyn CryptoRng + Send>,
     slots: HashMap<PublicKey, Slot>,
+    next_slot: Slot,
     queues: BTreeMap<Slot, Queue>,
     ids: HashMap<MessageId, (Slot, u64)>,
     /// Settled messages of which more may be heard, the oldest first.
@@ -88,6 +89,7 @@ impl Outbox {
         let mut outbox = Self {
             rng,
             slots: HashMap::new(),
+            next_slot: 0,
             queues: BTreeMap::new(),
             ids: HashMap::new(),
             late: LinkedHashMap::new(),
@@ -151,6 +153,7 @@ impl Outbox {
         let Some(queue) = self.queues.get_mut(&slot) else { return Err(NotAccepted::Numbers) };
         let number = queue.next;
         queue.next = number.checked_add(1).ok_or(NotAccepted::Numbers)?;
+        queue.used = true;
         // If it can be handed over as soon as it is on disk, its mark is written with it.
         let fits = self.windows_bytes.saturating_add(len) <= MAX_WINDOWS_BYTES;
         let direct = queue.attached
@@ -312,6 +315,7 @@ impl Outbox {
         // It goes on in a stream of its own: if this disk is an old copy, the receiver has seen numbers of
         // the former one that are given to other messages now.
         queue.next = saved.next;
+        queue.used = true;
         for head in saved.heads {
             let Head { number, id, len, may_be_sent, .. } = head;
             let expires = head.expires.min(now + MAX_MESSAGE_TTL);
@@ -342,7 +346,8 @@ impl Outbox {
         if let Some(slot) = self.slots.get(&peer) {
             return *slot;
         }
-        let slot = self.queues.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
+        let slot = self.next_slot;
+        self.next_slot = slot.saturating_add(1);
         let stream = StreamId::random(self.rng.as_mut());
         self.slots.insert(peer, slot);
         let queue = Queue::new(peer, stream, StreamState::New);

@@ -73,6 +73,8 @@ pub(super) struct Queue {
     /// The transaction that last wrote it.
     pub(super) stream_in: Option<u64>,
     pub(super) next: u64,
+    /// Whether anything was ever accepted for this peer, in this run or an earlier one.
+    pub(super) used: bool,
     pub(super) entries: BTreeMap<u64, Entry>,
     pub(super) bytes: u64,
     /// Whether its link takes messages.
@@ -98,6 +100,7 @@ impl Queue {
             refused_streams: 0,
             stream_in: None,
             next: 0,
+            used: false,
             entries: BTreeMap::new(),
             bytes: 0,
             attached: false,

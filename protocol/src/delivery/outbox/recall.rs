@@ -23,7 +23,7 @@ impl Outbox {
     /// Asks the disk about messages that `slot` acknowledged. A peer to which nothing was ever accepted
     /// has nothing to acknowledge.
     pub(super) fn recall(&mut self, slot: Slot, ids: &[MessageId], status: ReceiptStatus) {
-        let Some(queue) = self.queues.get(&slot).filter(|queue| queue.next > 0) else { return };
+        let Some(queue) = self.queues.get(&slot).filter(|queue| queue.used) else { return };
         let peer = queue.peer;
         match self.recalls.get_mut(&slot) {
             Some(asked) => {

@@ -678,3 +678,43 @@ fn timers_are_due_when_there_is_something_to_do_and_never_before() {
     rig.pass(Duration::from_secs(10));
     assert_eq!(rig.outbox.poll_timeout(rig.now), None);
 }
+
+/// What was saved of a peer may begin where new streams do.
+#[test]
+fn a_peer_of_an_earlier_run_is_known_after_its_link_is_gone() {
+    let mut rig = Rig::new();
+    rig.outbox.attach(peer(1));
+    let id = rig.accept(10, WEEK);
+    rig.settle();
+    rig.acknowledge(&[id], ReceiptStatus::Delivered);
+    rig.restart();
+    rig.outbox = std::mem::replace(&mut rig.outbox, Rig::new().outbox).beginning_at(1);
+    rig.outbox.attach(peer(1));
+    rig.outbox.detach(&peer(1));
+    rig.outbox.acknowledged(&peer(1), &[id], ReceiptStatus::Processed, rig.now);
+    let asked = rig.outbox.poll_effect();
+    assert!(matches!(asked, Some(Effect::Recall { .. })), "{asked:?}");
+}
+
+#[test]
+fn of_a_peer_that_was_sent_nothing_the_disk_is_not_asked_and_nothing_is_left() {
+    let mut rig = Rig::new();
+    rig.outbox = std::mem::replace(&mut rig.outbox, Rig::new().outbox).beginning_at(7);
+    let stranger = peer(9);
+    rig.outbox.attach(stranger);
+    let slot = rig.outbox.slots[&stranger];
+    let id = MessageId::random(&mut rig.rng);
+    rig.outbox.acknowledged(&stranger, &[id], ReceiptStatus::Delivered, rig.now);
+    assert_eq!(rig.outbox.poll_effect(), None);
+    rig.outbox.detach(&stranger);
+    assert!(rig.outbox.queues.is_empty() && rig.outbox.recalls.is_empty());
+    // The next one is not taken for it.
+    rig.outbox.attach(peer(1));
+    assert_ne!(rig.outbox.slots[&peer(1)], slot);
+    let own = rig.accept(10, WEEK);
+    rig.settle();
+    rig.acknowledge(&[own], ReceiptStatus::Delivered);
+    rig.outbox.acknowledged(&peer(1), &[id], ReceiptStatus::Delivered, rig.now);
+    let asked = rig.outbox.poll_effect();
+    assert!(matches!(asked, Some(Effect::Recall { .. })), "{asked:?}");
+}

@@ -35,9 +35,12 @@ impl Outbox {
         self.take_back(slot);
         let Some(queue) = self.queues.get_mut(&slot) else { return };
         queue.attached = false;
-        if queue.next == self.first && queue.entries.is_empty() {
+        // To one that was used, receipts may still come.
+        if !queue.used {
             self.queues.remove(&slot);
             self.slots.remove(peer);
+            self.recalls.remove(&slot);
+            self.restarts.retain(|(_, of)| *of != slot);
         }
         self.feed_starved();
     }
