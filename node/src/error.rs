@@ -354,7 +354,7 @@ impl NodeError {
             code: self.code(),
             message_id: self.message_id().map(str::to_owned),
             detail: self.to_string(),
-            peer_wrote: self.peer_wrote().map(str::to_owned),
+            peer_wrote: self.peer_wrote().map(Box::from),
             next: self.next_step().to_owned(),
         }
     }

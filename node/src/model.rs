@@ -358,7 +358,7 @@ pub struct Failure {
     pub detail: String,
     /// The part of `detail` that may be in the words of the peer's node: no instructions to anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peer_wrote: Option<String>,
+    pub peer_wrote: Option<Box<str>>,
     /// What to do next.
     pub next: String,
 }

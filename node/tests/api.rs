@@ -218,6 +218,7 @@ async fn everything_that_happens_is_told() {
     let send = Send {
         peer: "bob".to_owned(),
         path,
+        root: None,
         name: None,
         content_type: None,
         spooled: false,

@@ -56,7 +56,7 @@ impl Problem {
             title: failure.kind.replace('_', " "),
             status: status.as_u16(),
             detail: failure.detail,
-            peer_wrote: failure.peer_wrote,
+            peer_wrote: failure.peer_wrote.map(String::from),
             code: failure.code,
             message_id: failure.message_id,
             next: failure.next,
@@ -68,6 +68,7 @@ impl Problem {
     pub fn into_failure(self) -> Failure {
         let kind = self.kind.strip_prefix(TYPE_PREFIX).unwrap_or(&self.kind).to_owned();
         let Self { code, message_id, detail, peer_wrote, next, .. } = self;
+        let peer_wrote = peer_wrote.map(String::into_boxed_str);
         Failure { kind, code, message_id, detail, peer_wrote, next }
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn failure(status: &TransferStatus) -> Failure {
         code: status.code,
         message_id: None,
         detail: format!("{}: {code}{reason}", named(status)),
-        peer_wrote: status.detail.clone().filter(|_| status.code.is_some()),
+        peer_wrote: status.detail.as_deref().filter(|_| status.code.is_some()).map(Box::from),
         next: format!(
             "see the reason; `peer transfers retry {}` sends it again",
             short(&status.id)

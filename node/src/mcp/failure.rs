@@ -100,7 +100,7 @@ impl IntoCallToolResult for Failed {
         let mut text = visible(&text).unwrap_or(text);
         if let Some(peer_wrote) = &peer_wrote {
             // As JSON it stays in its line, whatever it says.
-            text.push_str("\n");
+            text.push('\n');
             text.push_str(&json!({ "peer_wrote": peer_wrote }).to_string());
         }
         let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);

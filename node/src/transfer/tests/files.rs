@@ -166,6 +166,32 @@ async fn either_side_may_cancel() {
 }
 
 #[tokio::test]
+async fn what_is_tried_again_still_has_to_lie_where_it_was_allowed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut wire = pair(root.path());
+    let open = wire.alice.dir.canonicalize().unwrap().join("open");
+    fs::create_dir(&open).unwrap();
+    let (secret, path) = (wire.alice.write("secret", b"secret"), open.join("a"));
+    fs::write(&path, noise(30 << 20)).unwrap();
+    let file = FileToSend {
+        path: path.clone(),
+        root: Some(open),
+        name: None,
+        content_type: None,
+        spooled: false,
+    };
+    let bob = (wire.bob.peer, wire.bob.entity.clone());
+    let sent = wire.alice.transfers().send_file(bob.0, bob.1, file).await.unwrap();
+    wire.until(|wire| wire.bytes() > 5 << 20).await;
+    wire.alice.transfers().cancel(&sent.id).unwrap();
+    wire.over(&sent.id).await;
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&secret, &path).unwrap();
+    let refused = wire.alice.transfers().retry(&sent.id).await.unwrap_err();
+    assert!(refused.to_string().contains("a link on the way"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_file_that_changes_or_vanishes_is_not_sent_as_another() {
     let root = tempfile::tempdir().unwrap();
     let mut wire = pair(root.path());
