@@ -204,6 +204,7 @@ impl EventLoop {
     /// Runs until it is told to stop, or no handle is left.
     pub(crate) async fn run(&mut self) {
         self.resume_contents();
+        self.end_interrupted();
         self.keep_gateway_peers();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();
