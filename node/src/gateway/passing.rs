@@ -86,7 +86,7 @@ impl Passing {
     /// Passes on a task for a version 1.0 peer, of a peer that proved to be `from` with `key`.
     pub(crate) fn outward(
         &self,
-        from: EntityId,
+        from: &EntityId,
         key: &PublicKey,
         id: MessageId,
         task: &Task<'_>,
@@ -98,18 +98,18 @@ impl Passing {
             let detail = "it is too long: a message of version 1.0 has at most 64 KiB";
             return Outward::Refused(detail.to_owned());
         }
-        if !self.leave.has(&from, key) {
+        if !self.leave.has(from, key) {
             let detail = "this gateway passes nothing on for you; its operator can put you on its list, and \
                           pin your name to your key";
             return Outward::Refused(detail.to_owned());
         }
-        if let Err(report) = self.places.take(&from) {
+        if let Err(report) = self.places.take(from) {
             return Outward::Refused(report.detail);
         }
         let (content, conversation) = (task.content.to_vec(), task.conversation.clone());
         let item = Item::Outward { from: from.clone(), id, content, conversation };
         if self.items.try_send(item).is_err() {
-            self.places.leave(&from);
+            self.places.leave(from);
             return Outward::Refused("this gateway has stopped passing on".to_owned());
         }
         Outward::Passed

@@ -205,7 +205,7 @@ impl EventLoop {
     ) -> Outward {
         match (&self.passing, secure::key_of(&from), body) {
             (Some(passing), Some(key), Body::Task(task)) => {
-                passing.outward(self.entity_of(&from), &key, id, task)
+                passing.outward(&self.entity_of(&from), &key, id, task)
             }
             _ => Outward::Other,
         }
