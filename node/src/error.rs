@@ -125,8 +125,8 @@ pub enum NodeError {
     },
     /// No answer in time, but the task is kept and goes on.
     #[error(
-        "no answer from {peer} within {} s: {progress}; the node goes on, and the answer will be in the \
-         inbox (message {message_id})",
+        "no answer from {peer} within {} s: {progress}; the node goes on, and an answer that is still \
+         to come will be in the inbox (message {message_id})",
         (waited.as_secs_f64() * 10.0).round() / 10.0
     )]
     Unanswered {
@@ -275,7 +275,8 @@ impl NodeError {
                 "check the peer with `peer alive <peer>`, or allow more `--timeout`"
             }
             Self::Unanswered { .. } => {
-                "see `peer trace <message>` for its way; `peer inbox` will have the answer"
+                "see `peer trace <message>` for its way; `peer inbox` will have the answer that is \
+                 still to come"
             }
             Self::TooLarge { .. } => "send less, or split it",
             Self::QueueFull { .. } => {

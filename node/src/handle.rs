@@ -8,6 +8,8 @@ mod mailbox;
 mod registry;
 mod transfers;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libp2p::Multiaddr;
@@ -17,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::NodeError;
 use crate::events::{EventSource, Events};
+use crate::large;
 use crate::model::{
     Answer, Awoken, Content, Incoming, Life, MAX_TTL, MailboxStatus, Netcheck, PeerStatus,
     ReportOptions, Reported, SessionLine, Status, TalkOptions, TrustLine, Wait, Woken,
@@ -81,6 +84,9 @@ pub(crate) struct Agent {
     /// Messages up to this inbox number it was handed before, and needs no more.
     pub(crate) after: Option<u64>,
     pub(crate) kind: AgentKind,
+    /// The least inbox number that it may be handed though it was handed later ones, as it stood when it was
+    /// handed the last message.
+    pub(crate) open: Arc<AtomicU64>,
 }
 
 /// How it is known whether an agent is there.
@@ -224,6 +230,7 @@ impl Handle {
     ) -> Result<Answer, NodeError> {
         let TalkOptions { ttl, volatile, timeout } = options;
         check_ttl(ttl)?;
+        let content = large::weighed(content).await;
         let talk = outgoing(peer, timeout, Talk { content, conversation, ttl, volatile, id });
         self.ask(|reply| Command::Talk(talk, reply)).await?
     }
@@ -256,6 +263,7 @@ impl Handle {
     ) -> Result<Reported, NodeError> {
         let ReportOptions { ttl, wait, timeout } = options;
         check_ttl(ttl)?;
+        let content = large::weighed(content).await;
         let report = Report { status, next_action, content, ttl, wait, id };
         let report = outgoing(peer, timeout, report);
         self.ask(|reply| Command::Report(report, reply)).await?
@@ -299,9 +307,22 @@ impl Handle {
         after: Option<u64>,
         kind: AgentKind,
     ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
+        self.attach_with(limit, after, kind, Arc::default()).await
+    }
+
+    /// The same, and `open` becomes the least number that may still come after later ones: whoever comes
+    /// back after a later one would miss it.
+    pub(crate) async fn attach_with(
+        &self,
+        limit: Option<usize>,
+        after: Option<u64>,
+        kind: AgentKind,
+        open: Arc<AtomicU64>,
+    ) -> Result<mpsc::Receiver<Incoming>, NodeError> {
         // What lies in this channel is lost if the subscriber dies, so that little may.
         let (messages, receiver) = mpsc::channel(1);
-        let agent = Agent { messages, left: limit, after, kind };
+        open.store(u64::MAX, Ordering::Release);
+        let agent = Agent { messages, left: limit, after, kind, open };
         self.ask(|reply| Command::Subscribe(agent, reply)).await?;
         Ok(receiver)
     }
@@ -317,6 +338,7 @@ impl Handle {
         done: bool,
     ) -> Result<(), NodeError> {
         let message_id = message_id.to_owned();
+        let content = large::weighed(content).await;
         self.ask(|reply| Command::Answer { message_id, content, done, reply }).await?
     }
 

@@ -3,7 +3,7 @@
 
 mod listener;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -80,6 +80,8 @@ pub(crate) struct Wanted {
     pub(crate) from: u64,
     /// Up to this one, which is not among them, all that there are on disk are known then.
     pub(crate) to: u64,
+    /// It is the one message with the number `from`, which the listener has passed over.
+    pub(crate) late: bool,
 }
 
 /// The inbox.
@@ -92,8 +94,10 @@ pub(crate) struct Inbox {
     next_listener: u64,
     /// The inbox number after the newest on disk.
     head: u64,
-    /// Answers that went to whoever asked, until that is on disk.
+    /// Messages that are for somebody else than the agent, until it is on disk that they were taken.
     claimed: HashSet<u64>,
+    /// Those of them that are for the agent if nobody else takes them.
+    in_doubt: BTreeSet<u64>,
     /// Messages that were taken while something was read that may still have them.
     taken: HashSet<u64>,
     open_tasks: HashMap<MessageId, PeerId>,
@@ -109,6 +113,7 @@ impl Inbox {
             next_listener: 0,
             head,
             claimed: HashSet::new(),
+            in_doubt: BTreeSet::new(),
             taken: HashSet::new(),
             open_tasks: HashMap::new(),
             task_order: VecDeque::new(),
@@ -162,8 +167,14 @@ impl Inbox {
         }
     }
 
-    /// An answer is on disk, and goes to whoever asked.
+    /// An answer is on disk, and goes to whoever asked, if that is still there.
     pub(crate) fn claimed(&mut self, number: u64) {
+        self.in_doubt.insert(number);
+        self.not_for_agents(number);
+    }
+
+    /// A message is on disk that no agent is ever handed.
+    pub(crate) fn not_for_agents(&mut self, number: u64) {
         self.head = self.head.max(number + 1);
         self.claimed.insert(number);
         for listener in &mut self.listeners {
@@ -174,12 +185,17 @@ impl Inbox {
     /// An answer did not get to whoever asked: it is for any agent.
     pub(crate) fn unclaimed(&mut self, number: u64) {
         self.claimed.remove(&number);
-        self.reload(number + 1);
+        self.in_doubt.remove(&number);
+        self.head = self.head.max(number + 1);
+        for listener in &mut self.listeners {
+            listener.unclaimed(number);
+        }
     }
 
     /// It is on disk that an agent took a message.
     pub(crate) fn taken(&mut self, number: u64) {
         self.claimed.remove(&number);
+        self.in_doubt.remove(&number);
         if self.listeners.iter().any(Listener::is_loading) {
             self.taken.insert(number);
         }
@@ -199,7 +215,12 @@ impl Inbox {
         let (claimed, taken) = (&self.claimed, &self.taken);
         if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == wanted.listener) {
             let gone = |number: &u64| claimed.contains(number) || taken.contains(number);
-            listener.loaded(kept.into_iter().filter(|kept| !gone(&kept.number)), to);
+            let mut kept = kept.into_iter().filter(|kept| !gone(&kept.number));
+            if wanted.late {
+                listener.loaded_late(wanted.from, kept.find(|kept| kept.number == wanted.from));
+            } else {
+                listener.loaded(kept, to);
+            }
         }
         self.nothing_read();
     }
@@ -231,8 +252,9 @@ impl Inbox {
     /// it is one that stays until it is taken; none if a listener has gone.
     pub(crate) fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<MessageId>> {
         let mut gone = false;
+        let in_doubt = self.in_doubt.first().copied();
         for listener in &mut self.listeners {
-            match listener.poll(cx) {
+            match listener.poll(cx, in_doubt) {
                 Poll::Ready(Next::Handed(id)) => return Poll::Ready(id),
                 Poll::Ready(Next::Gone) => gone = true,
                 Poll::Pending => {}
@@ -270,6 +292,11 @@ impl Inbox {
 
     pub(crate) fn room(&self) -> &Room {
         &self.room
+    }
+
+    /// The inbox number after the newest on disk.
+    pub(crate) const fn head(&self) -> u64 {
+        self.head
     }
 
     /// Nothing more comes in.

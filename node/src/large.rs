@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use peer_protocol::limits::MAX_CONTENT_LEN;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::model::Content;
@@ -14,9 +15,7 @@ static ASKING: Semaphore = Semaphore::const_new(2);
 /// What a long content of a request takes of the room that there is for them in memory, until the last clone
 /// of this is dropped. All are equal: it says nothing about the content.
 #[derive(Debug, Clone, Default)]
-pub struct Weight(
-    #[expect(dead_code, reason = "dropping it makes room")] Option<Arc<SemaphorePermit<'static>>>,
-);
+pub struct Weight(Option<Arc<SemaphorePermit<'static>>>);
 
 impl Weight {
     /// Waits for room.
@@ -33,6 +32,14 @@ impl PartialEq for Weight {
 
 impl Eq for Weight {}
 
+/// A content of a program that embeds the node, with room taken for it if it is a long one and has none.
+pub(crate) async fn weighed(mut content: Content) -> Content {
+    if content.weight.0.is_none() && content.len_hint() > MAX_CONTENT_LEN {
+        content.weight = Weight::take().await;
+    }
+    content
+}
+
 /// A content with its bytes in memory, read from its file if it is a long one; none if that is gone.
 pub(crate) async fn load(content: Content) -> Option<Content> {
     if content.stored.is_none() {
@@ -41,4 +48,26 @@ pub(crate) async fn load(content: Content) -> Option<Content> {
     let _permit = READING.acquire().await.ok()?;
     let loaded = tokio::task::spawn_blocking(move || content.loaded()).await.ok()?;
     loaded.inspect_err(|_| tracing::error!("a content cannot be read")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn few_long_contents_are_taken_at_once_and_short_ones_always() {
+        let of = |len: usize| Content { text: Some("x".repeat(len)), ..Content::default() };
+        let long = || weighed(of(MAX_CONTENT_LEN + 1));
+        let first = long().await;
+        // One that has room takes no more.
+        let first = weighed(first).await;
+        let _second = long().await;
+        let third = tokio::time::timeout(Duration::from_millis(50), long());
+        assert!(third.await.is_err(), "there is no room for a third");
+        assert!(tokio::time::timeout(Duration::from_secs(5), weighed(of(9))).await.is_ok());
+        drop(first);
+        assert!(tokio::time::timeout(Duration::from_secs(5), long()).await.is_ok());
+    }
 }

@@ -107,7 +107,7 @@ impl Node {
         let disk = store.clone();
         let registry = registry_config(&config, &loaded, &writer, &clock);
         let link = link_config(&config, identity.clone(), Arc::clone(&room));
-        let gateway = Arc::new(gateway::Shared::default());
+        let gateway = Arc::new(gateway::Shared::new(config.gateway(), Arc::clone(&trust)));
         let shared = swarm::Shared {
             room,
             trust: Arc::clone(&trust),
@@ -142,7 +142,7 @@ impl Node {
             disk: Box::new(StoredRows::open(disk)?),
         })?;
         let tasks = config.rate().task;
-        let passing = Passing::new(&config.gateway().forward, Arc::clone(&gateway.places));
+        let passing = Passing::new(&gateway);
         let (passing, items) = passing.unzip();
         let mut event_loop = EventLoop::new(Parts {
             config: config.clone(),

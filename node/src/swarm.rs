@@ -3,7 +3,6 @@
 mod parts;
 mod transport;
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,8 +117,6 @@ fn legacy_config(
     room: &Arc<Room>,
     gateway: &gateway::Shared,
 ) -> legacy::Config {
-    let others: BTreeSet<_> = config.gateway().forward.iter().cloned().collect();
-    let places = Arc::clone(&gateway.places);
     legacy::Config {
         rate: link.rate,
         limit_hits: Arc::clone(&link.limit_hits),
@@ -127,10 +124,10 @@ fn legacy_config(
         require_encryption: config.require_encryption(),
         admission: Arc::new(LegacyAdmission {
             room: Arc::clone(room),
-            places,
-            others: others.clone(),
+            places: Arc::clone(&gateway.places),
+            leave: Arc::clone(&gateway.leave),
         }),
-        others,
+        others: gateway.leave.listed().clone(),
         terms: gateway::terms(config.gateway()),
         courier: gateway::courier(config.gateway(), &gateway.counts),
         ..legacy::Config::new(link.handshake.identity.clone())

@@ -73,6 +73,14 @@ impl SharedTrust {
         self.read(|store| store.get(entity).map(|entry| entry.fingerprint))
     }
 
+    /// The key to which this name is pinned.
+    pub(crate) fn pinned_to(&self, entity: &EntityId) -> Option<Fingerprint> {
+        self.read(|store| {
+            let pinned = store.get(entity).filter(|entry| entry.level == TrustLevel::Pinned);
+            pinned.map(|entry| entry.fingerprint)
+        })
+    }
+
     /// Whether some name belongs to this key, and it is not revoked.
     pub(crate) fn knows(&self, key: Fingerprint) -> bool {
         let trusted = |entry: &TrustEntry| entry.level != TrustLevel::Revoked;

@@ -38,7 +38,7 @@ impl<T: DeserializeOwned + Brings, S: Sync> FromRequest<S> for Large<T> {
         let taken = parts.extensions.get::<Weight>().cloned();
         drop(parts);
         let (bytes, weight) = gather(body, taken).await?;
-        let mut value: T = parse(&bytes)?;
+        let mut value: T = parse(&bytes).map_err(|problem| *problem)?;
         drop(bytes);
         if let Some(content) = value.content() {
             content.weight = weight.unwrap_or_default();
@@ -81,12 +81,13 @@ async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, Problem
         return Err(too_large(&format!("{announced} bytes"), most));
     }
     let bytes = to_bytes(body, most).await.map_err(|error| broken_body(&error, most))?;
-    parse(&bytes)
+    parse(&bytes).map_err(|problem| *problem)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Box<Problem>> {
     serde_json::from_slice(bytes)
         .map_err(|error| invalid(format!("the body is not what this request takes: {error}")))
+        .map_err(Box::new)
 }
 
 /// The query of a request.

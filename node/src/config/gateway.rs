@@ -20,7 +20,7 @@ pub struct GatewayConfig {
     /// Version 1.0 peers whose keys the operator knows.
     pub peers: Vec<GatewayPeer>,
     /// Entities of version 1.1 to which messages of version 1.0 peers are passed on, and whose messages to
-    /// `peers` are.
+    /// `peers` are. A name counts with the key to which it is pinned, or from which it is derived.
     pub forward: Vec<EntityId>,
 }
 

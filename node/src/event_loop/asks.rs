@@ -34,6 +34,8 @@ pub(super) struct Ask {
     pub(super) status: Option<Delivery>,
     /// Whether the message is on disk, or on its way there.
     pub(super) kept: bool,
+    /// Whether the message was sent for an earlier caller, who may have got the answer.
+    pub(super) again: bool,
     pub(super) waiting: Waiting,
     deadline: Instant,
 }
@@ -56,9 +58,10 @@ impl Asks {
     ) {
         let deadline = now + waited;
         self.deadlines.insert((deadline, id));
-        let (status, kept) = (None, false);
+        let (status, kept, again) = (None, false, false);
+        let sent_at = now;
         let ask =
-            Ask { message_id: id, peer, sent_at: now, waited, status, kept, waiting, deadline };
+            Ask { message_id: id, peer, sent_at, waited, status, kept, again, waiting, deadline };
         self.asks.insert(id, ask);
     }
 
@@ -70,6 +73,13 @@ impl Asks {
     pub(super) fn kept(&mut self, id: MessageId) {
         if let Some(ask) = self.asks.get_mut(&id) {
             ask.kept = true;
+        }
+    }
+
+    /// The message is on disk for an earlier caller.
+    pub(super) fn kept_before(&mut self, id: MessageId) {
+        if let Some(ask) = self.asks.get_mut(&id) {
+            (ask.kept, ask.again) = (true, true);
         }
     }
 

@@ -13,6 +13,7 @@ use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::ANSWER_LIFETIME;
 use crate::events::NodeEvent;
+use crate::gateway::{Outward, not_passed_on};
 use crate::model::{
     Answer, Content, ForwardedContent, Incoming, IncomingKind, Life, WakeResult, Woken,
 };
@@ -26,10 +27,16 @@ impl EventLoop {
             Some(key) if encrypted => Share::of(&key),
             _ => Share::Legacy,
         };
-        if encrypted && self.pass_outward(from, message.id, &body) {
+        let passed =
+            if encrypted { self.pass_outward(from, message.id, &body) } else { Outward::Other };
+        if passed != Outward::Other {
             // It needs no room among the agent's messages.
             self.inbox.room().leave(share, message.body.len());
-            return self.inbox.open_task(message.id, from);
+            self.inbox.open_task(message.id, from);
+            if let Outward::Refused(reason) = passed {
+                self.refuse_outward(message.id, not_passed_on(&reason));
+            }
+            return;
         }
         match body {
             Body::Task(task) => {

@@ -212,6 +212,7 @@ impl EventLoop {
     pub(crate) async fn run(&mut self) {
         self.begin_measuring();
         self.resume_contents();
+        self.end_interrupted();
         self.keep_gateway_peers();
         self.keep_bootstrap_peers();
         self.keep_mailbox_nodes();

@@ -154,6 +154,17 @@ impl EventLoop {
             let message_id = message_id.to_owned();
             return drop(reply.send(Err(NodeError::NoSuchTask { message_id })));
         };
+        self.give_answer_to_task(id, content, done, reply);
+    }
+
+    /// Answers a task, whoever does.
+    pub(super) fn give_answer_to_task(
+        &mut self,
+        id: MessageId,
+        content: Content,
+        done: bool,
+        reply: Reply<()>,
+    ) {
         let result = TaskResult {
             content: Vec::new().into(),
             outcome: if done { TaskOutcome::Done } else { TaskOutcome::Failed },

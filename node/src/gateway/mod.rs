@@ -8,6 +8,7 @@ mod answer;
 mod counts;
 mod courier;
 mod inquiries;
+mod leave;
 mod listener;
 mod passing;
 mod places;
@@ -31,7 +32,8 @@ use peer_protocol::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub(crate) use self::passing::{Items, Passing};
+pub(crate) use self::leave::{Leave, UNPINNED};
+pub(crate) use self::passing::{Items, Outward, Passing, not_passed_on};
 pub(crate) use self::places::Places;
 
 pub(crate) use self::counts::Counts;
@@ -40,12 +42,21 @@ use self::rates::Rates;
 use crate::config::{GatewayConfig, NodeConfig};
 use crate::error::StartError;
 use crate::handle::WeakHandle;
+use crate::trust::SharedTrust;
 
 /// What the gateway shares with the rest of the node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) places: Arc<Places>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) leave: Arc<Leave>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &GatewayConfig, trust: Arc<SharedTrust>) -> Self {
+        let leave = Arc::new(Leave::new(&config.forward, trust));
+        Self { places: Arc::default(), counts: Arc::default(), leave }
+    }
 }
 
 /// What a gateway is made of.

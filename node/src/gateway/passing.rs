@@ -1,22 +1,22 @@
 //! Passes messages on between version 1.0 and version 1.1 (`docs/PROTOCOL.md` §13.9). What one side signed
 //! the other never sees signed anew in its name: the gateway speaks in its own, and says for whom.
 
-use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use peer_protocol::crypto::PublicKey;
-use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint};
 use peer_protocol::legacy::{Message, VERSION};
 use peer_protocol::limits::MAX_INLINE_CONTENT_LEN;
-use peer_protocol::message::{Body, ErrorReport, Task, TaskOutcome, TaskResult};
+use peer_protocol::message::{Body, Task, TaskOutcome, TaskResult};
 use tokio::sync::mpsc;
 
 use super::Shared;
+use super::leave::{Leave, UNPINNED};
 use super::places::{PLACES, Places};
 use crate::config::GatewayPeer;
 use crate::error::NodeError;
@@ -29,8 +29,6 @@ use crate::model::{
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Refusals that wait besides what has a place.
-const SPARE: usize = 64;
 const TEXT: &str = "text/plain";
 
 /// Where the event loop puts messages that are to be passed on.
@@ -38,33 +36,41 @@ const TEXT: &str = "text/plain";
 pub(crate) struct Passing {
     items: mpsc::Sender<Item>,
     places: Arc<Places>,
-    /// Entities of version 1.1 that may send to version 1.0 peers, and be sent to.
-    forward: BTreeSet<EntityId>,
+    leave: Arc<Leave>,
+}
+
+/// What becomes of a message of a version 1.1 peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outward {
+    /// It is not one that is to be passed on.
+    Other,
+    /// It is passed on; its answer follows.
+    Passed,
+    /// It is one, and is not passed on, for this reason. It is nothing for the agent.
+    Refused(String),
 }
 
 /// Messages that are to be passed on.
 pub(crate) struct Items(mpsc::Receiver<Item>);
 
-/// One of them; it has a place, unless it is refused.
+/// One of them; it has a place.
 #[derive(Debug)]
 enum Item {
     /// From a version 1.0 peer.
     Inward { from: EntityId, key: PublicKey, message: Box<Message> },
     /// From a version 1.1 peer.
     Outward { from: EntityId, id: MessageId, content: Vec<u8>, conversation: Option<String> },
-    /// The same, for which there is no place or no leave.
-    Refuse { id: MessageId, reason: String },
 }
 
 impl Passing {
-    /// A way for messages of and for the entities of `forward`; none if there are none.
-    pub(crate) fn new(forward: &[EntityId], places: Arc<Places>) -> Option<(Self, Items)> {
-        if forward.is_empty() {
+    /// A way for messages of and for the entities on the operator's list; none if there are none.
+    pub(crate) fn new(shared: &Shared) -> Option<(Self, Items)> {
+        if shared.leave.listed().is_empty() {
             return None;
         }
-        let (items, receiver) = mpsc::channel(PLACES + SPARE);
-        let forward = forward.iter().cloned().collect();
-        Some((Self { items, places, forward }, Items(receiver)))
+        let (items, receiver) = mpsc::channel(PLACES);
+        let (places, leave) = (Arc::clone(&shared.places), Arc::clone(&shared.leave));
+        Some((Self { items, places, leave }, Items(receiver)))
     }
 
     /// Passes on what a version 1.0 peer says, for which its link took a place.
@@ -77,39 +83,36 @@ impl Passing {
         }
     }
 
-    /// Passes on a task for a version 1.0 peer; returns whether it was one.
-    pub(crate) fn outward(&self, from: EntityId, id: MessageId, task: &Task<'_>) -> bool {
+    /// Passes on a task for a version 1.0 peer, of a peer that proved to be `from` with `key`.
+    pub(crate) fn outward(
+        &self,
+        from: &EntityId,
+        key: &PublicKey,
+        id: MessageId,
+        task: &Task<'_>,
+    ) -> Outward {
         if task.content_type != ToForward::CONTENT_TYPE {
-            return false;
+            return Outward::Other;
         }
-        let admitted = if task.transfer.is_some() {
+        if task.transfer.is_some() {
             let detail = "it is too long: a message of version 1.0 has at most 64 KiB";
-            Err(ErrorReport::new(ErrorCode::InvalidState, detail))
-        } else if self.forward.contains(&from) {
-            self.places.take(&from)
-        } else {
-            let detail =
-                "this gateway passes nothing on for you; its operator can put you on its list";
-            Err(ErrorReport::new(ErrorCode::InvalidState, detail))
-        };
-        let item = match admitted {
-            Ok(()) => Item::Outward {
-                from,
-                id,
-                content: task.content.to_vec(),
-                conversation: task.conversation.clone(),
-            },
-            Err(report) => Item::Refuse { id, reason: report.detail },
-        };
-        match self.items.try_send(item) {
-            Ok(()) => true,
-            Err(error) => {
-                if let Item::Outward { from, .. } = error.into_inner() {
-                    self.places.leave(&from);
-                }
-                false
-            }
+            return Outward::Refused(detail.to_owned());
         }
+        if !self.leave.has(from, key) {
+            let detail = "this gateway passes nothing on for you; its operator can put you on its list, and \
+                          pin your name to your key";
+            return Outward::Refused(detail.to_owned());
+        }
+        if let Err(report) = self.places.take(from) {
+            return Outward::Refused(report.detail);
+        }
+        let (content, conversation) = (task.content.to_vec(), task.conversation.clone());
+        let item = Item::Outward { from: from.clone(), id, content, conversation };
+        if self.items.try_send(item).is_err() {
+            self.places.leave(from);
+            return Outward::Refused("this gateway has stopped passing on".to_owned());
+        }
+        Outward::Passed
     }
 }
 
@@ -158,9 +161,6 @@ impl Passer {
                 self.shared.places.leave(&from);
                 self.answer(id, answer).await
             }
-            Item::Refuse { id, reason } => {
-                self.answer(id, Err(NodeError::Invalid { detail: reason })).await
-            }
         };
         if let Err(error) = passed {
             tracing::warn!(%error, "what was passed on did not end as it should");
@@ -176,6 +176,10 @@ impl Passer {
     ) -> Result<(), NodeError> {
         let content = message.content();
         let Some(to) = content.recipient_id.clone() else { return Ok(()) };
+        // Links have asked, too; the operator may have thought otherwise since.
+        let way = self.shared.leave.way_to(&to).ok_or_else(|| NodeError::Invalid {
+            detail: format!("nothing is passed on to {to}: {UNPINNED}"),
+        })?;
         // It was read before it was acknowledged.
         let read = translate::incoming(&content.msg_type, &content.payload)
             .map_err(|report| NodeError::Invalid { detail: report.detail })?;
@@ -188,7 +192,7 @@ impl Passer {
                     TalkOptions { ttl: Some(PATIENCE), volatile: false, timeout: PATIENCE };
                 let content = wrap(&task.content);
                 let node = self.node.handle()?;
-                let asked = node.talk(to.as_str(), content, task.conversation.clone(), options);
+                let asked = node.talk(&way, content, task.conversation.clone(), options);
                 let result = match asked.await {
                     Ok(answer) => result(large::load(answer.content).await, answer.done),
                     Err(error) => failure(&error),
@@ -213,7 +217,7 @@ impl Passer {
                 let (status, next_action) = (report.status.clone(), report.next_action.clone());
                 let content = wrap(&report.content);
                 let node = self.node.handle()?;
-                node.report(to.as_str(), status, next_action, content, options).await.map(drop)
+                node.report(&way, status, next_action, content, options).await.map(drop)
             }
             _ => Ok(()),
         }
@@ -252,11 +256,14 @@ impl Passer {
         id: MessageId,
         answer: Result<(Content, bool), NodeError>,
     ) -> Result<(), NodeError> {
-        let (content, done) = answer.unwrap_or_else(|error| {
-            (Content::from_bytes(format!("it was not passed on: {error}").as_bytes()), false)
-        });
+        let (content, done) = answer.unwrap_or_else(|error| (not_passed_on(&error), false));
         self.node.handle()?.answer(&id.to_string(), content, done).await
     }
+}
+
+/// What a version 1.1 peer is told whose task was not passed on.
+pub(crate) fn not_passed_on(reason: &impl Display) -> Content {
+    Content::from_bytes(format!("it was not passed on: {reason}").as_bytes())
 }
 
 /// What a version 1.0 peer said, as version 1.1 is told. What it signed goes along if that leaves the whole

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::model::Incoming;
 const MAX_KEPT: usize = 256;
 /// Most bytes of them; a larger message comes alone.
 const MAX_KEPT_BYTES: usize = 4 << 20;
+/// Most late messages of one listener.
+const MAX_LATE: usize = 256;
 
 /// An agent that is still there so long after it has read of a file has heard of it.
 const STAYS: Duration = Duration::from_secs(2);
@@ -55,6 +58,10 @@ pub(super) struct Listener {
     kept_bytes: usize,
     /// All below were handed to it, are in `kept`, or are taken.
     next: u64,
+    /// Numbers below `next` of messages that turned out to be for the agent after they were passed over.
+    late: VecDeque<u64>,
+    /// The first of them, once it is read.
+    late_kept: Option<Kept>,
     loading: bool,
     /// The greatest number that was handed to it.
     handed: Option<u64>,
@@ -75,6 +82,8 @@ impl Listener {
                 Some(handed) => handed.saturating_add(1),
                 None => 0,
             },
+            late: VecDeque::new(),
+            late_kept: None,
             loading: false,
             handed,
         }
@@ -129,7 +138,22 @@ impl Listener {
         }
     }
 
+    /// A message that was for somebody else is for the agent now.
+    pub(super) fn unclaimed(&mut self, number: u64) {
+        // Where it has not come to yet, it is read with the others.
+        if number >= self.next || self.late.contains(&number) {
+            return;
+        }
+        if self.late.len() >= MAX_LATE {
+            tracing::debug!(number, "too many late messages: this one is for the next who listens");
+            return;
+        }
+        self.late.push_back(number);
+    }
+
     pub(super) fn taken(&mut self, number: u64) {
+        self.late.retain(|late| *late != number);
+        self.late_kept.take_if(|kept| kept.number == number);
         if let Some(at) = self.kept.iter().position(|kept| kept.number == number)
             && let Some(kept) = self.kept.remove(at)
         {
@@ -139,12 +163,19 @@ impl Listener {
 
     /// What it needs from disk, if so.
     pub(super) fn wanted(&mut self, head: u64) -> Option<Wanted> {
+        if self.loading || self.is_gone() {
+            return None;
+        }
+        if let (Some(&number), None) = (self.late.front(), &self.late_kept) {
+            self.loading = true;
+            return Some(Wanted { listener: self.id, from: number, to: number + 1, late: true });
+        }
         let wants = self.next < head && self.kept.len() <= MAX_KEPT / 4;
-        if self.loading || !wants || self.kept_bytes > MAX_KEPT_BYTES / 4 || self.is_gone() {
+        if !wants || self.kept_bytes > MAX_KEPT_BYTES / 4 {
             return None;
         }
         self.loading = true;
-        Some(Wanted { listener: self.id, from: self.next, to: head })
+        Some(Wanted { listener: self.id, from: self.next, to: head, late: false })
     }
 
     /// What was read, which is all that there is below the inbox number `to`.
@@ -158,6 +189,17 @@ impl Listener {
         self.next = self.next.max(to);
     }
 
+    /// What was read of the late number `number`: nothing, if it is not there any more.
+    pub(super) fn loaded_late(&mut self, number: u64, loaded: Option<Kept>) {
+        self.loading = false;
+        if self.late.front() == Some(&number) {
+            if loaded.is_none() {
+                self.late.pop_front();
+            }
+            self.late_kept = loaded;
+        }
+    }
+
     pub(super) const fn is_loading(&self) -> bool {
         self.loading
     }
@@ -167,6 +209,8 @@ impl Listener {
         self.kept.clear();
         self.kept_bytes = 0;
         self.next = self.handed.map_or(0, |handed| handed + 1);
+        self.late_kept = None;
+        self.late.retain(|late| *late < self.next);
     }
 
     pub(super) const fn not_loaded(&mut self) {
@@ -174,15 +218,18 @@ impl Listener {
     }
 
     pub(super) fn was_handed(&self, number: u64) -> bool {
-        !self.is_gone() && self.handed.is_some_and(|handed| handed >= number)
+        !self.is_gone()
+            && self.handed.is_some_and(|handed| handed >= number)
+            && !self.late.contains(&number)
     }
 
-    /// Hands the next message over as soon as there is room for it.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    /// Hands the next message over as soon as there is room for it. `in_doubt` is the least number that may
+    /// still turn out to be for the agent.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, in_doubt: Option<u64>) -> Poll<Next> {
         if self.is_gone() {
             return Poll::Ready(Next::Gone);
         }
-        if self.volatile.is_empty() && self.kept.is_empty() {
+        if self.volatile.is_empty() && self.kept.is_empty() && self.late_kept.is_none() {
             return Poll::Pending;
         }
         let messages = &self.agent.messages;
@@ -194,12 +241,20 @@ impl Listener {
         };
         self.permit = None;
         let mut handed = None;
+        // It stays so until there is room again, which is when what is handed over now has been taken.
+        let late = self.late.iter().min().copied();
+        let open = late.into_iter().chain(in_doubt).min().unwrap_or(u64::MAX);
+        self.agent.open.store(open, Ordering::Release);
         // Volatile messages never wait behind others.
         if let Some(held) = self.volatile.pop_front() {
             permit.send(held.incoming.clone());
             if held.notice.is_some() {
                 self.unsure.push(Unsure { held, read: None });
             }
+        } else if let Some(kept) = self.late_kept.take() {
+            self.late.pop_front();
+            handed = Some(kept.id);
+            permit.send(Arc::unwrap_or_clone(kept.incoming));
         } else if let Some(kept) = self.kept.pop_front() {
             self.kept_bytes -= kept.len;
             self.handed = Some(kept.number);

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use peer_protocol::time::{Instant, Timestamp};
@@ -52,7 +53,8 @@ fn listen_after(
     after: Option<u64>,
 ) -> mpsc::Receiver<Incoming> {
     let (messages, receiver) = mpsc::channel(1);
-    inbox.subscribe(Agent { messages, left, after, kind: AgentKind::Program });
+    let open = Arc::default();
+    inbox.subscribe(Agent { messages, left, after, kind: AgentKind::Program, open });
     receiver
 }
 
@@ -256,4 +258,42 @@ async fn a_listener_that_comes_back_is_not_handed_again_what_it_got() {
         let mut other = listen_after(&mut inbox, None, Some(after));
         assert_eq!(next(&mut inbox, &disk, &mut other).await, "n0");
     }
+}
+
+/// An answer for somebody who has left while it was read is for the agent, whatever that got meanwhile.
+#[tokio::test]
+async fn what_nobody_else_took_is_handed_over_late() {
+    let mut inbox = inbox(0);
+    let (messages, mut agent) = mpsc::channel(1);
+    let open = Arc::new(AtomicU64::default());
+    let (kind, left, after) = (AgentKind::Program, None, None);
+    inbox.subscribe(Agent { messages, left, after, kind, open: Arc::clone(&open) });
+    inbox.stored(&kept(0));
+    inbox.claimed(1);
+    inbox.claimed(2);
+    inbox.stored(&kept(3));
+    let disk = [0, 1, 2, 3];
+    for number in [0, 3] {
+        assert_eq!(next(&mut inbox, &disk, &mut agent).await, format!("n{number}"));
+        assert_eq!(open.load(Ordering::Relaxed), 1, "one may still come before it");
+    }
+    inbox.unclaimed(1);
+    assert!(!inbox.was_handed(1) && inbox.was_handed(3));
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "n1");
+    assert!(inbox.was_handed(1));
+    // One that is taken before it is handed over is not handed over.
+    inbox.unclaimed(2);
+    inbox.taken(2);
+    assert_eq!(next(&mut inbox, &[0, 1, 3], &mut agent).await, "nothing");
+    inbox.stored(&kept(4));
+    assert_eq!(next(&mut inbox, &disk, &mut agent).await, "n4");
+    assert_eq!(open.load(Ordering::Relaxed), u64::MAX, "nothing may come before it");
+    inbox.reload(5);
+    assert_eq!(next(&mut inbox, &[0, 1, 3, 4], &mut agent).await, "nothing", "each came once");
+
+    // It is not handed over twice where the listener had not come to it.
+    inbox.claimed(5);
+    inbox.unclaimed(5);
+    assert_eq!(next(&mut inbox, &[5], &mut agent).await, "n5");
+    assert_eq!(next(&mut inbox, &[5], &mut agent).await, "nothing");
 }

@@ -1,8 +1,13 @@
 //! A peer that nobody has named: its handshake, step by step and by hand, and its session.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use peer_node::config::NodeConfig;
+use peer_node::NodeError;
+use peer_node::config::{DhtMode, NodeConfig};
+use peer_node::model::Content;
+use peer_protocol::identity::Fingerprint;
 use serde_json::{Value, json};
 
 use crate::support::{Gateway, Old, Saying, agent, gateway, gateway_with, next, say};
@@ -51,6 +56,26 @@ fn report<'a>(session: &'a str, number: u64) -> Saying<'a> {
     let payload = r#"{"metadata":{},"status":"ready"}"#;
     Saying { payload, session: Some(session), number: Some(number), ..Saying::default() }
 }
+
+/// Keys cost nothing: whoever only begins, or has no session, takes no place among the peers.
+#[tokio::test]
+async fn a_stranger_is_not_known_before_it_has_proved_its_key() {
+    let gateway = gateway_with(vec![], &[], |config| config.with_dht(DhtMode::Off), None).await;
+    let (begins, claims) = (Old::new("begins", 6), Old::new("claims", 7));
+    assert_eq!(say(gateway.at, &begin(&begins)).await.status, 200);
+    let payload = r#"{"handshake_type":"confirm","challenge_response":"AA=="}"#;
+    let payload = payload.replace('}', &format!(r#","public_key":"{}"}}"#, claims.key_hex()));
+    let saying = Saying { payload: &payload, ..Saying::default() };
+    assert_ne!(say(gateway.at, &claims.write("handshake", saying)).await.status, 200);
+    for old in [begins, claims] {
+        let name = Fingerprint::of(&old.key()).to_string();
+        let asked = gateway.handle.talk(&name, Content::from_bytes(b"x"), None, SHORT).await;
+        assert!(matches!(asked, Err(NodeError::UnknownPeer { .. })), "{asked:?}");
+    }
+}
+
+/// Nobody answers within that who is not known.
+const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn a_stranger_proves_its_key_and_is_heard() {

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use peer_behaviours::{Clock, SystemClock};
 use peer_node::config::{GatewayConfig, GatewayPeer, NodeConfig};
 use peer_node::model::{Content, Incoming};
-use peer_node::{Handle, Node};
+use peer_node::{Handle, Node, NodeBuilder};
 use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
 use peer_protocol::identity::Identity;
 use peer_protocol::time::{Now, Timestamp};
@@ -257,14 +257,24 @@ pub(crate) async fn gateway_with(
     configure: impl FnOnce(NodeConfig) -> NodeConfig,
     clock: Option<Arc<dyn Clock>>,
 ) -> Gateway {
+    let builder = match clock {
+        Some(clock) => Node::builder().clock(clock),
+        None => Node::builder(),
+    };
+    gateway_of(builder, peers, forward, configure).await
+}
+
+/// The same on what `builder` brings.
+pub(crate) async fn gateway_of(
+    builder: NodeBuilder,
+    peers: Vec<GatewayPeer>,
+    forward: &[&str],
+    configure: impl FnOnce(NodeConfig) -> NodeConfig,
+) -> Gateway {
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let forward = forward.iter().map(|entity| entity.parse().unwrap()).collect();
     let config = config("new").with_gateway(GatewayConfig { listen, peers, forward });
-    let mut builder = Node::builder().config(configure(config));
-    if let Some(clock) = clock {
-        builder = builder.clock(clock);
-    }
-    let node = builder.start().await.unwrap();
+    let node = builder.config(configure(config)).start().await.unwrap();
     let handle = node.handle();
     let address = handle.status().await.unwrap().listen.remove(0);
     Gateway { handle, at: node.gateway().unwrap(), address }

@@ -152,6 +152,7 @@ class GatewayTest(unittest.TestCase):
         )
         self.addCleanup(third.close)
         self.assertTrue(third.run("connect", gateway.started["listen"][0])["encrypted"])
+        gateway.run("trust", "pin", "third", third.run("status")["fingerprint"])
 
         talk = third.command("talk", old.entity, "--through", "new", "sum")
         _, question = old.posted.get(timeout=20)

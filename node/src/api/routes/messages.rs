@@ -1,6 +1,8 @@
 //! `GET /v1/messages`: messages for the agent, as they come.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -23,7 +25,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What waits for the agent, the oldest first, and what comes. Events of messages that stay in the inbox
 /// until they are acknowledged have their numbers as ids; others have none, so that what a client comes
-/// back with is how far it got in the inbox.
+/// back with is how far it got in the inbox. Nor have those before which another may still come, an answer
+/// for whoever asked, that may be gone.
 #[utoipa::path(
     get,
     path = "/v1/messages",
@@ -42,22 +45,25 @@ pub(super) async fn messages(
     let after = last.filter(|_| !ask.again);
     let place = shared.stream()?;
     let kind = super::waking::kind(ask.agent.as_deref())?;
-    let incoming = ReceiverStream::new(node.attach(ask.limit, after, kind).await?);
+    let open = Arc::new(AtomicU64::new(u64::MAX));
+    let incoming = node.attach_with(ask.limit, after, kind, Arc::clone(&open)).await?;
+    let incoming = ReceiverStream::new(incoming);
     // A long content is read when its message is handed over; one that cannot be read stays in the inbox.
     let events = incoming.filter_map(move |message| {
         let _taken_as_long_as_this = &place;
+        let passed = open.load(Ordering::Acquire);
         async move {
             let content = large::load(message.content).await?;
-            event(&Incoming { content, ..message }).map(Ok)
+            event(&Incoming { content, ..message }, passed).map(Ok)
         }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
 }
 
 /// Plain data always becomes JSON; should it not, the message is left out of the stream.
-fn event(message: &Incoming) -> Option<Event> {
+fn event(message: &Incoming, open: u64) -> Option<Event> {
     let event = Event::default().event("message").json_data(message).ok()?;
-    Some(match message.inbox_number {
+    Some(match message.inbox_number.filter(|number| *number < open) {
         Some(number) => event.id(InboxId::Number(number).to_string()),
         None => event,
     })

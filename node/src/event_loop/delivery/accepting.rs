@@ -189,7 +189,7 @@ impl EventLoop {
 
     /// The time of a caller is over whose message is on disk.
     pub(in crate::event_loop) fn kept_ask_timed_out(&mut self, ask: Ask) {
-        let Ask { message_id, peer, waited, status, waiting, .. } = ask;
+        let Ask { message_id, peer, waited, status, again, waiting, .. } = ask;
         let name = self.directory.name(&peer);
         let Some(status) = status else {
             let progress = "the disk has not taken it yet".to_owned();
@@ -204,6 +204,10 @@ impl EventLoop {
         }
         let progress = match waits_for {
             Some(reason) => format!("it is {}: {reason}", status.as_str()),
+            None if again => format!(
+                "it is {}; it was sent for an earlier request, and if that got the answer none is to come",
+                status.as_str()
+            ),
             None => format!("it is {}, and no agent has answered", status.as_str()),
         };
         let message_id = message_id.to_string();

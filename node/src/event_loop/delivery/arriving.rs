@@ -15,6 +15,7 @@ use super::Submitted;
 use super::contents::names_transfer;
 use super::taking::{Taken, Taking};
 use crate::event_loop::EventLoop;
+use crate::gateway::{Outward, not_passed_on};
 use crate::inbox::Kept;
 use crate::model::{Content, Incoming, IncomingKind};
 use crate::room::Share;
@@ -144,12 +145,16 @@ impl EventLoop {
             let len = message.body.len();
             return Some(Taken { peer: *peer, id: message.id, number: *number, len });
         }
-        if self.passing.is_some()
-            && message.decode().is_ok_and(|body| self.pass_outward(from, message.id, &body))
-        {
+        let passed = message
+            .decode()
+            .map_or(Outward::Other, |body| self.pass_outward(from, message.id, &body));
+        if passed != Outward::Other {
             // It is taken once it is answered; until then no agent is to answer it.
-            self.inbox.claimed(*number);
+            self.inbox.not_for_agents(*number);
             self.delivery.tasks.insert(message.id, *peer);
+            if let Outward::Refused(reason) = passed {
+                self.refuse_outward(message.id, not_passed_on(&reason));
+            }
             return None;
         }
         let kept = self.kept(arrived)?;
@@ -168,10 +173,13 @@ impl EventLoop {
         Some(Kept { number: *number, id: message.id, len: message.body.len(), incoming })
     }
 
-    /// A message of the disk, as agents see it. None if its body makes no sense, which the link has
-    /// checked.
+    /// A message of the disk, as agents see it. None if it is not for them but to be passed on, or if its
+    /// body makes no sense, which the link has checked.
     pub(super) fn incoming_of(&self, arrived: &Arrived) -> Option<Incoming> {
         let Arrived { number, peer, message, at } = arrived;
+        if self.is_to_forward(message) {
+            return None;
+        }
         let from = super::naming::peer_id_of(peer);
         let body = message.decode().ok()?;
         let (kind, content) = match &body {
@@ -219,7 +227,10 @@ impl EventLoop {
     pub(super) fn load_inbox(&mut self) {
         for wanted in self.inbox.wanted() {
             self.read(
-                move |store| store.inbox(wanted.from, LOADED, LOADED_BYTES),
+                move |store| {
+                    let most = if wanted.late { 1 } else { LOADED };
+                    store.inbox(wanted.from, most, LOADED_BYTES)
+                },
                 move |this, found| match found {
                     Ok(arrived) => {
                         let bytes: usize = arrived.iter().map(|it| it.message.body.len()).sum();
@@ -240,9 +251,9 @@ impl EventLoop {
 }
 
 /// Most messages that are read for a listener at once.
-const LOADED: usize = 128;
+pub(super) const LOADED: usize = 128;
 /// Most bytes of them; a larger one comes alone.
-const LOADED_BYTES: usize = 2 << 20;
+pub(super) const LOADED_BYTES: usize = 2 << 20;
 
 fn content_of(bytes: &[u8], content_type: &str) -> Content {
     Content { content_type: Some(content_type.to_owned()), ..Content::from_bytes(bytes) }

@@ -11,6 +11,7 @@ mod attempts;
 mod contacts;
 mod contents;
 mod effects;
+mod forwarding;
 mod inbox;
 mod lines;
 mod mail;

@@ -70,7 +70,7 @@ impl EventLoop {
         }
         let now = self.clock.now().instant;
         self.asks.insert(id, to, timeout, waiting, now);
-        self.asks.kept(id);
+        self.asks.kept_before(id);
         self.tell_caller(id, &record.status);
     }
 

@@ -7,6 +7,7 @@ use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, Fingerprint, TrustLevel, TrustView as _};
 use peer_protocol::legacy::{Object, Value};
 use peer_protocol::message::{Body, Message};
+use tokio::sync::oneshot;
 
 use super::translate;
 use crate::directory::Http;
@@ -15,13 +16,19 @@ use crate::event_loop::EventLoop;
 use crate::event_loop::asks::Waiting;
 use crate::event_loop::outgoing::{ANSWER_LIFETIME, body_error};
 use crate::event_loop::versions::Version;
+use crate::gateway::{Outward, UNPINNED};
 use crate::handle::{Asked, GatewayCommand, Reply, Said};
-use crate::model::Answer;
+use crate::model::{Answer, Content};
 
 impl EventLoop {
     /// Peers whose keys the operator has put down are known from the start, and pinned unless the trust
     /// list says something else of name or key.
     pub(in crate::event_loop) fn keep_gateway_peers(&mut self) {
+        for entity in &self.config.gateway().forward {
+            if !entity.has_derived_shape() && self.trust.pinned_to(entity).is_none() {
+                tracing::warn!(%entity, "nothing is passed on for or to this entity: {UNPINNED}");
+            }
+        }
         for peer in self.config.gateway().peers.clone() {
             let Some(id) = secure::peer_id_of(&peer.key) else { continue };
             let fingerprint = Fingerprint::of(&peer.key);
@@ -56,15 +63,23 @@ impl EventLoop {
     }
 
     fn on_call(&mut self, call: Call) {
+        // Keys cost nothing: whoever has only posted so far has proved none, and is not put down.
+        if self.directory.get(&call.peer).is_some() {
+            self.heard_over_http(call.peer);
+        }
+        if let Some(legacy) = self.swarm.behaviour_mut().legacy.as_mut() {
+            legacy.call(call);
+        }
+    }
+
+    /// A peer speaks version 1.0 over HTTP.
+    pub(super) fn heard_over_http(&mut self, id: PeerId) {
         let now = self.clock.now().instant;
-        let Some(known) = self.directory.entry(call.peer) else { return };
+        let Some(known) = self.directory.entry(id) else { return };
         known.seen = now;
         known.http.get_or_insert(Http { url: None, named: false });
         if !known.identified && known.protocol != Some("1.1") {
             known.protocol = Some("1.0");
-        }
-        if let Some(legacy) = self.swarm.behaviour_mut().legacy.as_mut() {
-            legacy.call(call);
         }
     }
 
@@ -181,18 +196,26 @@ impl EventLoop {
         passing.inward(entity, key, message);
     }
 
-    /// Takes a message of a version 1.1 peer that is to be passed on; returns whether it was one.
+    /// Takes a message of a version 1.1 peer that is to be passed on.
     pub(in crate::event_loop) fn pass_outward(
         &self,
         from: PeerId,
         id: MessageId,
         body: &Body<'_>,
-    ) -> bool {
-        let Some(passing) = &self.passing else { return false };
-        match body {
-            Body::Task(task) => passing.outward(self.entity_of(&from), id, task),
-            _ => false,
+    ) -> Outward {
+        match (&self.passing, secure::key_of(&from), body) {
+            (Some(passing), Some(key), Body::Task(task)) => {
+                passing.outward(&self.entity_of(&from), &key, id, task)
+            }
+            _ => Outward::Other,
         }
+    }
+
+    /// Tells a version 1.1 peer what became of a task that is not passed on.
+    pub(in crate::event_loop) fn refuse_outward(&mut self, id: MessageId, said: Content) {
+        // Nobody waits for it. If it is not taken the next start tells what it knows.
+        let (reply, _) = oneshot::channel();
+        self.give_answer_to_task(id, said, false, reply);
     }
 }
 

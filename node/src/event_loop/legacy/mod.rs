@@ -5,14 +5,12 @@ mod calls;
 mod ids;
 pub(crate) mod translate;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use libp2p::PeerId;
 use peer_behaviours::legacy::{self, Event, EventKind, SessionInfo};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::MessageId;
-use peer_protocol::identity::EntityId;
 use peer_protocol::legacy::{Object, Unsigned};
 use peer_protocol::message::{ErrorReport, Message, MessageKind, ReceiptStatus};
 use peer_protocol::time::Instant;
@@ -21,24 +19,30 @@ pub(super) use self::ids::ForeignIds;
 
 use super::EventLoop;
 use super::asks::Waiting;
+use crate::directory::Peer;
 use crate::error::NodeError;
-use crate::gateway::Places;
+use crate::gateway::{Leave, Places, UNPINNED};
 use crate::model::{HandshakeKind, SessionStatus};
 use crate::room::{Room, Share};
 
 /// The node's bound on what it takes in, for version 1.0 messages.
 pub(crate) struct LegacyAdmission {
     pub(crate) room: Arc<Room>,
-    /// Places for what is passed on to these entities.
+    /// Places for what is passed on, and to whom.
     pub(crate) places: Arc<Places>,
-    pub(crate) others: BTreeSet<EntityId>,
+    pub(crate) leave: Arc<Leave>,
 }
 
 impl legacy::Admission for LegacyAdmission {
     fn admit(&self, message: &Unsigned) -> Result<(), ErrorReport> {
         let read = translate::incoming(&message.msg_type, &message.payload)?;
-        if message.recipient_id.as_ref().is_some_and(|it| self.others.contains(it)) {
+        let other = message.recipient_id.as_ref();
+        if let Some(other) = other.filter(|it| self.leave.listed().contains(*it)) {
             return match read.body.kind() {
+                _ if self.leave.way_to(other).is_none() => {
+                    let detail = format!("nothing is passed on to {other}: {UNPINNED}");
+                    Err(ErrorReport::new(ErrorCode::InvalidState, detail))
+                }
                 MessageKind::Task | MessageKind::StatusReport => {
                     self.places.take(&message.sender_id)
                 }
@@ -115,6 +119,10 @@ impl EventLoop {
             "session ready: version 1.0, not encrypted end to end"
         );
         self.metrics().session_ready(HandshakeKind::Legacy, info.initiator, info.took);
+        if !self.directory.get(&id).is_some_and(Peer::is_connected) {
+            // There is no other way to come by a session.
+            self.heard_over_http(id);
+        }
         let Some(peer) = self.directory.entry(id) else { return };
         peer.entity = Some(info.peer);
         peer.phase = None;
@@ -143,7 +151,7 @@ impl EventLoop {
         let name = self.directory.name(&id);
         tracing::warn!(peer = %name, %code, detail, "version 1.0 handshake failed");
         self.metrics().handshake_failed(HandshakeKind::Legacy, None, code);
-        if let Some(peer) = self.directory.entry(id) {
+        if let Some(peer) = self.directory.get_mut(&id) {
             peer.last_error = Some(format!("{code}: {detail}"));
         }
         if fatal {
