@@ -134,7 +134,7 @@ async fn figures_move_with_what_is_done() {
 
     let path = root.path().join("file");
     std::fs::write(&path, vec![7; 300_000]).unwrap();
-    let file = FileToSend { path, name: None, content_type: None, spooled: false };
+    let file = FileToSend { path, name: None, content_type: None, spooled: false, root: None };
     alice.handle().send_file("bob", file, PATIENCE).await.unwrap();
     becomes(&alice, "peer_transfers_total", &["outgoing", "complete"], 1.0).await;
     becomes(&bob, "peer_transfers_total", &["incoming", "complete"], 1.0).await;

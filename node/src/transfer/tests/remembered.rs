@@ -72,7 +72,7 @@ impl Side {
             id: transfer_of(id).unwrap(),
             peer: *alice().as_bytes(),
             entity: "alice".parse().unwrap(),
-            source: Source { path, spooled: true, size: LEN, modified: (0, 0) },
+            source: Source { path, root: None, spooled: true, size: LEN, modified: (0, 0) },
             offer: offer(Purpose::Content),
             hashed: true,
             piece_len: 1 << 20,
