@@ -162,7 +162,7 @@ impl Outbox {
             && queue.is_all_in_window()
             && queue.has_room(len)
             && (fits || queue.window_len == 0);
-        if queue.stream_state == StreamState::New && queue.stream_in != Some(self.transactions) {
+        if !queue.stream_known && queue.stream_in != Some(self.transactions) {
             queue.stream_in = Some(self.transactions);
             self.writes.push(Write::Stream { peer, stream: queue.stream });
             self.changes.push(Change::Stream { slot, stream: queue.stream });

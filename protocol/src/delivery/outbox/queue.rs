@@ -72,6 +72,8 @@ pub(super) struct Queue {
     pub(super) refused_streams: u32,
     /// The transaction that last wrote it.
     pub(super) stream_in: Option<u64>,
+    /// Whether the disk knows a stream to this peer, be it another one. No message is accepted without.
+    pub(super) stream_known: bool,
     pub(super) next: u64,
     /// Whether anything was ever accepted for this peer, in this run or an earlier one.
     pub(super) used: bool,
@@ -99,6 +101,7 @@ impl Queue {
             stream_state: state,
             refused_streams: 0,
             stream_in: None,
+            stream_known: false,
             next: 0,
             used: false,
             entries: BTreeMap::new(),

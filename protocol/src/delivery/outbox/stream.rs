@@ -81,9 +81,9 @@ impl Outbox {
     }
 
     pub(super) fn stream_saved(&mut self, slot: Slot, stream: StreamId) {
-        if let Some(queue) = self.queues.get_mut(&slot)
-            && queue.stream == stream
-        {
+        let Some(queue) = self.queues.get_mut(&slot) else { return };
+        queue.stream_known = true;
+        if queue.stream == stream {
             queue.stream_state = StreamState::Saved;
         }
     }

@@ -225,6 +225,23 @@ fn what_cannot_be_written_is_not_accepted_and_its_number_hurts_nobody() {
 }
 
 #[test]
+fn no_message_is_written_before_a_stream_to_its_peer() {
+    let mut rig = Rig::new();
+    rig.works = false;
+    rig.accept(10, WEEK);
+    // Which begins the stream by itself, beside the message that is on its way to the disk.
+    rig.outbox.attach(peer(1));
+    rig.settle();
+    rig.works = true;
+    let id = rig.accept(10, WEEK);
+    rig.settle();
+    assert!(matches!(rig.written[0], Write::Stream { .. }), "{:?}", rig.written);
+    assert_eq!(rig.last(id), Some(Status::Sent));
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(rig.numbers(), [1]);
+}
+
+#[test]
 fn nobody_is_handed_anything_before_somebody_takes_it() {
     let mut rig = Rig::new();
     let id = rig.accept(10, WEEK);
