@@ -5,7 +5,7 @@
 //! mounted behind the API's guard. A call asks the node anew, so that one that was restarted is found again.
 //!
 //! What peers wrote is data. It stands in fields called `peer_wrote` and nowhere else, and characters that
-//! control terminals or cannot be seen are written as escapes in everything that a model gets ([`visible`]).
+//! control terminals or cannot be seen are written as escapes in everything that a model gets.
 
 mod call;
 mod content;

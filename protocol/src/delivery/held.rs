@@ -32,7 +32,7 @@ impl Default for HeldRoom {
 }
 
 impl HeldRoom {
-    /// Room for `most` bytes, with [`OVERHEAD`] for each message.
+    /// Room for `most` bytes, with 256 bytes on top for each message.
     #[must_use]
     pub fn of(most: usize) -> Self {
         Self(Arc::new(Mutex::new(Used { most, bytes: 0, holders: 0 })))
