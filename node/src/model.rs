@@ -36,6 +36,7 @@ pub use delivery::{
 };
 pub use event::{EventLine, Reset, ResetReason};
 pub use forwarded::{Forwarded, ForwardedContent, ToForward};
+pub(crate) use id::message_id_of;
 pub use id::{BadMessageName, IdPrefix, InboxId};
 pub use incoming::{Incoming, IncomingKind, ReceivedFile};
 pub use life::{AgentState, Awoken, WakeResult};

@@ -1,7 +1,9 @@
 //! A node and a peer that speaks only version 1.0.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod support;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -14,47 +16,17 @@ use peer_node::config::{Adapter, NodeConfig, WakePeer, WakeRule};
 use peer_node::model::{Content, Delivery, HandshakeKind, Incoming, IncomingKind, PeerStatus};
 use peer_node::trust_file::TrustFile;
 use peer_node::{Handle, Node, NodeError, Store};
-use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator, PublicKey};
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
 use peer_protocol::error::ErrorCode;
 use peer_protocol::handshake::Config;
 use peer_protocol::id::MessageId;
-use peer_protocol::identity::{
-    Admission, EntityId, Fingerprint, Identity, TrustError, TrustLevel, TrustPolicy, TrustStore,
-    TrustView,
-};
+use peer_protocol::identity::{Fingerprint, Identity, TrustPolicy};
 use peer_protocol::legacy::{Object, Value};
 use peer_protocol::link::{LinkConfig, SendFailure};
-use peer_protocol::time::Timestamp;
+
+use support::trust::Trust;
 
 const LIMIT: Duration = Duration::from_secs(10);
-
-#[derive(Default)]
-struct Trust(Mutex<TrustStore>);
-
-impl Trust {
-    fn store(&self) -> MutexGuard<'_, TrustStore> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TrustView for Trust {
-    fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
-        self.store().judge(entity, key)
-    }
-
-    fn admit(
-        &self,
-        entity: &EntityId,
-        key: &PublicKey,
-        now: Timestamp,
-    ) -> Result<Admission, TrustError> {
-        self.store().admit(entity, key, now)
-    }
-
-    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
-        None
-    }
-}
 
 #[derive(NetworkBehaviour)]
 struct Old {

@@ -1,7 +1,9 @@
 //! What a node says of its agent, to peers that know all words for that and to those that do not.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod support;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -12,49 +14,19 @@ use peer_behaviours::{Clock as _, SystemClock, secure};
 use peer_node::api::Server;
 use peer_node::config::{Adapter, NodeConfig, WakePeer, WakeRule};
 use peer_node::{Handle, Node, NodeError};
-use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator, PublicKey};
+use peer_protocol::crypto::{Authenticator as _, Ed25519Authenticator};
 use peer_protocol::handshake::Config;
-use peer_protocol::identity::{
-    Admission, EntityId, Fingerprint, Identity, TrustError, TrustLevel, TrustPolicy, TrustStore,
-    TrustView,
-};
+use peer_protocol::identity::{Fingerprint, Identity, TrustPolicy};
 use peer_protocol::link::{self, LinkConfig};
 use peer_protocol::message::{
     AGENT_LIFE, AgentLife, Body, Heartbeat, Message, MessageKind, WakeOutcome, WakeUp,
 };
-use peer_protocol::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use support::trust::Trust;
+
 const LIMIT: Duration = Duration::from_secs(20);
-
-#[derive(Default)]
-struct Trust(Mutex<TrustStore>);
-
-impl Trust {
-    fn store(&self) -> MutexGuard<'_, TrustStore> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TrustView for Trust {
-    fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
-        self.store().judge(entity, key)
-    }
-
-    fn admit(
-        &self,
-        entity: &EntityId,
-        key: &PublicKey,
-        now: Timestamp,
-    ) -> Result<Admission, TrustError> {
-        self.store().admit(entity, key, now)
-    }
-
-    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
-        None
-    }
-}
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {

@@ -26,6 +26,12 @@ macro_rules! uuid_id {
             pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
                 let mut bytes = [0; 16];
                 rng.fill_bytes(&mut bytes);
+                Self::from_random(bytes)
+            }
+
+            /// The UUID v4 that random bytes make, or bytes that are as good, such as those of a digest.
+            #[must_use]
+            pub const fn from_random(bytes: [u8; 16]) -> Self {
                 Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
             }
 

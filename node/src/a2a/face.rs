@@ -7,7 +7,6 @@ mod rebuild;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use peer_protocol::crypto::sha256;
 use peer_protocol::id::MessageId;
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,7 +22,7 @@ use super::types::{Event, Message, Part, Role, State, Status, Task};
 use crate::error::NodeError;
 use crate::handle::Handle;
 use crate::large;
-use crate::model::{Content, TalkOptions};
+use crate::model::{Content, TalkOptions, message_id_of};
 
 /// How long an answer is waited for; one that comes later is found in the inbox.
 const MAX_AWAITED: Duration = Duration::from_secs(24 * 3600);
@@ -215,14 +214,7 @@ impl Face {
             Target::Peer(name) => name,
         };
         let text = format!("peer a2a message\0{}\0{to}\0{message}", own.fingerprint);
-        let mut id = [0; 16];
-        id.iter_mut().zip(sha256(text.as_bytes())).for_each(|(to, from)| *to = from);
-        // A UUID v4 by its marks, as ids of messages are.
-        let [.., version, _, variant, _, _, _, _, _, _, _] = &mut id;
-        *version = *version & 0x0f | 0x40;
-        *variant = *variant & 0x3f | 0x80;
-        MessageId::from_bytes(id)
-            .ok_or_else(|| Fault::new(FaultKind::Internal, "no id for the message"))
+        Ok(message_id_of(&text))
     }
 
     async fn run_own(&self, turn: &str, mut message: Message, remote: Option<String>) {

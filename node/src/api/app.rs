@@ -100,8 +100,8 @@ impl App {
         self
     }
 
-    /// The same for what anybody on this machine may see without a token: files of a page, never anything
-    /// of the node.
+    /// The same for what anybody on this machine may see without a token: files of a page, and of the node
+    /// only what it signs for everybody.
     #[must_use]
     pub fn mount_public(mut self, router: Router) -> Self {
         self.public = self.public.merge(router);

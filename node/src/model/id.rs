@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use peer_protocol::crypto::sha256;
 use peer_protocol::id::MessageId;
 use thiserror::Error;
 
@@ -10,6 +11,15 @@ use thiserror::Error;
 const MIN_DIGITS: usize = 4;
 /// Digits of a whole id.
 const DIGITS: usize = 32;
+
+/// The id of the message that a caller has named by `text`: always the same, so that it is not sent twice,
+/// also after a restart.
+pub(crate) fn message_id_of(text: &str) -> MessageId {
+    let digest = sha256(text.as_bytes());
+    let mut id = [0; 16];
+    id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    MessageId::from_random(id)
+}
 
 /// The text names no message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

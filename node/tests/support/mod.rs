@@ -1,5 +1,7 @@
-//! A data directory of its own, and the binary run on it.
+//! A data directory of its own, the binary run on it, and the trust list of a peer that a test plays.
 #![allow(dead_code, reason = "each test binary uses its part")]
+
+pub(crate) mod trust;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

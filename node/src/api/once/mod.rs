@@ -22,7 +22,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Bytes;
 
-use peer_protocol::crypto::sha256;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::Fingerprint;
 
@@ -31,6 +30,7 @@ pub(super) use self::table::Table;
 use super::Problem;
 use super::app::Shared;
 use super::extract::{gather, invalid};
+use crate::model::message_id_of;
 
 /// The header with the key: 1 to 255 visible ASCII characters.
 pub(super) const KEY: &str = "idempotency-key";
@@ -44,15 +44,8 @@ const MAX_KEY_LEN: usize = 255;
 pub(super) struct MessageKey(pub(super) MessageId);
 
 impl MessageKey {
-    fn of(own: &Fingerprint, key: &str) -> Option<Self> {
-        let digest = sha256(&format!("peer idempotency key\0{own}\0{key}").into_bytes());
-        let mut id = [0; 16];
-        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        // A UUID v4 by its marks, as ids of messages are.
-        let [.., version, _, variant, _, _, _, _, _, _, _] = &mut id;
-        *version = *version & 0x0f | 0x40;
-        *variant = *variant & 0x3f | 0x80;
-        MessageId::from_bytes(id).map(Self)
+    fn of(own: &Fingerprint, key: &str) -> Self {
+        Self(message_id_of(&format!("peer idempotency key\0{own}\0{key}")))
     }
 }
 
@@ -76,7 +69,7 @@ pub(super) async fn carry_out(
         Err(problem) => return (*problem).into_response(),
     };
     let (mut parts, body) = request.into_parts();
-    if let Some(id) = shared.fingerprint().await.and_then(|own| MessageKey::of(&own, &key)) {
+    if let Some(id) = shared.fingerprint().await.map(|own| MessageKey::of(&own, &key)) {
         parts.extensions.insert(id);
     }
     let (body, weight) = match gather(body, None).await {
