@@ -1,5 +1,5 @@
-//! `scripts/bench speed`: sealed, signed and acknowledged messages between two processes, against raw
-//! libp2p over the same transport.
+//! `scripts/bench messages` and `scripts/bench bulk`: sealed, signed and acknowledged messages between two
+//! processes, against raw libp2p over the same transport.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
@@ -26,7 +26,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// How fast messages are: asked and answered, many in flight, and in bulk.
 #[derive(Debug, Clone, Parser)]
 #[command(
-    name = "scripts/bench speed",
+    name = "speed",
     after_help = "Every message is acknowledged. Medians of rounds that take turns.\n\
                   Exit codes: 0 done; 1 a contender failed; 2 wrong usage."
 )]
