@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import cbor, shape
+from .envelope import MAX_ENVELOPE
 from .errors import Code, Malformed, Refused
 
 MAX_MESSAGES = 256
-MAX_BODY = 1_052_672
-MAX_NAME = 64
 
-ORDER = shape.a_map({"number": shape.unsigned(), "stream": shape.bytes_of(16)}, {"after": shape.unsigned()})
+ORDER = shape.a_map({"number": shape.unsigned(), "stream": shape.uuid}, {"after": shape.unsigned()})
 MESSAGE = shape.a_map(
-    {"id": shape.bytes_of(16), "body": shape.bytes_to(MAX_BODY), "type": shape.text(MAX_NAME)},
-    {"order": ORDER, "in_reply_to": shape.bytes_of(16)},
+    # Bounds of body and type are checked with the message: they spoil nothing else.
+    {"id": shape.uuid, "body": shape.bytes_to(MAX_ENVELOPE), "type": shape.text(MAX_ENVELOPE)},
+    {"order": ORDER, "in_reply_to": shape.uuid},
 )
 BATCH = shape.array(MESSAGE, MAX_MESSAGES, least=1)
 

@@ -9,6 +9,7 @@ from . import cbor, errors, identity, mailbox, shape
 from .cbor import Malformed, Value
 from .errors import Code, ErrorBody
 
+MAX_BODY = 1_052_672
 MAX_CONTENT = 1_048_576
 MAX_TEXT = 4096
 
@@ -47,7 +48,7 @@ def _entity_id(value: Value) -> None:
         raise Malformed("not an entity id")
 
 
-_ID = shape.bytes_of(16)
+_ID = shape.uuid
 _TEXT = shape.text(MAX_TEXT)
 _NAME = shape.text(64)
 _NAMES = shape.array(_NAME, 64)
@@ -110,6 +111,8 @@ def decode(type: str, data: bytes) -> dict[str, Any]:
     """Raises Malformed if the type is unknown or the body is not valid."""
     if type not in set(Type):
         raise Malformed("an unknown type")
+    if len(data) > MAX_BODY:
+        raise Malformed("a body over its bound")
     return shape.decode(data, _BODIES[Type(type)])
 
 

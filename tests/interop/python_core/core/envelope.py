@@ -46,19 +46,6 @@ _SHAPE = shape.a_map(
 )
 
 
-def is_uuid_v4(data: bytes) -> bool:
-    """Version 4, RFC variant."""
-    return len(data) == 16 and data[6] >> 4 == 4 and data[8] >> 6 == 2
-
-
-def uuid_v4(random: bytes) -> bytes:
-    """16 random bytes with version and variant set."""
-    data = bytearray(random)
-    data[6] = data[6] & 0x0F | 0x40
-    data[8] = data[8] & 0x3F | 0x80
-    return bytes(data)
-
-
 @dataclass(frozen=True)
 class Draft:
     """An envelope that is not signed yet."""
@@ -132,7 +119,7 @@ class Envelope:
         require(right, Code.ENCRYPTION_REQUIRED, "the flag is wrong for the kind")
         require(sealed or len(raw) <= MAX_PLAIN_ENVELOPE, Code.INVALID_VERSION, "too long for its kind")
         session_id = entries.get("session_id")
-        require(session_id is None or is_uuid_v4(session_id), Code.INVALID_VERSION, "not a session id")
+        require(session_id is None or shape.is_uuid(session_id), Code.INVALID_VERSION, "not a session id")
         named = identity.is_entity_id(entries["sender_id"]) and identity.is_entity_id(entries["recipient_id"])
         require(named, Code.INVALID_VERSION, "not an entity id")
         require(len(entries["signature"]) == 64, Code.INVALID_VERSION, "not a signature")

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import cbor, identity, kdf, shape
 from .cbor import Malformed
-from .envelope import VERSION, Draft, Envelope, Kind, uuid_v4
+from .envelope import VERSION, Draft, Envelope, Kind
 from .errors import Code, Refused, require
 from .identity import Key
 from .replay import ReplayGuard
@@ -22,7 +22,7 @@ MAX_LIST = 64
 
 KEY = shape.bytes_of(32)
 HASH = shape.bytes_of(32)
-SESSION_ID = shape.bytes_of(16)
+SESSION_ID = shape.uuid
 _WORD = shape.text(64)
 # The bound of the lists is a check of its own, after those of the key.
 _LIST = shape.array(shape.text(cbor.MAX_ENTRIES), cbor.MAX_ENTRIES)
@@ -66,7 +66,11 @@ class Entity:
         return self.guards.setdefault(public, ReplayGuard())
 
     def draw_uuid(self) -> bytes:
-        return uuid_v4(self.random(16))
+        """16 random bytes with version and variant set."""
+        drawn = bytearray(self.random(16))
+        drawn[6] = drawn[6] & 0x0F | 0x40
+        drawn[8] = drawn[8] & 0x3F | 0x80
+        return bytes(drawn)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ MAX_ITEM = 131_072
 MAX_SKEW_MS = 60_000
 MAX_ITEM_LIFE_MS = 14 * 86_400_000
 
-_ID = shape.bytes_of(16)
+_ID = shape.uuid
 _KEY = shape.bytes_of(32)
 _NUMBER = shape.unsigned()
 _BYTES = shape.bytes_to(1_048_576)

@@ -47,6 +47,16 @@ def bytes_to(most: int) -> Check:
     return check
 
 
+def is_uuid(data: bytes) -> bool:
+    """Version 4, RFC variant."""
+    return len(data) == 16 and data[6] >> 4 == 4 and data[8] >> 6 == 2
+
+
+def uuid(value: Value) -> None:
+    if type(value) is not bytes or not is_uuid(value):
+        raise Malformed("not a UUID v4")
+
+
 def text(most: int) -> Check:
     """Text of at most so many bytes."""
 
