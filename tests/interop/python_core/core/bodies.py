@@ -7,7 +7,7 @@ from typing import Any
 
 from . import cbor, errors, identity, mailbox, shape
 from .cbor import Malformed, Value
-from .errors import Code, ErrorBody
+from .errors import Code, ErrorBody, require
 
 MAX_BODY = 1_052_672
 MAX_CONTENT = 1_048_576
@@ -86,7 +86,7 @@ _BODIES: dict[Type, shape.Check] = {
     Type.DISCOVERY: shape.a_map({}, {"entity_id": _entity_id, "capability": _NAME}),
     Type.DISCOVERY_RESPONSE: shape.a_map({"entities": shape.array(_FOUND, 64)}),
     Type.CHUNK: shape.a_map(
-        {"data": _CONTENT, "total": shape.unsigned(2**53), "offset": shape.unsigned(), "transfer": _ID},
+        {"data": _CONTENT, "total": shape.unsigned(), "offset": shape.unsigned(), "transfer": _ID},
         {"offer": _OFFER, "cancel": _TEXT},
     ),
     Type.CHUNK_ACK: shape.a_map({"window": shape.unsigned(), "received": shape.unsigned(), "transfer": _ID}),
@@ -107,10 +107,13 @@ def encode(type: Type, **entries: Value) -> bytes:
     return cbor.encode(body)
 
 
+def check_type(type: str) -> None:
+    """Raises Refused if it is unknown."""
+    require(type in set(Type), Code.INVALID_VERSION, "an unknown type")
+
+
 def decode(type: str, data: bytes) -> dict[str, Any]:
-    """Raises Malformed if the type is unknown or the body is not valid."""
-    if type not in set(Type):
-        raise Malformed("an unknown type")
+    """Of a known type. Raises Malformed if the body is not valid."""
     if len(data) > MAX_BODY:
         raise Malformed("a body over its bound")
     return shape.decode(data, _BODIES[Type(type)])

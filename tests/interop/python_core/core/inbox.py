@@ -36,20 +36,21 @@ class Inbox:
         received, delivered = [], []
         for message in messages:
             try:
-                self._check(message)
+                bodies.check_type(message.type)
                 if message.order is not None:
-                    what, now = self.ordered.take(message)
+                    what, now = self.ordered.take(message, check)
                     taken.messages += now
                     delivered += [ready.id for ready in now]
                     if what is order.What.KNOWN:
                         delivered.append(message.id)
-                elif message.type in NOT_ACKNOWLEDGED:
-                    taken.messages.append(message)
-                else:
+                elif message.id in self.volatile:
                     received.append(message.id)
-                    if message.id not in self.volatile:
+                else:
+                    check(message)
+                    taken.messages.append(message)
+                    if message.type not in NOT_ACKNOWLEDGED:
+                        received.append(message.id)
                         self._remember(message.id)
-                        taken.messages.append(message)
             except Refused as error:
                 taken.refused = True
                 body = bodies.error(error.code, error.detail, error.retry_after_ms)
@@ -63,16 +64,17 @@ class Inbox:
     def receipt(self, status: str, ids: list[bytes]) -> Message:
         return Message(self.draw_id(), Type.RECEIPT, bodies.encode(Type.RECEIPT, status=status, message_ids=ids))
 
-    def _check(self, message: Message) -> None:
-        """Raises Refused."""
-        try:
-            bodies.decode(message.type, message.body)
-        except Malformed as error:
-            raise Refused(Code.INVALID_VERSION, str(error)) from error
-        nameless = message.type in ANSWERS and message.in_reply_to is None
-        require(not nameless, Code.INVALID_STATE, "an answer to nothing")
-
     def _remember(self, id: bytes) -> None:
         self.volatile[id] = None
         while len(self.volatile) > MAX_VOLATILE_IDS:
             del self.volatile[next(iter(self.volatile))]
+
+
+def check(message: Message) -> None:
+    """What is looked at only when a message is to be taken. Raises Refused."""
+    nameless = message.type in ANSWERS and message.in_reply_to is None
+    require(not nameless, Code.INVALID_STATE, "an answer to nothing")
+    try:
+        bodies.decode(message.type, message.body)
+    except Malformed as error:
+        raise Refused(Code.INVALID_VERSION, str(error)) from error

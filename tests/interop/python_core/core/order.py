@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 
 from .batch import Message, Order
 from .bodies import MAY_BE_ORDERED
-from .errors import Code, require
+from .errors import Code, Refused, require
 
 MAX_IDS = 4096
 MAX_STREAMS_OVER = 16
 MAX_HELD = 1024
 NO_NUMBER = 2**64 - 1
+
+Check = Callable[[Message], None]
+"""Of a message that is to be taken. Raises Refused."""
 
 
 class Outgoing:
@@ -58,9 +62,9 @@ class Incoming:
         self.ids: dict[bytes, None] = {}
         self.held: dict[int, Message] = {}
 
-    def take(self, message: Message) -> tuple[What, list[Message]]:
+    def take(self, message: Message, check: Check) -> tuple[What, list[Message]]:
         """What becomes of it, and what is taken now, in order. Raises Refused."""
-        require(message.order is not None and message.type in MAY_BE_ORDERED, Code.INVALID_STATE, "not an ordered message")
+        require(message.type in MAY_BE_ORDERED, Code.INVALID_STATE, "never ordered")
         order = message.order
         assert order is not None
         if message.id in self.ids:
@@ -70,13 +74,16 @@ class Incoming:
         require(not current or order.number >= self.next, Code.SEQUENCE_ERROR, "later ones were taken already")
         require(order.number != NO_NUMBER, Code.SEQUENCE_ERROR, "no number")
         first = order.after is None
-        if not current and (first or order.after < self.next <= order.number):
+        begins = not current and (first or order.after < self.next <= order.number)
+        if not begins and not (current and (first or order.after < self.next)):
+            self._hold(message)
+            return What.HELD, []
+        check(message)
+        if begins:
             self._begin(order.stream)
-        elif not current or not (first or order.after < self.next):
-            return What.HELD, self._hold(message)
         # Lower ones that are held go first: their sender is done with what they wait for.
         ready = [self.held.pop(number) for number in sorted(self.held) if number < order.number]
-        return What.TAKEN, self._taken([*ready, message])
+        return What.TAKEN, self._taken([*ready, message], check)
 
     def _begin(self, stream: bytes) -> None:
         if self.stream is not None:
@@ -84,19 +91,23 @@ class Incoming:
         self.stream = stream
         self.held = {n: m for n, m in self.held.items() if m.order and m.order.stream == stream}
 
-    def _hold(self, message: Message) -> list[Message]:
+    def _hold(self, message: Message) -> None:
         order = message.order
         assert order is not None
         if order.number in self.held or len(self.held) < MAX_HELD:
             self.held[order.number] = message
-        return []
 
-    def _taken(self, messages: list[Message]) -> list[Message]:
+    def _taken(self, messages: list[Message], check: Check) -> list[Message]:
         taken = []
         while messages:
             message = messages.pop(0)
             order = message.order
             assert order is not None
+            try:
+                check(message)
+            except Refused:
+                # One that was held: it comes again, and is refused then.
+                continue
             self.next = order.number + 1
             self.ids[message.id] = None
             taken.append(message)

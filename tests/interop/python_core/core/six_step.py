@@ -115,8 +115,8 @@ class Initiator(SixStep):
 class Responder(SixStep):
     def __init__(self, me: Entity, carrier: bytes) -> None:
         super().__init__(me, carrier, initiator=False)
-        self._challenge = b""
-        self._challenge_made_at = 0
+        self.challenge = b""
+        self.challenge_made_at = 0
 
     def on_init(self, envelope: Envelope) -> bytes:
         """Takes step 1, and gives step 2."""
@@ -126,14 +126,14 @@ class Responder(SixStep):
         shared = kdf.shared_secret(ephemeral, body["ephemeral_key"])
         self.accept(envelope)
         self.suite, self.features = suite, features
-        self._challenge, self._challenge_made_at = self.me.random(32), self.me.monotonic()
+        self.challenge, self.challenge_made_at = self.me.random(32), self.me.monotonic()
         raw = self.send(
             self.draft(
                 {
                     "suite": suite.name,
                     "version": "1.1",
                     "features": list(features),
-                    "challenge": self._challenge,
+                    "challenge": self.challenge,
                     "public_key": self.me.key.public,
                     "transcript": self.transcript(),
                     "ephemeral_key": kdf.ephemeral_public(ephemeral),
@@ -147,11 +147,11 @@ class Responder(SixStep):
     def on_challenge_response(self, envelope: Envelope) -> bytes:
         """Takes step 3, and gives step 4."""
         body = self.check_step(envelope, 3, _CHALLENGE_RESPONSE)
-        age = self.me.monotonic() - self._challenge_made_at
+        age = self.me.monotonic() - self.challenge_made_at
         require(age <= self.me.challenge_lifetime_ms, Code.CHALLENGE_EXPIRED, "the challenge is over")
         self.check_transcript(body["transcript"])
         envelope.check_signature(self.carrier)
-        signed = challenge_input(self.transcript(), self._challenge)
+        signed = challenge_input(self.transcript(), self.challenge)
         holds = identity.verify(self.carrier, signed, body["challenge_signature"])
         require(holds, Code.CHALLENGE_INVALID, "the challenge's signature does not hold")
         self.accept(envelope)
