@@ -1,6 +1,8 @@
 //! A handshake with somebody in the middle who edits: whatever the attacker delivers, the honest messages
 //! then still lead to a session, and to the same one at both ends.
 
+use std::sync::OnceLock;
+
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::envelope::{Envelope, Header, plain};
 use peer_protocol::handshake::HandshakeKind;
@@ -17,14 +19,11 @@ const MOST_ATTACKS: usize = 4;
 /// The attacker has a key of its own: that of this entity, which nobody trusts.
 const ATTACKER: usize = 4;
 
-/// Two machines, the messages of two other handshakes of the same parties, and edits.
+/// Two machines, and edits of all messages there ever were between the two.
 pub fn handshake_edits(data: &[u8]) {
     let mut chance = Chance::scripted(data);
     let kind = chance.of([HandshakeKind::SixStep, HandshakeKind::ThreeWay]);
-    let mut known: Vec<Vec<u8>> = Vec::new();
-    for (seed, kind) in [(5, HandshakeKind::SixStep), (6, HandshakeKind::ThreeWay)] {
-        known.extend(agree(kind, seed).1);
-    }
+    let mut known = recorded();
     let mut parties = Party::both(7);
     let mut rng = StdRng::seed_from_u64(8);
     let mut next = Some(parties[0].start(kind, 1, START));
@@ -53,6 +52,16 @@ pub fn handshake_edits(data: &[u8]) {
     for (session, peer) in sessions.iter().zip([1, 0]) {
         assert_eq!(session.peer().key, *identity(peer).public_key());
     }
+}
+
+/// The messages of two other handshakes of the same parties.
+fn recorded() -> Vec<Vec<u8>> {
+    static RECORDED: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let record = || {
+        let kinds = [(5, HandshakeKind::SixStep), (6, HandshakeKind::ThreeWay)];
+        kinds.into_iter().flat_map(|(seed, kind)| agree(kind, seed).1).collect()
+    };
+    RECORDED.get_or_init(record).clone()
 }
 
 /// A known message with some edits.

@@ -1,6 +1,7 @@
 //! Items and receipts from strangers, and a mailbox node that is asked by them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use peer_protocol::crypto::{PrekeyPair, Secret, SuiteRegistry};
@@ -61,7 +62,7 @@ fn item(data: &[u8]) {
         // Nobody else signs; a corpus may hold what was sealed.
         assert_eq!(letter.sender, *identity(0).public_key());
         assert!(!letter.messages.is_empty());
-        assert_eq!(data, sealed(1).as_bytes());
+        assert_eq!(data, &sealed(1).as_bytes()[..]);
     }
 }
 
@@ -206,17 +207,26 @@ fn receipt_of(chance: &mut Chance) -> Vec<u8> {
 }
 
 fn prekey(owner: usize, chance: &mut Chance) -> Prekey {
-    let id = PrekeyId::from_random([chance.below(8) as u8; 16]);
-    let expires = START.timestamp + DAY * chance.of([0, 3, 14, 40]);
-    Prekey::sign(&identity(owner), id, *pair().public(), expires)
+    static SIGNED: Mutex<BTreeMap<(usize, usize, u32), Prekey>> = Mutex::new(BTreeMap::new());
+    let (number, days) = (chance.below(8), chance.of([0, 3, 14, 40]));
+    let mut signed = SIGNED.lock().unwrap_or_else(PoisonError::into_inner);
+    *signed.entry((owner, number, days)).or_insert_with(|| {
+        let id = PrekeyId::from_random([number as u8; 16]);
+        Prekey::sign(&identity(owner), id, *pair().public(), START.timestamp + DAY * days)
+    })
 }
 
 fn pair() -> PrekeyPair {
     PrekeyPair::from_secret(&Secret::new([6; 32]))
 }
 
-/// An item of entity 0 for another one, always the same.
-fn sealed(recipient: u8) -> Item {
+/// An item of entity 0 for another one, or of entity 1 for it: always the same.
+fn sealed(recipient: u8) -> &'static Item {
+    static SEALED: [OnceLock<Item>; 3] = [const { OnceLock::new() }; 3];
+    SEALED[usize::from(recipient)].get_or_init(|| seal(recipient))
+}
+
+fn seal(recipient: u8) -> Item {
     let author = identity(if recipient == 0 { 1 } else { 0 });
     let owner = identity(usize::from(recipient));
     let rng = &mut rng();

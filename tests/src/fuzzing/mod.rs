@@ -14,6 +14,8 @@ mod legacy;
 mod mailboxes;
 mod naive_cbor;
 mod names;
+#[cfg(feature = "nodes")]
+mod nodes;
 mod pair;
 mod registry;
 mod requests;
@@ -32,6 +34,8 @@ pub use hops::hop;
 pub use legacy::{legacy_message, legacy_value};
 pub use mailboxes::mailbox;
 pub use names::names;
+#[cfg(feature = "nodes")]
+pub use nodes::{api, operator, store, words};
 pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
@@ -67,3 +71,8 @@ pub const TARGETS: [Target; 21] = [
     ("transfer", transfer),
     ("trust_store", trust_store),
 ];
+
+/// Those that need a whole node, in the same way.
+#[cfg(feature = "nodes")]
+pub const NODE_TARGETS: [Target; 4] =
+    [("api", api), ("operator", operator), ("store", store), ("words", words)];

@@ -48,6 +48,9 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "stream" => super::streams::seeds(),
         "transfer" => super::transfers::seeds(),
         "trust_store" => trust_stores(),
+        #[cfg(feature = "nodes")]
+        other => super::nodes::seeds(other).unwrap_or_else(|| panic!("no target {other:?}")),
+        #[cfg(not(feature = "nodes"))]
         other => panic!("there is no target {other:?}"),
     };
     let mut seeds = Vec::new();
@@ -279,7 +282,7 @@ fn legacy_values() -> Vec<Vec<u8>> {
     hand_made.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
-fn trust_stores() -> Vec<Vec<u8>> {
+pub(super) fn trust_stores() -> Vec<Vec<u8>> {
     let mut store = TrustStore::new(TrustPolicy::PinnedOnly);
     let now = Timestamp::from_millis(1_800_000_000_000);
     for number in 0..3 {
