@@ -1,0 +1,124 @@
+//! The search: breadth first, so that the first attack found is a shortest one. States are compared
+//! exactly, not by a hash.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::model::{Event, Model};
+use crate::property::{Property, Violation};
+use crate::run::State;
+use crate::variant::Variant;
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// States reached.
+    pub states: usize,
+    /// Steps from one state to another, also to those known already.
+    pub steps: usize,
+    /// The longest of the shortest ways to a state, in steps.
+    pub depth: usize,
+    /// The most runs that came to a good end in one state.
+    pub completed: usize,
+    /// The first attack on each property that fell.
+    pub attacks: Vec<Attack>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A way to a state in which a property does not hold.
+#[derive(Debug)]
+pub struct Attack {
+    /// What does not hold.
+    pub violation: Violation,
+    /// Where it began.
+    pub initial: State,
+    /// What happened, with the state after each step.
+    pub events: Vec<(Event, State)>,
+}
+
+impl Outcome {
+    /// The attack on `property`.
+    #[must_use]
+    pub fn attack(&self, property: Property) -> Option<&Attack> {
+        self.attacks.iter().find(|attack| attack.violation.property == property)
+    }
+}
+
+struct Node {
+    state: State,
+    parent: Option<usize>,
+    depth: usize,
+}
+
+/// Searches all of `config`, or until a property of `until` has fallen.
+#[must_use]
+pub fn search(
+    config: &'static Config,
+    variant: &'static Variant,
+    until: Option<Property>,
+) -> (Model, Outcome) {
+    let begun = Instant::now();
+    let mut model = Model::new(config, variant);
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut known: HashMap<State, ()> = HashMap::new();
+    let mut waiting = VecDeque::new();
+    for state in model.initial() {
+        known.insert(state.clone(), ());
+        waiting.push_back(nodes.len());
+        nodes.push(Node { state, parent: None, depth: 0 });
+    }
+    let mut outcome = Outcome {
+        states: 0,
+        steps: 0,
+        depth: 0,
+        completed: 0,
+        attacks: Vec::new(),
+        took: Duration::ZERO,
+    };
+    while let Some(at) = waiting.pop_front() {
+        let (state, depth) = (nodes[at].state.clone(), nodes[at].depth);
+        outcome.depth = outcome.depth.max(depth);
+        outcome.completed = outcome.completed.max(model.completed(&state));
+        for violation in model.violations(&state) {
+            if outcome.attack(violation.property).is_some() {
+                continue;
+            }
+            let attack = way(&mut model, &nodes, at, violation);
+            outcome.attacks.extend(attack);
+        }
+        if until.is_some_and(|property| outcome.attack(property).is_some()) {
+            break;
+        }
+        for (next, _) in model.successors(&state) {
+            outcome.steps += 1;
+            if known.insert(next.clone(), ()).is_none() {
+                waiting.push_back(nodes.len());
+                nodes.push(Node { state: next, parent: Some(at), depth: depth + 1 });
+            }
+        }
+    }
+    outcome.states = nodes.len();
+    outcome.took = begun.elapsed();
+    (model, outcome)
+}
+
+/// The way to a node, if the attacker could go it: what open fields turned out to stand for must have been
+/// known when the message was made, not only when it was fixed.
+fn way(model: &mut Model, nodes: &[Node], end: usize, violation: Violation) -> Option<Attack> {
+    let mut places = vec![end];
+    while let Some(parent) = nodes[places[places.len() - 1]].parent {
+        places.push(parent);
+    }
+    places.reverse();
+    let initial = nodes[places[0]].state.clone();
+    let mut events = Vec::new();
+    for pair in places.windows(2) {
+        let (from, to) = (&nodes[pair[0]].state, &nodes[pair[1]].state);
+        let (state, event) =
+            model.successors(from).into_iter().find(|(state, _)| state == to)?;
+        events.push((event, state));
+    }
+    Some(Attack { violation, initial, events })
+}
