@@ -31,7 +31,8 @@ impl Model {
         run.set(Fact::Suites, suites);
         run.set(Fact::Offered, features);
         let message = self.write(number, &run, kind, name, 0, &[]);
-        self.close(number, &mut run, &message);
+        self.send(&mut run, &message);
+        self.hear(&mut run, &message);
         run
     }
 
@@ -114,10 +115,10 @@ impl Model {
                 run.set(Fact::Lifetime, message.get(Field::Lifetime)?);
                 self.hear(&mut run, message);
                 run.stage = Stage::AwaitRecord;
+                // Nothing hashes `handshake_confirm`.
                 sent.push(self.reply(number, &mut run, Kind::HandshakeConfirm));
             }
             Kind::HandshakeConfirm => {
-                self.hear(&mut run, message);
                 run.stage = Stage::Done;
                 sent.push(self.say(number, &mut run, 0)?);
             }
@@ -179,16 +180,13 @@ impl Model {
         run.sent.push(whole);
     }
 
-    /// Signs, sends and hashes a message.
-    fn close(&mut self, _number: RunNumber, run: &mut Run, message: &Message) {
-        self.send(run, message);
-        self.hear(run, message);
-    }
-
     fn reply(&mut self, number: RunNumber, run: &mut Run, kind: Kind) -> Message {
         let name = run.fact(Fact::PeerName).unwrap_or_else(|| self.terms.text(NONE));
         let message = self.write(number, run, kind, name, 0, &[]);
-        self.close(number, run, &message);
+        self.send(run, &message);
+        if kind != Kind::HandshakeConfirm {
+            self.hear(run, &message);
+        }
         message
     }
 
@@ -203,7 +201,8 @@ impl Model {
         run.set(Fact::Key, key);
         let mac = self.confirmation(key, Side::Responder, hash);
         let message = self.write(number, run, Kind::HandshakeAck, name, 0, &[(Field::Mac, mac)]);
-        self.close(number, run, &message);
+        self.send(run, &message);
+        self.hear(run, &message);
         Some(message)
     }
 

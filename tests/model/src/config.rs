@@ -65,7 +65,7 @@ pub struct Config {
     pub blinded: bool,
     /// Agents whose long-term keys the attacker has from the start.
     pub leaked: &'static [Agent],
-    /// Agents whose long-term keys leak at any time.
+    /// Agents whose long-term keys leak, all at one time, which may be any.
     pub later: &'static [Agent],
     /// Runs whose ephemeral keys leak as soon as they are drawn.
     pub ephemeral: &'static [RunNumber],
@@ -115,6 +115,10 @@ const THREE_TWICE: &[RunSpec] = &[
     Initiator(A, Three, TO_B),
     Responder(B, &[Three]),
 ];
+const SIX_AGAIN: &[RunSpec] =
+    &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Responder(B, &[Six])];
+const THREE_AGAIN: &[RunSpec] =
+    &[Initiator(A, Three, TO_B), Responder(B, &[Three]), Responder(B, &[Three])];
 
 /// All searches.
 pub const ALL: &[Config] = &[
@@ -217,16 +221,28 @@ pub const ALL: &[Config] = &[
     Config {
         name: "six-replay",
         what: "six-step, A to B once, B answers twice and remembers nonces",
-        runs: &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Responder(B, &[Six])],
+        runs: SIX_AGAIN,
         guard: true,
-        blinded: true,
         ..PLAIN
     },
     Config {
         name: "three-replay",
         what: "three-way, A to B once, B answers twice and remembers nonces",
-        runs: &[Initiator(A, Three, TO_B), Responder(B, &[Three]), Responder(B, &[Three])],
+        runs: THREE_AGAIN,
         guard: true,
+        ..PLAIN
+    },
+    Config {
+        name: "six-restart",
+        what: "six-step, A to B once, B answers twice and was restarted; blinded shares",
+        runs: SIX_AGAIN,
+        blinded: true,
+        ..PLAIN
+    },
+    Config {
+        name: "three-restart",
+        what: "three-way, A to B once, B answers twice and was restarted; blinded shares",
+        runs: THREE_AGAIN,
         blinded: true,
         ..PLAIN
     },

@@ -2,6 +2,7 @@
 //! exhaustively for attacks within bounds.
 
 pub mod advance;
+pub mod chart;
 pub mod config;
 pub mod knowledge;
 pub mod message;

@@ -104,6 +104,9 @@ impl Model {
 
     /// What only `from` can make of `content`, and `to` can check.
     pub fn authenticate(&mut self, content: Id, from: Agent, to: Agent) -> Id {
+        if self.variant.has(Flaw::Unsigned) {
+            return self.terms.text(NONE);
+        }
         if self.variant.has(Flaw::StaticAuthentication) {
             let pair = [self.long_term(from), self.long_term(to)];
             let shared = self.terms.power(&pair);

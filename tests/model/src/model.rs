@@ -5,6 +5,7 @@ use crate::knowledge::Knowledge;
 use crate::message::Message;
 use crate::run::{Run, Runs, State};
 use crate::term::{Agent, Id, RunNumber, Source, Term, Terms};
+use crate::unify::Substitution;
 use crate::variant::{Flaw, Variant};
 
 /// A configuration of a variant, with all that came up in it so far.
@@ -31,9 +32,11 @@ pub enum Event {
         message: Message,
         /// What it sent.
         sent: Vec<Message>,
+        /// What open fields turned out to stand for.
+        fixed: Substitution,
     },
-    /// A long-term key leaked.
-    Leaked(Agent),
+    /// Long-term keys leaked.
+    Leaked,
 }
 
 impl Model {
@@ -75,6 +78,12 @@ impl Model {
 
     /// What the attacker knows in a state: all that was sent, and what leaked.
     pub fn knowledge(&mut self, state: &State) -> Knowledge {
+        let seen = self.seen(state);
+        Knowledge::new(&mut self.terms, seen)
+    }
+
+    /// What travelled or leaked.
+    pub fn seen(&mut self, state: &State) -> Vec<Id> {
         let mut seen = Vec::new();
         for (place, number) in state.runs.iter().enumerate() {
             let run = self.runs.get(*number);
@@ -95,7 +104,7 @@ impl Model {
                 seen.push(self.long_term(agent));
             }
         }
-        Knowledge::new(&mut self.terms, seen)
+        seen
     }
 
     /// Everything that can happen next.
@@ -112,13 +121,9 @@ impl Model {
                 self.receive(state, &runs, &mut knowledge, place, kind, &mut found);
             }
         }
-        for agent in self.config.later {
-            if !state.leaked.contains(agent) {
-                let mut next = state.clone();
-                next.leaked.push(*agent);
-                next.leaked.sort_unstable();
-                found.push((next, Event::Leaked(*agent)));
-            }
+        if state.leaked.is_empty() && !self.config.later.is_empty() {
+            let leaked = self.config.later.to_vec();
+            found.push((State { leaked, ..state.clone() }, Event::Leaked));
         }
         found
     }

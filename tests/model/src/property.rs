@@ -89,14 +89,16 @@ impl Property {
 }
 
 /// A property that does not hold, and of which run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Violation {
     /// Which.
     pub property: Property,
     /// Of which run.
     pub run: RunNumber,
     /// What is wrong, in words.
-    pub why: String,
+    pub why: &'static str,
+    /// What open fields have to stand for.
+    pub fixed: Substitution,
 }
 
 impl Model {
@@ -107,33 +109,30 @@ impl Model {
         let mut found = Vec::new();
         for place in 0..runs.len() {
             let run = RunNumber::try_from(place).unwrap_or(RunNumber::MAX);
-            let mut note = |property, why: &str| {
-                found.push(Violation { property, run, why: why.to_owned() });
+            let mut note = |property, why, fixed| {
+                found.push(Violation { property, run, why, fixed });
             };
-            self.check_answers(&runs, place, &mut note);
+            let mut plain = |property, why| note(property, why, Substitution::default());
+            self.check_answers(&runs, place, &mut plain);
             if !runs[place].is_done() {
                 continue;
             }
-            self.check_peer(&runs, place, &mut knowledge, &mut note);
-            self.check_others(&runs, place, &mut note);
+            self.check_peer(&runs, place, &mut knowledge, &mut plain);
             if runs[place].trusted {
-                self.check_session(state, &runs, place, &mut knowledge, &mut note);
+                self.check_session(state, &runs, place, &mut knowledge, &mut plain);
             }
+            self.check_others(&runs, place, &mut note);
         }
         found
     }
 
-    /// Whether two terms can be equal.
-    fn can_equal(&self, left: Option<Id>, right: Option<Id>) -> bool {
-        match (left, right) {
-            (Some(left), Some(right)) => {
-                Substitution::default().unify(&self.terms, left, right)
-            }
-            _ => false,
-        }
+    /// How two terms can be equal.
+    fn can_equal(&self, left: Option<Id>, right: Option<Id>) -> Option<Substitution> {
+        let mut fixed = Substitution::default();
+        fixed.unify(&self.terms, left?, right?).then_some(fixed)
     }
 
-    fn check_answers(&self, runs: &[Run], place: usize, note: &mut impl FnMut(Property, &str)) {
+    fn check_answers(&self, runs: &[Run], place: usize, note: &mut impl FnMut(Property, &'static str)) {
         let run = &runs[place];
         if !self.config.guard || run.initiator {
             return;
@@ -155,7 +154,7 @@ impl Model {
         runs: &[Run],
         place: usize,
         knowledge: &mut Knowledge,
-        note: &mut impl FnMut(Property, &str),
+        note: &mut impl FnMut(Property, &'static str),
     ) {
         let (run, owner) = (&runs[place], self.owner(place));
         let Some(peer) = run.peer else { return };
@@ -174,7 +173,12 @@ impl Model {
         }
     }
 
-    fn check_others(&self, runs: &[Run], place: usize, note: &mut impl FnMut(Property, &str)) {
+    fn check_others(
+        &self,
+        runs: &[Run],
+        place: usize,
+        note: &mut impl FnMut(Property, &'static str, Substitution),
+    ) {
         let (run, owner) = (&runs[place], self.owner(place));
         for (other, earlier) in runs.iter().enumerate().take(place) {
             if !earlier.is_done() {
@@ -184,15 +188,19 @@ impl Model {
                 && earlier.fact(Fact::PeerName) == run.fact(Fact::PeerName)
                 && earlier.peer != run.peer
             {
-                note(Property::OneKeyPerName, "it knows one name under two keys");
+                let why = "it knows one name under two keys";
+                note(Property::OneKeyPerName, why, Substitution::default());
             }
-            if !self.can_equal(run.fact(Fact::Key), earlier.fact(Fact::Key)) {
+            let Some(fixed) = self.can_equal(run.fact(Fact::Key), earlier.fact(Fact::Key)) else {
                 continue;
-            }
-            if run.initiator == earlier.initiator {
-                note(Property::Injective, "another run has the same key in the same role");
-            } else if run.peer != Some(self.owner(other)) || earlier.peer != Some(owner) {
-                note(Property::Binding, "who has the same key has another peer");
+            };
+            let strangers = run.peer != Some(self.owner(other)) || earlier.peer != Some(owner);
+            if run.initiator != earlier.initiator && strangers {
+                note(Property::Binding, "who has the same key has another peer", fixed);
+            } else if run.initiator == earlier.initiator && (run.trusted || earlier.trusted) {
+                // The attacker may well repeat itself.
+                let why = "another run has the same key in the same role";
+                note(Property::Injective, why, fixed);
             }
         }
     }
@@ -203,7 +211,7 @@ impl Model {
         runs: &[Run],
         place: usize,
         knowledge: &mut Knowledge,
-        note: &mut impl FnMut(Property, &str),
+        note: &mut impl FnMut(Property, &'static str),
     ) {
         let run = &runs[place];
         let impersonated = self.config.leaked.contains(&self.owner(place));

@@ -150,7 +150,10 @@ impl Model {
                 self.answer_to_challenge(hash, challenge, origin.peer, owner)
             }
             // It depends on the message itself: filled in by `confirmed`.
-            Field::Mac if kind == Kind::HandshakeAck => self.open(origin, kind, field),
+            Field::Mac if kind == Kind::HandshakeAck && !self.variant.has(Flaw::NoConfirmation) => {
+                self.open(origin, kind, field)
+            }
+            Field::Mac if kind == Kind::HandshakeAck => self.terms.text(NONE),
             Field::Mac => {
                 let (key, hash) = (run.fact(Fact::Key)?, run.fact(Fact::Transcript)?);
                 self.confirmation(key, from, hash)
@@ -347,7 +350,8 @@ impl Model {
             }
         }
         let run = RunNumber::try_from(origin.place).unwrap_or(RunNumber::MAX);
-        found.push((next, Event::Took { run, message, sent }));
+        let fixed = fixed.clone();
+        found.push((next, Event::Took { run, message, sent, fixed }));
     }
 
     /// Whether a first message's nonce was seen before (§2.6). Later steps carry the transcript.

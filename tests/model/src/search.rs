@@ -5,9 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::knowledge::Knowledge;
 use crate::model::{Event, Model};
 use crate::property::{Property, Violation};
 use crate::run::State;
+use crate::unify::Substitution;
 use crate::variant::Variant;
 
 /// What a search found.
@@ -34,8 +36,8 @@ pub struct Attack {
     pub violation: Violation,
     /// Where it began.
     pub initial: State,
-    /// What happened, with the state after each step.
-    pub events: Vec<(Event, State)>,
+    /// What happened.
+    pub events: Vec<Event>,
 }
 
 impl Outcome {
@@ -108,17 +110,36 @@ pub fn search(
 /// known when the message was made, not only when it was fixed.
 fn way(model: &mut Model, nodes: &[Node], end: usize, violation: Violation) -> Option<Attack> {
     let mut places = vec![end];
-    while let Some(parent) = nodes[places[places.len() - 1]].parent {
+    let mut place = end;
+    while let Some(parent) = nodes[place].parent {
         places.push(parent);
+        place = parent;
     }
     places.reverse();
-    let initial = nodes[places[0]].state.clone();
+    let initial = nodes[place].state.clone();
     let mut events = Vec::new();
-    for pair in places.windows(2) {
-        let (from, to) = (&nodes[pair[0]].state, &nodes[pair[1]].state);
-        let (state, event) =
-            model.successors(from).into_iter().find(|(state, _)| state == to)?;
-        events.push((event, state));
+    for (from, to) in places.iter().zip(places.iter().skip(1)) {
+        let (from, to) = (&nodes[*from].state, &nodes[*to].state);
+        let (_, event) = model.successors(from).into_iter().find(|(state, _)| state == to)?;
+        events.push((event, from.clone()));
     }
+    let mut all = violation.fixed.clone();
+    for (event, _) in &events {
+        if let Event::Took { fixed, .. } = event {
+            all.add(fixed);
+        }
+    }
+    for (event, before) in &mut events {
+        let Event::Took { message, sent, .. } = event else { continue };
+        *message = message.fixed(model, &all);
+        *sent = sent.iter().map(|message| message.fixed(model, &all)).collect();
+        let seen = model.seen(before);
+        let seen: Vec<_> = seen.iter().map(|id| all.apply(&mut model.terms, *id)).collect();
+        let mut knowledge = Knowledge::new(&mut model.terms, seen);
+        if !message.fields.iter().all(|(_, id)| knowledge.deduces(&mut model.terms, *id)) {
+            return None;
+        }
+    }
+    let events = events.into_iter().map(|(event, _)| event).collect();
     Some(Attack { violation, initial, events })
 }

@@ -37,6 +37,16 @@ impl Substitution {
         self.fixed.iter().copied()
     }
 
+    /// Fixes all that `other` fixes, where it is not fixed yet.
+    pub fn add(&mut self, other: &Self) {
+        for (open, term) in &other.fixed {
+            if self.find(*open).is_none() {
+                self.fixed.push((*open, *term));
+            }
+        }
+        self.applied.get_mut().clear();
+    }
+
     fn find(&self, id: Id) -> Option<Id> {
         self.fixed.iter().find(|(open, _)| *open == id).map(|(_, term)| *term)
     }

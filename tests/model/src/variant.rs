@@ -38,6 +38,8 @@ pub enum Flaw {
     KeysWithoutTranscript,
     /// The challenge is not answered.
     NoChallenge,
+    /// Nothing is signed.
+    Unsigned,
 }
 
 /// The protocol with or without flaws.
@@ -81,9 +83,19 @@ pub const SOUND: Variant =
 /// Variants that must fall.
 pub const BROKEN: &[Variant] = &[
     Variant {
+        name: "unsigned",
+        what: "nothing is signed",
+        flaws: &[Flaw::Unsigned],
+        falls: &[
+            ("six", Property::Secrecy),
+            ("three", Property::Secrecy),
+            ("six-leaked-a", Property::KeyCompromise),
+        ],
+    },
+    Variant {
         name: "shares-unbound",
-        what: "the ephemeral keys are neither signed nor in the transcript",
-        flaws: &[Flaw::Unbound(&[Field::EphemeralKey])],
+        what: "the ephemeral keys are neither signed nor in the transcript, and no MAC confirms the keys",
+        flaws: &[Flaw::Unbound(&[Field::EphemeralKey]), Flaw::NoConfirmation],
         falls: &[
             ("six", Property::Secrecy),
             ("three", Property::Secrecy),
@@ -160,7 +172,7 @@ pub const BROKEN: &[Variant] = &[
         name: "responder-repeats",
         what: "B uses one challenge, ephemeral key, session id and nonce for all runs",
         flaws: &[Flaw::ResponderRepeats],
-        falls: &[("six-replay", Property::Injective), ("three-replay", Property::Injective)],
+        falls: &[("six-restart", Property::Injective), ("three-restart", Property::Injective)],
     },
     Variant {
         name: "no-guard",
@@ -215,6 +227,18 @@ pub const BROKEN: &[Variant] = &[
 /// Variants in which something is missing that something else makes up for. The search finds nothing,
 /// which shows what is there twice, not that it may go.
 pub const DOUBLED: &[Variant] = &[
+    Variant {
+        name: "shares-unbound-only",
+        what: "the ephemeral keys are neither signed nor in the transcript: signed MACs confirm the keys",
+        flaws: &[Flaw::Unbound(&[Field::EphemeralKey])],
+        falls: &[],
+    },
+    Variant {
+        name: "kind-unbound",
+        what: "kind and step are not signed: what is in the bodies differs from step to step",
+        flaws: &[Flaw::Unbound(&[Field::MsgType, Field::SequenceNum])],
+        falls: &[],
+    },
     Variant {
         name: "challenge-repeats",
         what: "B uses one challenge for all runs: its ephemeral key is fresh all the same",
