@@ -4,7 +4,7 @@
 //! the keys signatures, MACs, derived keys, ciphertexts and powers. Nothing else: signatures, hashes and
 //! MACs give nothing back, and a power gives no exponent.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::term::{Agent, Head, Id, Source, Term, Terms};
 use crate::unify::Substitution;
@@ -14,7 +14,7 @@ use crate::unify::Substitution;
 pub struct Knowledge {
     list: Vec<Id>,
     /// Terms that were asked for, and all that are in `list`.
-    answers: HashMap<Id, bool>,
+    answers: FxHashMap<Id, bool>,
 }
 
 impl Knowledge {

@@ -54,12 +54,12 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<bool, String> {
 }
 
 /// The configurations of these names; all, if there are none.
-fn configs(names: &[String]) -> Result<Vec<&'static Config>, String> {
+fn configs(names: &[String]) -> Result<Vec<Config>, String> {
     if names.is_empty() {
-        return Ok(config::ALL.iter().collect());
+        return Ok(config::ALL.to_vec());
     }
     let find = |name: &String| {
-        Config::named(name).ok_or_else(|| format!("no configuration is called '{name}'"))
+        Config::named(name).copied().ok_or_else(|| format!("no configuration is called '{name}'"))
     };
     names.iter().map(find).collect()
 }
@@ -87,7 +87,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
 /// Searches completely, and says what fell.
 fn table(
     variant: &'static Variant,
-    configs: &[&'static Config],
+    configs: &[Config],
     out: &mut impl Write,
 ) -> io::Result<bool> {
     let total = Property::ALL.len();
@@ -95,7 +95,7 @@ fn table(
     writeln!(out, "configuration         runs   states    steps  depth   held  seconds")?;
     let mut held = true;
     for config in configs {
-        let (model, outcome) = search(config, variant, None);
+        let (model, outcome) = search(*config, variant, None);
         held &= outcome.attacks.is_empty();
         writeln!(
             out,
@@ -119,13 +119,13 @@ fn table(
 /// Searches until what must fall has fallen.
 fn attacks(
     variant: &'static Variant,
-    configs: &[&'static Config],
+    configs: &[Config],
     out: &mut impl Write,
 ) -> io::Result<bool> {
     let mut found = true;
     for (name, property) in variant.falls {
         let Some(config) = configs.iter().find(|config| config.name == *name) else { continue };
-        let (model, outcome) = search(config, variant, Some(*property));
+        let (model, outcome) = search(*config, variant, Some(*property));
         match outcome.attack(*property) {
             Some(attack) => writeln!(out, "{}", model.chart(attack))?,
             None => {

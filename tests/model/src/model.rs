@@ -1,5 +1,7 @@
 //! The model: where everything can stand, and how that changes.
 
+use std::rc::Rc;
+
 use crate::config::{Config, RunSpec};
 use crate::knowledge::Knowledge;
 use crate::message::Message;
@@ -16,7 +18,7 @@ pub struct Model {
     /// All runs.
     pub runs: Runs,
     /// What is searched.
-    pub config: &'static Config,
+    pub config: Config,
     /// In which protocol.
     pub variant: &'static Variant,
 }
@@ -42,7 +44,7 @@ pub enum Event {
 impl Model {
     /// Nothing has happened yet.
     #[must_use]
-    pub fn new(config: &'static Config, variant: &'static Variant) -> Self {
+    pub fn new(config: Config, variant: &'static Variant) -> Self {
         Self { terms: Terms::default(), runs: Runs::default(), config, variant }
     }
 
@@ -72,8 +74,8 @@ impl Model {
 
     /// The runs of a state.
     #[must_use]
-    pub fn runs_of(&self, state: &State) -> Vec<Run> {
-        state.runs.iter().map(|number| self.runs.get(*number).clone()).collect()
+    pub fn runs_of(&self, state: &State) -> Vec<Rc<Run>> {
+        state.runs.iter().map(|number| Rc::clone(self.runs.get(*number))).collect()
     }
 
     /// What the attacker knows in a state: all that was sent, and what leaked.
@@ -86,7 +88,7 @@ impl Model {
     pub fn seen(&mut self, state: &State) -> Vec<Id> {
         let mut seen = Vec::new();
         for (place, number) in state.runs.iter().enumerate() {
-            let run = self.runs.get(*number);
+            let run = Rc::clone(self.runs.get(*number));
             let begun = !run.sent.is_empty();
             seen.extend_from_slice(&run.sent);
             let place = RunNumber::try_from(place).unwrap_or(RunNumber::MAX);
@@ -108,9 +110,12 @@ impl Model {
     }
 
     /// Everything that can happen next.
-    pub fn successors(&mut self, state: &State) -> Vec<(State, Event)> {
+    pub fn successors(
+        &mut self,
+        state: &State,
+        knowledge: &mut Knowledge,
+    ) -> Vec<(State, Event)> {
         let runs = self.runs_of(state);
-        let mut knowledge = self.knowledge(state);
         let mut found = Vec::new();
         for (place, spec) in self.config.runs.iter().enumerate() {
             let answers = match spec {
@@ -118,7 +123,7 @@ impl Model {
                 RunSpec::Initiator(..) => &[],
             };
             for kind in runs[place].awaits(answers) {
-                self.receive(state, &runs, &mut knowledge, place, kind, &mut found);
+                self.receive(state, &runs, knowledge, place, kind, &mut found);
             }
         }
         if state.leaked.is_empty() && !self.config.later.is_empty() {

@@ -4,6 +4,8 @@
 //! Where a property says that things must be equal, they must be so whatever the attacker's open fields
 //! stand for. Where it says that they must not be equal, no choice of them may make them so.
 
+use std::rc::Rc;
+
 use crate::config::{Handshake, Trust};
 use crate::knowledge::Knowledge;
 use crate::message::{FEATURES, SUITE};
@@ -103,9 +105,8 @@ pub struct Violation {
 
 impl Model {
     /// Everything that does not hold in a state.
-    pub fn violations(&mut self, state: &State) -> Vec<Violation> {
+    pub fn violations(&mut self, state: &State, knowledge: &mut Knowledge) -> Vec<Violation> {
         let runs = self.runs_of(state);
-        let mut knowledge = self.knowledge(state);
         let mut found = Vec::new();
         for place in 0..runs.len() {
             let run = RunNumber::try_from(place).unwrap_or(RunNumber::MAX);
@@ -117,9 +118,9 @@ impl Model {
             if !runs[place].is_done() {
                 continue;
             }
-            self.check_peer(&runs, place, &mut knowledge, &mut plain);
+            self.check_peer(&runs, place, knowledge, &mut plain);
             if runs[place].trusted {
-                self.check_session(state, &runs, place, &mut knowledge, &mut plain);
+                self.check_session(state, &runs, place, knowledge, &mut plain);
             }
             self.check_others(&runs, place, &mut note);
         }
@@ -132,7 +133,7 @@ impl Model {
         fixed.unify(&self.terms, left?, right?).then_some(fixed)
     }
 
-    fn check_answers(&self, runs: &[Run], place: usize, note: &mut impl FnMut(Property, &'static str)) {
+    fn check_answers(&self, runs: &[Rc<Run>], place: usize, note: &mut impl FnMut(Property, &'static str)) {
         let run = &runs[place];
         if !self.config.guard || run.initiator {
             return;
@@ -151,7 +152,7 @@ impl Model {
 
     fn check_peer(
         &mut self,
-        runs: &[Run],
+        runs: &[Rc<Run>],
         place: usize,
         knowledge: &mut Knowledge,
         note: &mut impl FnMut(Property, &'static str),
@@ -175,7 +176,7 @@ impl Model {
 
     fn check_others(
         &self,
-        runs: &[Run],
+        runs: &[Rc<Run>],
         place: usize,
         note: &mut impl FnMut(Property, &'static str, Substitution),
     ) {
@@ -208,7 +209,7 @@ impl Model {
     fn check_session(
         &mut self,
         state: &State,
-        runs: &[Run],
+        runs: &[Rc<Run>],
         place: usize,
         knowledge: &mut Knowledge,
         note: &mut impl FnMut(Property, &'static str),
@@ -257,7 +258,7 @@ impl Model {
     }
 
     /// Whether `other` is a run of the peer of `place` that agrees with it on everything.
-    fn is_partner(&mut self, runs: &[Run], place: usize, other: usize) -> bool {
+    fn is_partner(&mut self, runs: &[Rc<Run>], place: usize, other: usize) -> bool {
         let (run, partner) = (&runs[place], &runs[other]);
         if run.peer != Some(self.owner(other))
             || partner.peer != Some(self.owner(place))
@@ -293,7 +294,7 @@ impl Model {
     }
 
     /// Whether an ephemeral key of the session leaked.
-    fn shares_leaked(&mut self, runs: &[Run], place: usize) -> bool {
+    fn shares_leaked(&mut self, runs: &[Rc<Run>], place: usize) -> bool {
         self.config.ephemeral.iter().any(|leaked| {
             let exponent = self.exponent(*leaked);
             let share = self.terms.power(&[exponent]);

@@ -6,6 +6,8 @@
 //! choice of the attacker is left out and none is counted twice. Three things are never open, and tried one
 //! by one: the peer's identity key and name, its share of the key exchange, and what is offered.
 
+use std::rc::Rc;
+
 use crate::config::{Handshake, Target, Trust};
 use crate::knowledge::Knowledge;
 use crate::message::{
@@ -39,7 +41,7 @@ impl Model {
     pub fn receive(
         &mut self,
         state: &State,
-        runs: &[Run],
+        runs: &[Rc<Run>],
         knowledge: &mut Knowledge,
         place: usize,
         kind: Kind,
@@ -193,6 +195,13 @@ impl Model {
             let half = message.fixed(self, &fixed);
             for fixed in self.tried(knowledge, &half, &fixed) {
                 let Some(fixed) = self.confirmed(origin, message, fixed) else { continue };
+                if !matches!(
+                    message.kind,
+                    Kind::HandshakeInit | Kind::HandshakeInitAck | Kind::Handshake | Kind::HandshakeAck
+                ) {
+                    found.push((half.clone(), fixed));
+                    continue;
+                }
                 for fixed in self.solve(knowledge, origin, message, fixed) {
                     found.push((message.fixed(self, &fixed), fixed));
                 }
@@ -318,7 +327,7 @@ impl Model {
     fn take(
         &mut self,
         state: &State,
-        runs: &[Run],
+        runs: &[Rc<Run>],
         origin: Origin,
         message: Message,
         fixed: &Substitution,
@@ -327,10 +336,10 @@ impl Model {
         if !self.is_choice(&message, self.owner(origin.place)) {
             return;
         }
-        let runs: Vec<Run> = if fixed.is_empty() {
+        let runs: Vec<Rc<Run>> = if fixed.is_empty() {
             runs.to_vec()
         } else {
-            runs.iter().map(|run| run.fixed(&mut self.terms, fixed)).collect()
+            runs.iter().map(|run| Rc::new(run.fixed(&mut self.terms, fixed))).collect()
         };
         if self.is_repeated(&runs, origin, &message) || !self.is_welcome(&runs, origin) {
             return;
@@ -346,7 +355,7 @@ impl Model {
             if place == origin.place {
                 *number = self.runs.number(run.clone());
             } else if !fixed.is_empty() {
-                *number = self.runs.number(runs[place].clone());
+                *number = self.runs.number(Run::clone(&runs[place]));
             }
         }
         let run = RunNumber::try_from(origin.place).unwrap_or(RunNumber::MAX);
@@ -355,7 +364,7 @@ impl Model {
     }
 
     /// Whether a first message's nonce was seen before (§2.6). Later steps carry the transcript.
-    fn is_repeated(&self, runs: &[Run], origin: Origin, message: &Message) -> bool {
+    fn is_repeated(&self, runs: &[Rc<Run>], origin: Origin, message: &Message) -> bool {
         if !self.config.guard
             || self.variant.has(Flaw::NoGuard)
             || !matches!(message.kind, Kind::HandshakeInit | Kind::Handshake)
@@ -372,7 +381,7 @@ impl Model {
     }
 
     /// Whether trust lets the peer pass (§1.4): asked when a key is shown, and again when it is proved.
-    fn is_welcome(&mut self, runs: &[Run], origin: Origin) -> bool {
+    fn is_welcome(&mut self, runs: &[Rc<Run>], origin: Origin) -> bool {
         let own = &runs[origin.place];
         let proved = matches!(
             (own.stage, own.handshake),

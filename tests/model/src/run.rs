@@ -1,5 +1,9 @@
 //! One run of an honest agent: where it stands, and what it holds.
 
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
 use crate::config::{Handshake, Target};
 use crate::term::{Agent, Id, Terms};
 use crate::unify::Substitution;
@@ -171,8 +175,8 @@ pub struct State {
 /// All runs there are, each kept once.
 #[derive(Debug, Default)]
 pub struct Runs {
-    runs: Vec<Run>,
-    numbers: std::collections::HashMap<Run, u32>,
+    runs: Vec<Rc<Run>>,
+    numbers: FxHashMap<Rc<Run>, u32>,
 }
 
 impl Runs {
@@ -182,14 +186,15 @@ impl Runs {
             return *number;
         }
         let number = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
-        self.runs.push(run.clone());
+        let run = Rc::new(run);
+        self.runs.push(Rc::clone(&run));
         self.numbers.insert(run, number);
         number
     }
 
     /// The run with this number.
     #[must_use]
-    pub fn get(&self, number: u32) -> &Run {
+    pub fn get(&self, number: u32) -> &Rc<Run> {
         &self.runs[number as usize]
     }
 }

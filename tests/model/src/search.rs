@@ -1,15 +1,16 @@
 //! The search: breadth first, so that the first attack found is a shortest one. States are compared
 //! exactly, not by a hash.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashSet;
 
 use crate::config::Config;
 use crate::knowledge::Knowledge;
 use crate::model::{Event, Model};
 use crate::property::{Property, Violation};
 use crate::run::State;
-use crate::unify::Substitution;
 use crate::variant::Variant;
 
 /// What a search found.
@@ -57,17 +58,17 @@ struct Node {
 /// Searches all of `config`, or until a property of `until` has fallen.
 #[must_use]
 pub fn search(
-    config: &'static Config,
+    config: Config,
     variant: &'static Variant,
     until: Option<Property>,
 ) -> (Model, Outcome) {
     let begun = Instant::now();
     let mut model = Model::new(config, variant);
     let mut nodes: Vec<Node> = Vec::new();
-    let mut known: HashMap<State, ()> = HashMap::new();
+    let mut known: FxHashSet<State> = FxHashSet::default();
     let mut waiting = VecDeque::new();
     for state in model.initial() {
-        known.insert(state.clone(), ());
+        known.insert(state.clone());
         waiting.push_back(nodes.len());
         nodes.push(Node { state, parent: None, depth: 0 });
     }
@@ -83,7 +84,8 @@ pub fn search(
         let (state, depth) = (nodes[at].state.clone(), nodes[at].depth);
         outcome.depth = outcome.depth.max(depth);
         outcome.completed = outcome.completed.max(model.completed(&state));
-        for violation in model.violations(&state) {
+        let mut knowledge = model.knowledge(&state);
+        for violation in model.violations(&state, &mut knowledge) {
             if outcome.attack(violation.property).is_some() {
                 continue;
             }
@@ -93,9 +95,9 @@ pub fn search(
         if until.is_some_and(|property| outcome.attack(property).is_some()) {
             break;
         }
-        for (next, _) in model.successors(&state) {
+        for (next, _) in model.successors(&state, &mut knowledge) {
             outcome.steps += 1;
-            if known.insert(next.clone(), ()).is_none() {
+            if known.insert(next.clone()) {
                 waiting.push_back(nodes.len());
                 nodes.push(Node { state: next, parent: Some(at), depth: depth + 1 });
             }
@@ -120,7 +122,9 @@ fn way(model: &mut Model, nodes: &[Node], end: usize, violation: Violation) -> O
     let mut events = Vec::new();
     for (from, to) in places.iter().zip(places.iter().skip(1)) {
         let (from, to) = (&nodes[*from].state, &nodes[*to].state);
-        let (_, event) = model.successors(from).into_iter().find(|(state, _)| state == to)?;
+        let mut knowledge = model.knowledge(from);
+        let mut next = model.successors(from, &mut knowledge).into_iter();
+        let (_, event) = next.find(|(state, _)| state == to)?;
         events.push((event, from.clone()));
     }
     let mut all = violation.fixed.clone();

@@ -5,8 +5,9 @@
 //! another are those of [`crate::knowledge`]. The one equation is that of the key exchange,
 //! (g^x)^y = (g^y)^x: a power keeps its exponents sorted.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
+
+use rustc_hash::FxHashMap;
 
 use crate::wire::{Field, Kind};
 
@@ -117,7 +118,7 @@ pub enum Width {
 pub struct Terms {
     terms: Vec<Term>,
     open: Vec<bool>,
-    numbers: HashMap<Term, Id>,
+    numbers: FxHashMap<Term, Id>,
 }
 
 impl Terms {

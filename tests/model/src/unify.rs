@@ -1,7 +1,8 @@
 //! Making two terms equal by fixing what is open in them.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::term::{Id, Term, Terms};
 
@@ -10,7 +11,7 @@ use crate::term::{Id, Term, Terms};
 pub struct Substitution {
     fixed: Vec<(Id, Id)>,
     /// What was put together before: transcripts hold each other many times over.
-    applied: RefCell<HashMap<Id, Id>>,
+    applied: RefCell<FxHashMap<Id, Id>>,
 }
 
 impl Clone for Substitution {
@@ -103,7 +104,7 @@ impl Substitution {
 
     fn bind(&mut self, terms: &Terms, open: Id, term: Id) -> bool {
         if terms.width(open) != terms.width(term)
-            || self.occurs(terms, open, term, &mut HashSet::new())
+            || self.occurs(terms, open, term, &mut FxHashSet::default())
         {
             return false;
         }
@@ -112,7 +113,7 @@ impl Substitution {
         true
     }
 
-    fn occurs(&self, terms: &Terms, open: Id, term: Id, seen: &mut HashSet<Id>) -> bool {
+    fn occurs(&self, terms: &Terms, open: Id, term: Id, seen: &mut FxHashSet<Id>) -> bool {
         let term = self.walk(term);
         term == open
             || match terms.get(term) {

@@ -94,6 +94,12 @@ pub const BROKEN: &[Variant] = &[
     },
     Variant {
         name: "shares-unbound",
+        what: "the ephemeral keys are neither signed nor in the transcript",
+        flaws: &[Flaw::Unbound(&[Field::EphemeralKey])],
+        falls: &[("six-restart", Property::Agreement), ("three-restart", Property::Agreement)],
+    },
+    Variant {
+        name: "shares-unconfirmed",
         what: "the ephemeral keys are neither signed nor in the transcript, and no MAC confirms the keys",
         flaws: &[Flaw::Unbound(&[Field::EphemeralKey]), Flaw::NoConfirmation],
         falls: &[
@@ -148,6 +154,15 @@ pub const BROKEN: &[Variant] = &[
         what: "no confirmation MACs, and no record in `ready`",
         flaws: &[Flaw::NoConfirmation],
         falls: &[("six", Property::Confirmation), ("three", Property::Confirmation)],
+    },
+    Variant {
+        name: "keys-without-transcript",
+        what: "keys come from the shared secret alone, while an ephemeral key leaks",
+        flaws: &[Flaw::KeysWithoutTranscript],
+        falls: &[
+            ("six-ephemeral-a", Property::Binding),
+            ("three-ephemeral-a", Property::Binding),
+        ],
     },
     Variant {
         name: "static-exchange",
@@ -228,12 +243,6 @@ pub const BROKEN: &[Variant] = &[
 /// which shows what is there twice, not that it may go.
 pub const DOUBLED: &[Variant] = &[
     Variant {
-        name: "shares-unbound-only",
-        what: "the ephemeral keys are neither signed nor in the transcript: signed MACs confirm the keys",
-        flaws: &[Flaw::Unbound(&[Field::EphemeralKey])],
-        falls: &[],
-    },
-    Variant {
         name: "kind-unbound",
         what: "kind and step are not signed: what is in the bodies differs from step to step",
         flaws: &[Flaw::Unbound(&[Field::MsgType, Field::SequenceNum])],
@@ -249,12 +258,6 @@ pub const DOUBLED: &[Variant] = &[
         name: "no-challenge",
         what: "the challenge is not answered: A signs it with the transcript anyway",
         flaws: &[Flaw::NoChallenge],
-        falls: &[],
-    },
-    Variant {
-        name: "keys-without-transcript",
-        what: "keys come from the shared secret alone: signatures and MACs cover the transcript",
-        flaws: &[Flaw::KeysWithoutTranscript],
         falls: &[],
     },
     Variant {
