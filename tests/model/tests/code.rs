@@ -157,9 +157,9 @@ fn write(entries: Entries) -> Vec<u8> {
     writer.into_inner()
 }
 
-fn keys(entries: &Entries) -> Vec<&str> {
-    let text = |key| match key {
-        &Value::Text(ref text) => text.as_str(),
+fn keys(entries: &Entries) -> Vec<String> {
+    let text = |key: &Value| match key {
+        Value::Text(text) => text.clone(),
         other => panic!("{other:?} is no key"),
     };
     entries.iter().map(|(key, _)| text(key)).collect()
@@ -238,7 +238,7 @@ fn the_model_has_exactly_the_fields_of_real_messages() {
             assert_eq!(sequence.to_string(), kind.sequence(), "of {name}");
             let model: Vec<&str> = kind.envelope().iter().map(|field| field.key()).collect();
             let mut real = keys(&envelope);
-            real.retain(|key| *key != "payload");
+            real.retain(|key| key != "payload");
             assert_eq!(real, model, "in the envelope of {name}");
             if kind != Kind::Sealed {
                 let Value::Bytes(payload) = entry(&mut envelope, "payload") else { panic!() };
