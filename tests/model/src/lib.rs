@@ -3,7 +3,9 @@
 
 pub mod advance;
 pub mod chart;
+pub mod check;
 pub mod config;
+pub mod expect;
 pub mod knowledge;
 pub mod message;
 pub mod model;
@@ -15,3 +17,4 @@ pub mod term;
 pub mod unify;
 pub mod variant;
 pub mod wire;
+pub mod write;

@@ -110,11 +110,7 @@ impl Model {
     }
 
     /// Everything that can happen next.
-    pub fn successors(
-        &mut self,
-        state: &State,
-        knowledge: &mut Knowledge,
-    ) -> Vec<(State, Event)> {
+    pub fn successors(&mut self, state: &State, knowledge: &mut Knowledge) -> Vec<(State, Event)> {
         let runs = self.runs_of(state);
         let mut found = Vec::new();
         for (place, spec) in self.config.runs.iter().enumerate() {
@@ -126,7 +122,9 @@ impl Model {
                 self.receive(state, &runs, knowledge, place, kind, &mut found);
             }
         }
-        if state.leaked.is_empty() && !self.config.later.is_empty() {
+        // Before a session is in use there is nothing to lose, and of later ones nothing is claimed.
+        let in_use = runs.iter().any(|run| run.is_done() && run.trusted);
+        if in_use && state.leaked.is_empty() && !self.config.later.is_empty() {
             let leaked = self.config.later.to_vec();
             found.push((State { leaked, ..state.clone() }, Event::Leaked));
         }
