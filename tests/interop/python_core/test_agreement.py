@@ -77,7 +77,7 @@ class Judging(WithNode):
         self.assertEqual(ours, theirs, f"SEED={SEED}: {data.hex()}")
         return answer if theirs is None else None
 
-    def wrong(self, mutator: Mutator, raw: bytes, key: Key, prehash: Prehash) -> bytes:
+    def spoil(self, mutator: Mutator, raw: bytes, key: Key, prehash: Prehash) -> bytes:
         """An envelope with something wrong outside its payload, or inside; most often its signature holds."""
         draw = mutator.random.random()
         if draw < 0.25:
@@ -114,7 +114,7 @@ class Handshakes(Judging):
             raw = attempt.on_init_ack(peer.exchange(attempt.begin()))
             judge = self.judge(peer, attempt, 2).on_challenge_response
             for _ in range(TRIES):
-                if self.agree(peer, judge, self.wrong(mutator, raw, peer.key, SHA256)) is not None:
+                if self.agree(peer, judge, self.spoil(mutator, raw, peer.key, SHA256)) is not None:
                     break
 
     def test_step_5(self) -> None:
@@ -124,7 +124,7 @@ class Handshakes(Judging):
             raw = attempt.on_established(peer.exchange(third))
             judge = self.judge(peer, attempt, 4).on_confirm
             for _ in range(TRIES):
-                if self.agree(peer, judge, self.wrong(mutator, raw, peer.key, SHA256)) is not None:
+                if self.agree(peer, judge, self.spoil(mutator, raw, peer.key, SHA256)) is not None:
                     break
 
 
@@ -145,7 +145,7 @@ class Sealed(Judging):
             session, node = self.session(peer)
             for _ in range(TRIES):
                 raw = session.seal([self.nothing(peer)])
-                self.agree(peer, node.open_request, self.wrong(mutator, raw, peer.key, session.agreed.suite.prehash))
+                self.agree(peer, node.open_request, self.spoil(mutator, raw, peer.key, session.agreed.suite.prehash))
 
     def test_batches(self) -> None:
         for peer, mutator in self.peers("batches"):
@@ -214,8 +214,8 @@ class Bodies(Judging):
         kept = []
         ours: dict[bytes | None, Code] = {}
         for message in messages:
-            answers = judge.receive([message]).answers
-            ours |= {answer.in_reply_to: ErrorBody.decode(answer.body).code for answer in answers if answer.type == Type.ERROR}
+            errors = [answer for answer in judge.receive([message]).answers if answer.type == Type.ERROR]
+            ours |= {error.in_reply_to: ErrorBody.decode(error.body).code for error in errors}
             if message.id in ours or message.type != Type.SESSION_CLOSE:
                 kept.append(message)
         theirs: dict[bytes | None, Code] = {}
@@ -226,7 +226,7 @@ class Bodies(Judging):
             # What is valid may be refused for what it asks.
             code = theirs.get(message.id)
             code = code if code in (Code.INVALID_VERSION, Code.INVALID_STATE, Code.SEQUENCE_ERROR) else None
-            said = f"SEED={SEED}: {message.type} {message.order} {message.in_reply_to} {message.body.hex()}"
+            said = f"SEED={SEED}: {message.type} {message.order} {message.in_reply_to!r} {message.body.hex()}"
             self.assertEqual(ours.get(message.id), code, said)
 
 

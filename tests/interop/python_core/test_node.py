@@ -25,7 +25,7 @@ def named(messages: list[Message], type: Type) -> list[Message]:
 
 def receipts(messages: list[Message]) -> dict[bytes, str]:
     """What became of each message that a receipt names."""
-    told = {}
+    told: dict[bytes, str] = {}
     for receipt in named(messages, Type.RECEIPT):
         body = bodies.decode(receipt.type, receipt.body)
         told |= dict.fromkeys(body["message_ids"], body["status"])
