@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from nodes import RunningNode, eventually
 
+from core import bodies
+from core.batch import Message
 from core.bodies import Type
 from core.envelope import Envelope, Kind
 from core.errors import Code, ErrorBody
@@ -63,8 +65,17 @@ class WithNode(unittest.TestCase):
     def serves(self, peer: Peer, session: Session) -> None:
         """The node still answers in this session."""
         beat = peer.message(Type.HEARTBEAT)
-        kinds = [message.type for message in peer.ask(session, [beat])]
-        self.assertEqual(sorted(kinds), ["heartbeat_ack", "receipt"])
+        self.assertEqual(receipts(peer.ask(session, [beat])), {beat.id: "received"})
+
+
+def receipts(messages: list[Message]) -> dict[bytes, str]:
+    """What became of each message that a receipt names."""
+    told: dict[bytes, str] = {}
+    for message in messages:
+        if message.type == Type.RECEIPT:
+            body = bodies.decode(message.type, message.body)
+            told |= dict.fromkeys(body["message_ids"], body["status"])
+    return told
 
 
 def until(condition: Callable[[], T], timeout: float = 20.0) -> T:

@@ -15,6 +15,7 @@ from typing import Any
 
 import cbor2
 
+import forge
 from core import batch, bodies, cbor, six_step
 from core.batch import Message, Order
 from core.bodies import ANSWERS, Type
@@ -36,6 +37,18 @@ SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 TRIES = 50
 PEERS = 4
 Judge = Callable[[Envelope], object]
+
+FINGERPRINT = "0123456789abcdef" * 4
+PEER_ID = "12D3KooWHy8jkrUxHvZy8ttky4H8su9GY2UcVYic3PpB2DMrRiPM"
+NAMES = (
+    "x", "x" * 128, "x" * 129, "é" * 64, "é" * 64 + "x", " ", "a b", "x\u0085", "x\u00ad", "x\u200b", "\ufeffx",
+    "é", "e\u0301", "ﬁ", "Å", "\u212b", "가", "\u1100\u1161", "\u0958", "\U0001d15e",
+    "/x", " /x", "\u00a0/x", "\u3000/x", "\u200b/x", "x/x",
+    FINGERPRINT, FINGERPRINT.upper(), FINGERPRINT[:-1], FINGERPRINT + "0", f"  {FINGERPRINT} ", f"\u2003{FINGERPRINT}",
+    " ".join(FINGERPRINT), f"{FINGERPRINT[:32]}\u00a0{FINGERPRINT[32:]}", f"{FINGERPRINT[:32]}g{FINGERPRINT[33:]}",
+    PEER_ID, f" {PEER_ID}", f"{PEER_ID}\u2028", "1" * 43, "1" * 44, "1" * 60, "1" * 61, "2" + "1" * 51, "Qm" + "1" * 42,
+    "Qm" + "1" * 41, "Qn" + "1" * 44, "1" * 44 + "0", "1" * 20 + " " + "1" * 24, "ent-" + "a" * 16, "ent-" + "a" * 15,
+)
 
 
 def setUpModule() -> None:
@@ -146,6 +159,16 @@ class Sealed(Judging):
             for _ in range(TRIES):
                 raw = session.seal([self.nothing(peer)])
                 self.agree(peer, node.open_request, self.spoil(mutator, raw, peer.key, session.agreed.suite.prehash))
+
+    def test_names(self) -> None:
+        """Which are entity ids, and which look like other names of peers. §1.2"""
+        peer, _ = self.peers("names")[0]
+        session, node = self.session(peer)
+        for name in NAMES:
+            raw = session.seal([self.nothing(peer)])
+            raw = forge.changed(raw, peer.key, session.agreed.suite.prehash, sender_id=name)
+            with self.subTest(name=name):
+                self.agree(peer, node.open_request, raw)
 
     def test_batches(self) -> None:
         for peer, mutator in self.peers("batches"):

@@ -7,12 +7,13 @@ import subprocess
 import unittest
 from collections.abc import Callable
 
+from nodes import PROGRAM
+
 import forge
 from core.envelope import Envelope, Kind
 from core.errors import Code
 from core.identity import Key
 from forge import ANOTHER_SESSION
-from nodes import PROGRAM
 from peer import Peer
 from setting import WithNode
 

@@ -12,7 +12,7 @@ from core.envelope import MAX_ENVELOPE, Envelope
 from core.errors import Code, ErrorBody
 from core.framing import SESSION_PROTOCOL, Frame, FrameKind, frame
 from peer import SessionStream, Unanswered, key_of
-from setting import WithNode
+from setting import WithNode, receipts
 
 
 class Bytes(WithNode):
@@ -114,16 +114,20 @@ class Streams(WithNode):
     def beat(self) -> bytes:
         return self.session.seal([self.one.message(Type.HEARTBEAT)])
 
+    def task(self) -> bytes:
+        return self.session.seal([self.one.message(Type.TASK, content=b"x", content_type="text/plain")])
+
     def ends(self, *frames: bytes) -> None:
         """The stream does, and a new one can be had."""
         stream = SessionStream(self.one)
         stream.stream.write(b"".join(frames))
         with self.assertRaises((EOFError, NoStream)):
-            stream.answer()
+            while True:
+                stream.answer()
         stream.stream.drop()
         beat = self.one.message(Type.HEARTBEAT)
         again = SessionStream(self.one)
-        self.assertEqual(len(again.ask(self.session, [beat])), 2)
+        self.assertEqual(receipts(again.ask(self.session, [beat])), {beat.id: "received"})
         again.stream.drop()
 
     def request(self, number: int, body: bytes) -> bytes:
@@ -138,6 +142,8 @@ class Streams(WithNode):
             "an unknown kind": b"\x00\x00\x00\x00\x09\x00\x00\x00\x00",
             "too long": (MAX_ENVELOPE + 1).to_bytes(4, "big") + b"\x01\x00\x00\x00\x00",
             "not sealed": self.request(0, init),
+            # The answer to a task is held back for a while (§7.3); so all of these are open at once.
+            "more than was granted": b"".join(self.request(number, self.task()) for number in range(33)),
         }
         for what, data in wrong.items():
             with self.subTest(what):
