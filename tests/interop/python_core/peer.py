@@ -70,6 +70,8 @@ class Peer:
         self.carried = {PROTOCOL: 0, SESSION_PROTOCOL: 0}
         self.outgoing: dict[bytes, Outgoing] = {}
         self.begun = time.monotonic_ns()
+        self.spoil: Callable[[bytes], bytes] = lambda answer: answer
+        """What is done to an answer before it is sent."""
         protocols = [PROTOCOL, SESSION_PROTOCOL] if streams else [PROTOCOL]
         self.bridge = Bridge(self.key.seed, protocols, self._serve, identify)
         self.peer_id = self.carrier = ""
@@ -108,7 +110,7 @@ class Peer:
                 self.requests.append(Envelope.decode(data or b"").msg_type)
             except Exception:
                 self.requests.append(None)
-            return self.endpoint.answer(data, key_of(stream.peer))
+            return self.spoil(self.endpoint.answer(data, key_of(stream.peer)))
 
     def _respond(self, session: Session, messages: list[Message]) -> list[Message]:
         answers = []
@@ -174,13 +176,16 @@ class Peer:
                 raise Unanswered("an error that does not hold")
             raise PeerRefused(body)
 
-    def shake(self, watch: Callable[[bytes], bytes] = lambda raw: raw) -> Session:
-        """The six-step handshake; `watch` may change what is sent."""
+    def shake(self, watch: Callable[[bytes], None] = lambda raw: None) -> Session:
+        """The six-step handshake; `watch` is shown what is sent."""
         attempt = six_step.Initiator(self.me, key_of(self.peer_id))
-        second = self.exchange(watch(attempt.begin()))
-        fourth = self.exchange(watch(attempt.on_init_ack(second)))
-        sixth = self.exchange(watch(attempt.on_established(fourth)))
-        return self._keep(Session(self.me, attempt.on_ready(sixth)))
+        second = self.exchange(attempt.begin())
+        fourth = self.exchange(attempt.on_init_ack(second))
+        sixth = self.exchange(attempt.on_established(fourth))
+        session = Session(self.me, attempt.on_ready(sixth))
+        for step in attempt.envelopes[::2]:
+            watch(step)
+        return self._keep(session)
 
     def shake_three_way(self) -> Session:
         attempt = three_way.Initiator(self.me, key_of(self.peer_id))

@@ -14,22 +14,13 @@ from core.framing import SESSION_PROTOCOL
 from core.session import Session
 from core.suites import SUITES
 from peer import Peer, SessionStream
-from setting import WithNode, until
+from setting import WithNode, receipts, until
 
 TEXT = "text/plain"
 
 
 def named(messages: list[Message], type: Type) -> list[Message]:
     return [message for message in messages if message.type == type]
-
-
-def receipts(messages: list[Message]) -> dict[bytes, str]:
-    """What became of each message that a receipt names."""
-    told = {}
-    for receipt in named(messages, Type.RECEIPT):
-        body = bodies.decode(receipt.type, receipt.body)
-        told |= dict.fromkeys(body["message_ids"], body["status"])
-    return told
 
 
 def errors(messages: list[Message]) -> dict[bytes | None, Code]:

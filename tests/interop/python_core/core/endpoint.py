@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from . import identity, six_step, three_way
 from .batch import Message
+from .cbor import Malformed
 from .envelope import Draft, Envelope, Kind
-from .errors import Code, ErrorBody, Malformed, Refused, require
+from .errors import Code, ErrorBody, Refused, require
 from .handshake import Entity, Handshake
 from .inbox import Inbox
 from .session import Session
