@@ -320,12 +320,14 @@ impl Behaviour {
     }
 
     fn make_room(&mut self) -> Result<(), SendError> {
-        if !self.peers.is_full() {
+        if !self.peers.is_crowded() {
             return Ok(());
         }
         let connections = &self.connections;
         let evicted = self.peers.evict(|id| connections.is_connected(id), self.trust.as_ref());
-        let (peer, state) = evicted.ok_or(SendError::Busy)?;
+        let Some((peer, state)) = evicted else {
+            return if self.peers.is_full() { Err(SendError::Busy) } else { Ok(()) };
+        };
         tracing::debug!(%peer, "its link is forgotten, to make room");
         for id in state.sessions {
             let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });

@@ -30,18 +30,27 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "batch" => vec![batch(&bodies()[..1]), batch(&bodies()), ordered_batch()],
         "body" => bodies().iter().map(with_kind).collect(),
         "cbor" => cbor(),
+        "delivery" => schedules(300),
         "envelope" => handshake_steps(),
+        "guards" => super::guards::seeds(),
         "handshake" => schedules(160),
+        "handshake_edits" => schedules(200),
         "handshake_body" => handshake_bodies(),
         "hop" => hops(),
         "legacy_message" => legacy_messages(),
         "legacy_value" => legacy_values(),
         "links" => schedules(400),
+        "mailbox" => super::mailboxes::seeds(),
+        "names" => super::names::seeds(),
         "registry" => super::registry::seeds(),
         "request" => handshake_steps(),
+        "session" => schedules(200),
         "stream" => super::streams::seeds(),
         "transfer" => super::transfers::seeds(),
         "trust_store" => trust_stores(),
+        #[cfg(feature = "nodes")]
+        other => super::nodes::seeds(other).unwrap_or_else(|| panic!("no target {other:?}")),
+        #[cfg(not(feature = "nodes"))]
         other => panic!("there is no target {other:?}"),
     };
     let mut seeds = Vec::new();
@@ -238,7 +247,7 @@ fn handshake_bodies() -> Vec<Vec<u8>> {
 }
 
 /// Schedules that no fuzzer would come upon soon: long, and with something in them.
-fn schedules(len: usize) -> Vec<Vec<u8>> {
+pub(super) fn schedules(len: usize) -> Vec<Vec<u8>> {
     use rand::Rng as _;
     let mut rng = rng();
     let mut schedules: Vec<Vec<u8>> = (0..3)
@@ -273,7 +282,7 @@ fn legacy_values() -> Vec<Vec<u8>> {
     hand_made.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
-fn trust_stores() -> Vec<Vec<u8>> {
+pub(super) fn trust_stores() -> Vec<Vec<u8>> {
     let mut store = TrustStore::new(TrustPolicy::PinnedOnly);
     let now = Timestamp::from_millis(1_800_000_000_000);
     for number in 0..3 {

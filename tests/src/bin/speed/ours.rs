@@ -21,7 +21,6 @@ use peer_protocol::time::Instant;
 use peer_tests::people::{Trust, identity};
 
 use crate::Failure;
-use crate::measure::Client as Measured;
 use crate::transport::{Link, connect, listen, swarm};
 
 const FAR: Instant = Instant::from_start(Duration::from_secs(3600));
@@ -106,7 +105,7 @@ impl Client {
     }
 }
 
-impl Measured for Client {
+impl peer_contest::Client for Client {
     async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure> {
         let content = Cow::Borrowed(payload.as_ref());
         let task = message(Task { content, ..Task::default() }, None)?;
