@@ -173,7 +173,7 @@ impl Model {
             let unbound = self.variant.unbound(*field);
             let texts: &[&'static str] = match field {
                 Field::CipherSuites if unbound => &[SUITES, FEWER_SUITES],
-                // What it offers under its own signature bears on no session but its own.
+                // What it offers under a signature of its own bears on nothing that is claimed.
                 Field::CipherSuites => &[SUITES],
                 Field::Features if offer && unbound => &[FEATURES, NO_FEATURES],
                 Field::Features if offer => &[FEATURES],

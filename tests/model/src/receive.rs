@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::config::{Handshake, Target, Trust};
+use crate::config::{Target, Trust};
 use crate::knowledge::Knowledge;
 use crate::message::{
     FEATURES, FEWER_SUITES, LIFETIME, Message, NO_FEATURES, OTHER_SUITE, SUITE, SUITES,
@@ -42,7 +42,7 @@ impl Model {
     ) {
         let run = &runs[place];
         let numbers: &[u8] = if kind == Kind::Sealed { &[0, 1] } else { &[0] };
-        // A record from the attacker changes nothing but what the run received, about which nothing is claimed.
+        // What it says in a session that nothing is claimed about changes nothing else.
         if run.is_done() && (!run.trusted || run.received.len() > 1) {
             return;
         }
@@ -168,14 +168,15 @@ impl Model {
     /// Whether trust lets the peer pass (§1.4): asked when a key is shown, and again when it is proved.
     fn is_welcome(&mut self, runs: &[Rc<Run>], origin: Origin) -> bool {
         let own = &runs[origin.place];
-        let proved = matches!(
-            (own.stage, own.handshake),
-            (Stage::AwaitReady | Stage::AwaitConfirm, _)
-                | (Stage::AwaitAck | Stage::AwaitHandshakeConfirm, Some(Handshake::ThreeWay))
-        );
         let asked = match own.stage {
+            // An initiator of the three-way handshake sees the key and its proof at once.
             Stage::Idle | Stage::AwaitInitAck | Stage::AwaitAck => true,
-            _ => proved && !self.variant.has(Flaw::TrustAskedOnce),
+            Stage::AwaitReady | Stage::AwaitConfirm | Stage::AwaitHandshakeConfirm => {
+                !self.variant.has(Flaw::TrustAskedOnce)
+            }
+            Stage::AwaitEstablished | Stage::AwaitResponse | Stage::AwaitRecord | Stage::Done => {
+                false
+            }
         };
         if !asked || self.config.trust == Trust::Pinned || self.variant.has(Flaw::NoTrust) {
             return true;
