@@ -17,13 +17,14 @@
 //! is nearly all there is; what such a checker would add is a queue and a set of states. Its set holds 64-bit
 //! hashes, while this one holds states, so that none is lost to a collision; and terms need one table
 //! that states share, which its immutable models do not have. `stateright` 0.31 (MIT) would also bring
-//! some forty crates, an HTTP server among them; this crate needs a hasher.
+//! some forty crates, an HTTP server among them, where this crate has no dependency.
 
 pub mod advance;
 pub mod chart;
 pub mod check;
 pub mod config;
 pub mod expect;
+pub mod hash;
 pub mod knowledge;
 pub mod message;
 pub mod model;

@@ -149,9 +149,7 @@ impl Model {
                 continue;
             }
             shares.push(share);
-            if self.config.blinded {
-                shares.push(self.terms.power(&[exponent, own]));
-            }
+            shares.push(self.terms.power(&[exponent, own]));
         }
         shares
     }
