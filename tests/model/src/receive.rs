@@ -17,7 +17,7 @@ use crate::wire::{Field, Kind};
 const AGENTS: [Agent; 3] = [Agent::A, Agent::B, Agent::E];
 
 /// Whom and what a message that a run takes is from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The run that takes it.
     pub place: usize,
@@ -27,6 +27,11 @@ pub struct Origin {
     pub name: Id,
     /// The number of a record.
     pub number: u8,
+}
+
+/// Whether this field was left open in the message of this kind to run `place`.
+pub fn belongs(open: &Term, place: usize, kind: Kind) -> bool {
+    matches!(open, Term::Open(_, run, of) if usize::from(*run) == place && *of == kind)
 }
 
 impl Model {
@@ -53,7 +58,16 @@ impl Model {
                     continue;
                 }
                 let origin = Origin { place, peer, name, number: *number };
-                let Some(message) = self.expected(run, origin, kind) else { continue };
+                let asked = (state.runs[place], kind, origin);
+                let message = match self.expectations.get(&asked) {
+                    Some(message) => message.clone(),
+                    None => {
+                        let message = self.expected(run, origin, kind).map(Rc::new);
+                        self.expectations.insert(asked, message.clone());
+                        message
+                    }
+                };
+                let Some(message) = message else { continue };
                 for (message, fixed) in self.ways(knowledge, origin, &message) {
                     self.take(state, runs, origin, message, &fixed, found);
                 }
@@ -121,7 +135,11 @@ impl Model {
         if !self.is_choice(&message, self.owner(origin.place)) {
             return;
         }
-        let runs: Vec<Rc<Run>> = if fixed.is_empty() {
+        // What is open in this message is in no run yet.
+        let (place, kind) = (origin.place, message.kind);
+        let is_old = |open| !belongs(self.terms.get(open), place, kind);
+        let same = !fixed.bindings().any(|(open, _)| is_old(open));
+        let runs: Vec<Rc<Run>> = if same {
             runs.to_vec()
         } else {
             runs.iter().map(|run| Rc::new(run.fixed(&mut self.terms, fixed))).collect()
@@ -129,9 +147,21 @@ impl Model {
         if self.is_repeated(&runs, origin, &message) || !self.is_welcome(&runs, origin) {
             return;
         }
-        let Some((mut run, sent)) = self.advance(&runs[origin.place], origin, &message) else {
-            return;
+        let before = if same {
+            state.runs[origin.place]
+        } else {
+            self.runs.number(Run::clone(&runs[origin.place]))
         };
+        let asked = (before, self.whole(&message), origin);
+        let advance = match self.advances.get(&asked) {
+            Some(advance) => advance.clone(),
+            None => {
+                let advance = self.advance(&runs[origin.place], origin, &message).map(Rc::new);
+                self.advances.insert(asked, advance.clone());
+                advance
+            }
+        };
+        let Some((mut run, sent)) = advance.as_deref().cloned() else { return };
         if run.is_done() && !runs[origin.place].is_done() {
             run.trusted = self.is_trusted(state, origin.peer);
         }
@@ -139,7 +169,7 @@ impl Model {
         for (place, number) in next.runs.iter_mut().enumerate() {
             if place == origin.place {
                 *number = self.runs.number(run.clone());
-            } else if !fixed.is_empty() {
+            } else if !same {
                 *number = self.runs.number(Run::clone(&runs[place]));
             }
         }
