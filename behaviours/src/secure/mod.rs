@@ -7,7 +7,7 @@
 
 mod alarm;
 mod carrier;
-mod codec;
+pub(crate) mod codec;
 mod connections;
 mod doorman;
 mod driver;
@@ -16,7 +16,7 @@ pub(crate) mod gate;
 mod hops;
 mod peers;
 mod routed;
-mod stream;
+pub(crate) mod stream;
 mod streams;
 mod swarm;
 mod traffic;
@@ -320,12 +320,14 @@ impl Behaviour {
     }
 
     fn make_room(&mut self) -> Result<(), SendError> {
-        if !self.peers.is_full() {
+        if !self.peers.is_crowded() {
             return Ok(());
         }
         let connections = &self.connections;
         let evicted = self.peers.evict(|id| connections.is_connected(id), self.trust.as_ref());
-        let (peer, state) = evicted.ok_or(SendError::Busy)?;
+        let Some((peer, state)) = evicted else {
+            return if self.peers.is_full() { Err(SendError::Busy) } else { Ok(()) };
+        };
         tracing::debug!(%peer, "its link is forgotten, to make room");
         for id in state.sessions {
             let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });

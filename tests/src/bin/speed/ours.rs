@@ -17,11 +17,11 @@ use peer_protocol::handshake::Config;
 use peer_protocol::id::MessageId;
 use peer_protocol::link::{self, LinkConfig};
 use peer_protocol::message::{Body, Message, MessageKind, StatusReport, Task, TaskResult};
+use peer_protocol::rate_limit::Quota;
 use peer_protocol::time::Instant;
 use peer_tests::people::{Trust, identity};
 
 use crate::Failure;
-use crate::measure::Client as Measured;
 use crate::transport::{Link, connect, listen, swarm};
 
 const FAR: Instant = Instant::from_start(Duration::from_secs(3600));
@@ -30,11 +30,20 @@ const FAR: Instant = Instant::from_start(Duration::from_secs(3600));
 const SERVER: usize = 0;
 const CLIENT: usize = 1;
 
+/// More handshakes than any machine can do: how many are let in is not what is measured.
+const HANDSHAKES: Quota = Quota { per_minute: 6_000_000, burst: 1_000_000 };
+
 fn node(own: usize, other: usize, link: Link, streams: bool) -> Result<Swarm<Behaviour>, Failure> {
     let config = LinkConfig::new(Config::new(identity(own)));
     let trust = Arc::new(Trust::pinning(other));
     let clock = Arc::new(SystemClock::new());
-    let mut behaviour = Behaviour::new(config, GateConfig::default(), trust, clock);
+    let gate = GateConfig {
+        peer: HANDSHAKES,
+        prefix: HANDSHAKES,
+        node: HANDSHAKES,
+        ..GateConfig::default()
+    };
+    let mut behaviour = Behaviour::new(config, gate, trust, clock);
     if !streams {
         behaviour = behaviour.without_streams();
     }
@@ -106,7 +115,7 @@ impl Client {
     }
 }
 
-impl Measured for Client {
+impl peer_contest::Client for Client {
     async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure> {
         let content = Cow::Borrowed(payload.as_ref());
         let task = message(Task { content, ..Task::default() }, None)?;
