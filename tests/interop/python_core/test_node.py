@@ -5,6 +5,7 @@ from __future__ import annotations
 import unittest
 from dataclasses import replace
 
+from bridge import Command, Event, NoStream
 from core import bodies, six_step
 from core.batch import Message, Order
 from core.bodies import Type
@@ -66,6 +67,16 @@ class Initiating(WithNode):
         self.assertNotEqual(older.id, newer.id)
         self.serves(peer, newer)
         self.serves(peer, older)
+
+    def test_a_session_outlives_its_connection(self) -> None:
+        peer = self.connected()
+        session = peer.shake()
+        peer.bridge.say(Command.DISCONNECT, 0, peer.peer_id.encode())
+        peer.bridge.wait(Event.DISCONNECTED)
+        with self.assertRaises(NoStream):
+            self.serves(peer, session)
+        peer.connect(self.node.address)
+        self.serves(peer, session)
 
     def test_closing_a_session(self) -> None:
         peer = self.connected()

@@ -1,8 +1,10 @@
 //! What a run does with a message that it takes (§3, §4, §5).
 
 use crate::config::{Handshake, Target};
-use crate::message::{FEATURES, LIFETIME, Message, NO_FEATURES, NONE, SUITE, SUITES, Side, VERSION};
 use crate::message::OTHER_SUITE;
+use crate::message::{
+    FEATURES, LIFETIME, Message, NO_FEATURES, NONE, SUITE, SUITES, Side, VERSION,
+};
 use crate::model::Model;
 use crate::receive::Origin;
 use crate::run::{Fact, Run, Stage};
@@ -194,8 +196,7 @@ impl Model {
     fn acknowledge(&mut self, number: RunNumber, run: &mut Run, shared: Id) -> Option<Message> {
         let name = run.fact(Fact::PeerName)?;
         let zero = self.terms.text("zero");
-        let blank =
-            self.write(number, run, Kind::HandshakeAck, name, 0, &[(Field::Mac, zero)]);
+        let blank = self.write(number, run, Kind::HandshakeAck, name, 0, &[(Field::Mac, zero)]);
         let hash = self.provisional(run.fact(Fact::Transcript), &blank);
         let key = self.session_key(shared, hash);
         run.set(Fact::Key, key);

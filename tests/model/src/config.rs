@@ -91,24 +91,16 @@ use Target::{Key, Name};
 const TO_B: &[Target] = &[Key(B), Key(E)];
 const TO_A: &[Target] = &[Key(A), Key(E)];
 
-const SIX_BOTH_WAYS: &[RunSpec] = &[
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-    Initiator(B, Six, TO_A),
-    Responder(A, &[Six]),
-];
+const SIX_BOTH_WAYS: &[RunSpec] =
+    &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Initiator(B, Six, TO_A), Responder(A, &[Six])];
 const THREE_BOTH_WAYS: &[RunSpec] = &[
     Initiator(A, Three, TO_B),
     Responder(B, &[Three]),
     Initiator(B, Three, TO_A),
     Responder(A, &[Three]),
 ];
-const SIX_TWICE: &[RunSpec] = &[
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-];
+const SIX_TWICE: &[RunSpec] =
+    &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Initiator(A, Six, TO_B), Responder(B, &[Six])];
 const THREE_TWICE: &[RunSpec] = &[
     Initiator(A, Three, TO_B),
     Responder(B, &[Three]),
@@ -249,11 +241,7 @@ pub const ALL: &[Config] = &[
     Config {
         name: "six-first-use",
         what: "six-step, A calls whoever is named B, twice; nobody is pinned",
-        runs: &[
-            Initiator(A, Six, &[Name(B)]),
-            Responder(B, &[Six]),
-            Initiator(A, Six, &[Name(B)]),
-        ],
+        runs: &[Initiator(A, Six, &[Name(B)]), Responder(B, &[Six]), Initiator(A, Six, &[Name(B)])],
         trust: Trust::FirstUse,
         ..PLAIN
     },
@@ -271,11 +259,7 @@ pub const ALL: &[Config] = &[
     Config {
         name: "six-mirror",
         what: "six-step, A calls whoever answers, and answers too",
-        runs: &[
-            Initiator(A, Six, &[Name(A), Name(B)]),
-            Responder(A, &[Six]),
-            Responder(B, &[Six]),
-        ],
+        runs: &[Initiator(A, Six, &[Name(A), Name(B)]), Responder(A, &[Six]), Responder(B, &[Six])],
         ..PLAIN
     },
     Config {

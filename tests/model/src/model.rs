@@ -110,11 +110,7 @@ impl Model {
     }
 
     /// Everything that can happen next.
-    pub fn successors(
-        &mut self,
-        state: &State,
-        knowledge: &mut Knowledge,
-    ) -> Vec<(State, Event)> {
+    pub fn successors(&mut self, state: &State, knowledge: &mut Knowledge) -> Vec<(State, Event)> {
         let runs = self.runs_of(state);
         let mut found = Vec::new();
         for (place, spec) in self.config.runs.iter().enumerate() {

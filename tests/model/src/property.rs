@@ -133,7 +133,12 @@ impl Model {
         fixed.unify(&self.terms, left?, right?).then_some(fixed)
     }
 
-    fn check_answers(&self, runs: &[Rc<Run>], place: usize, note: &mut impl FnMut(Property, &'static str)) {
+    fn check_answers(
+        &self,
+        runs: &[Rc<Run>],
+        place: usize,
+        note: &mut impl FnMut(Property, &'static str),
+    ) {
         let run = &runs[place];
         if !self.config.guard || run.initiator {
             return;
@@ -251,7 +256,9 @@ impl Model {
             note(Property::RecordOrigin, "it accepted what its peer did not say in this session");
         }
         let numbers = run.received.iter().map(|(number, _)| number);
-        if numbers.enumerate().any(|(at, number)| run.received[..at].iter().any(|(n, _)| n == number))
+        if numbers
+            .enumerate()
+            .any(|(at, number)| run.received[..at].iter().any(|(n, _)| n == number))
         {
             note(Property::RecordOnce, "it accepted a record twice");
         }

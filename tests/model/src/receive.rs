@@ -197,7 +197,10 @@ impl Model {
                 let Some(fixed) = self.confirmed(origin, message, fixed) else { continue };
                 if !matches!(
                     message.kind,
-                    Kind::HandshakeInit | Kind::HandshakeInitAck | Kind::Handshake | Kind::HandshakeAck
+                    Kind::HandshakeInit
+                        | Kind::HandshakeInitAck
+                        | Kind::Handshake
+                        | Kind::HandshakeAck
                 ) {
                     found.push((half.clone(), fixed));
                     continue;

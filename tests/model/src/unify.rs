@@ -96,7 +96,10 @@ impl Substitution {
                 head == other
                     && parts.len() == others.len()
                     && (terms.is_open(left) || terms.is_open(right))
-                    && parts.iter().zip(others).all(|(part, other)| self.unify(terms, *part, *other))
+                    && parts
+                        .iter()
+                        .zip(others)
+                        .all(|(part, other)| self.unify(terms, *part, *other))
             }
             _ => false,
         }
