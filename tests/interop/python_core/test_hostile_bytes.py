@@ -11,8 +11,8 @@ from core.bodies import Type
 from core.envelope import MAX_ENVELOPE, Envelope
 from core.errors import Code, ErrorBody
 from core.framing import SESSION_PROTOCOL, Frame, FrameKind, frame
-from peer import SessionStream, Unanswered, key_of
-from setting import WithNode, receipts
+from peer import SessionStream, Unanswered, key_of, receipts
+from setting import WithNode
 
 
 class Bytes(WithNode):
