@@ -193,12 +193,13 @@ impl NetworkBehaviour for Behaviour {
                 if !prefix.is_local() {
                     self.established.insert(event.connection_id, prefix);
                 }
-                let now = Instant::now();
-                if let Some(leaving) = self.strangers.make_room(self.config.strangers, now) {
+                let (peer, id) = (event.peer_id, event.connection_id);
+                let most = self.config.strangers;
+                let leaving = self.strangers.insert(peer, id, prefix, most, Instant::now());
+                if let Some(leaving) = leaving {
                     self.closing.push_back(leaving);
                     self.waker.take().into_iter().for_each(Waker::wake);
                 }
-                self.strangers.insert(event.peer_id, event.connection_id, prefix, now);
             }
             FromSwarm::ConnectionClosed(event) => {
                 self.established.remove(event.connection_id);
@@ -381,6 +382,25 @@ mod tests {
             assert!((0..100).all(|_| rig.connect(&remote).is_ok()));
         }
         assert!(rig.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_strangers_one_is_closed_for_each_that_comes() {
+        let mut rig = rig();
+        rig.limits.config.strangers = 2;
+        let local: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        rig.connect(&local).unwrap();
+        let second = rig.connect(&local).unwrap();
+        assert_eq!(rig.connect(&local), Err(Exceeded::Strangers(2)));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(rig.connect(&local).is_ok());
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(ToSwarm::CloseConnection { connection, .. }) = rig.limits.poll(&mut cx)
+        else {
+            panic!("nobody gives way");
+        };
+        assert!(matches!(connection, CloseConnection::One(closed) if closed == second));
+        assert!(rig.limits.poll(&mut cx).is_pending());
     }
 
     /// Clients of a relay are not limited as if they were its neighbours, nor together with them.

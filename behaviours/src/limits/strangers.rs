@@ -43,29 +43,22 @@ impl Strangers {
         self.held.len() < most || self.admitted.contains(peer) || self.leaving(now).is_some()
     }
 
-    /// Takes out the connection that gives way to the next one, if one has to.
-    pub(super) fn make_room(
-        &mut self,
-        most: usize,
-        now: Instant,
-    ) -> Option<(PeerId, ConnectionId)> {
-        if self.held.len() < most {
-            return None;
-        }
-        let leaving = self.held.remove(self.leaving(now)?);
-        Some((leaving.peer, leaving.connection))
-    }
-
+    /// Takes in a connection; returns the one that gives way to it, if one has to.
     pub(super) fn insert(
         &mut self,
         peer: PeerId,
         connection: ConnectionId,
         prefix: Prefix,
-        since: Instant,
-    ) {
-        if !self.admitted.contains(&peer) {
-            self.held.push(Stranger { peer, connection, prefix, since });
+        most: usize,
+        now: Instant,
+    ) -> Option<(PeerId, ConnectionId)> {
+        if self.admitted.contains(&peer) {
+            return None;
         }
+        let leaving = if self.held.len() < most { None } else { self.leaving(now) };
+        let leaving = leaving.map(|place| self.held.remove(place));
+        self.held.push(Stranger { peer, connection, prefix, since: now });
+        leaving.map(|leaving| (leaving.peer, leaving.connection))
     }
 
     pub(super) fn remove(&mut self, connection: ConnectionId) {
@@ -103,17 +96,17 @@ mod tests {
         let mut strangers = Strangers::default();
         let now = Instant::now();
         for number in 0..3 {
-            strangers.insert(PeerId::random(), id(number), quiet(number as u8), now);
+            let peer = PeerId::random();
+            assert_eq!(strangers.insert(peer, id(number), quiet(number as u8), 3, now), None);
         }
         let newcomer = PeerId::random();
         assert!(strangers.have_room(&newcomer, 4, now));
         assert!(!strangers.have_room(&newcomer, 3, now), "nobody has had its second");
         let later = now + GRACE;
         assert!(strangers.have_room(&newcomer, 3, later));
-        let (_, left) = strangers.make_room(3, later).unwrap();
+        let (_, left) = strangers.insert(newcomer, id(3), quiet(3), 3, later).unwrap();
         assert_eq!(left, id(2), "the youngest");
-        strangers.insert(newcomer, id(3), quiet(3), later);
-        let (_, left) = strangers.make_room(3, later).unwrap();
+        let (_, left) = strangers.insert(PeerId::random(), id(4), quiet(4), 3, later).unwrap();
         assert_eq!(left, id(1), "the newcomer has had no time yet");
     }
 
@@ -122,9 +115,9 @@ mod tests {
         let mut strangers = Strangers::default();
         let now = Instant::now();
         for (number, prefix) in [CROWDED, CROWDED, quiet(1), quiet(2)].into_iter().enumerate() {
-            strangers.insert(PeerId::random(), id(number), prefix, now);
+            assert_eq!(strangers.insert(PeerId::random(), id(number), prefix, 4, now), None);
         }
-        let left = strangers.make_room(4, now + GRACE).unwrap();
+        let left = strangers.insert(PeerId::random(), id(4), quiet(3), 4, now + GRACE).unwrap();
         assert_eq!(left.1, id(1));
     }
 
@@ -132,15 +125,15 @@ mod tests {
     async fn whoever_has_a_session_takes_no_strangers_place() {
         let mut strangers = Strangers::default();
         let (now, known) = (Instant::now(), PeerId::random());
-        strangers.insert(known, id(0), CROWDED, now);
+        strangers.insert(known, id(0), CROWDED, 1, now);
         strangers.admit(known);
-        strangers.insert(known, id(1), CROWDED, now);
-        strangers.insert(PeerId::random(), id(2), CROWDED, now);
-        assert_eq!(strangers.held.len(), 1);
+        strangers.insert(PeerId::random(), id(1), CROWDED, 1, now);
         assert!(strangers.have_room(&known, 1, now));
+        assert_eq!(strangers.insert(known, id(2), CROWDED, 1, now + GRACE), None);
+        assert_eq!(strangers.held.len(), 1);
         strangers.dismiss(&known);
         assert!(!strangers.have_room(&known, 1, now));
-        strangers.remove(id(2));
+        strangers.remove(id(1));
         assert!(strangers.held.is_empty());
     }
 }
