@@ -131,15 +131,14 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
-        let budget = Budget::default();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
-            carrier: Carrier::new(&budget),
-            budget,
+            carrier: Carrier::new(),
+            budget: Budget::default(),
             streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),
