@@ -33,6 +33,9 @@ const MAX_PER_PEER: u32 = 8;
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
 
+/// Peers with a link at once, where few connections are allowed.
+const LEAST_LINKS: usize = 4096;
+
 /// What behaviours share with the rest of the node.
 pub(crate) struct Shared {
     pub(crate) room: Arc<Room>,
@@ -83,6 +86,7 @@ pub(crate) fn build(
         ),
         routing: routing::Behaviour::new(own_key, hops, Arc::clone(&clock)),
         secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock)
+            .with_max_peers(links(config.max_connections()))
             .with_disk(disk),
         legacy: legacy.into(),
         registry: registry.map(|config| registry::Behaviour::new(own, config)).into(),
@@ -132,6 +136,11 @@ fn legacy_config(
         courier: gateway::courier(config.gateway(), &gateway.counts),
         ..legacy::Config::new(link.handshake.identity.clone())
     }
+}
+
+/// Most peers with a link: all that are connected, and those that were or are reached over hops.
+fn links(connections: u32) -> usize {
+    usize::try_from(connections).unwrap_or(usize::MAX).saturating_mul(2).max(LEAST_LINKS)
 }
 
 /// Inbound connections leave room for this node's own dials.

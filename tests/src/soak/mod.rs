@@ -131,7 +131,8 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
         let verdict = Verdict::new(&during, before, after, plan.bounds);
         watched.push((work.actors[who].entity.clone(), verdict));
     }
-    let (account, mut faults) = (work.ledger().account(), work.ledger().faults());
+    let account = work.ledger().account();
+    let mut faults = work.ledger().faults();
     faults.extend(churn.end());
     Ok(Outcome { account, tally: work.tally(), watched, faults })
 }
