@@ -11,6 +11,7 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, autonat, dcutr, identify, identity, mdns, ping, upnp};
+use peer_behaviours::boxed::Boxed;
 use peer_behaviours::reachability::guard::Guard;
 use peer_behaviours::reachability::probe;
 use peer_behaviours::secure::Resumes;
@@ -52,7 +53,7 @@ pub(crate) fn build(
     link: LinkConfig,
     shared: Shared,
     registry: Option<registry::Config>,
-) -> Result<Swarm<Behaviour>, StartError> {
+) -> Result<Swarm<Boxed<Behaviour>>, StartError> {
     let Shared { room, trust, clock, disk, gateway } = shared;
     let failed = |reason: String| StartError::Transport { reason };
     let keypair =
@@ -104,7 +105,7 @@ pub(crate) fn build(
         .with_substream_upgrade_protocol_override(Version::V1Lazy)
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_notify_handler_buffer_size(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
-    Ok(Swarm::new(connections, behaviour, own, swarm))
+    Ok(Swarm::new(connections, Boxed::new(behaviour), own, swarm))
 }
 
 /// A machine that cannot say which networks it is on is still reached by its addresses.

@@ -149,7 +149,7 @@ async fn watch(
         for (who, pid) in pids.iter().enumerate() {
             let Ok(samples) = work.actors[who].client.metrics().await else { continue };
             let at = begun.elapsed().as_secs_f64();
-            match samples::read(at, *pid, &samples) {
+            match samples::read(at, *pid, &work.actors[who].dir, &samples) {
                 Some(levels) => lock(&readings)[who].push(levels),
                 None => work.ledger().fault(format!("{} has died", work.actors[who].entity)),
             }

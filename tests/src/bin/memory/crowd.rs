@@ -10,6 +10,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::request_response;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
+use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::EventKind;
 use peer_protocol::link;
 use peer_protocol::message::{Body, Message, StatusReport};
@@ -147,7 +148,11 @@ async fn live(
 }
 
 /// Until there is a session, or a request was answered.
-async fn meet(swarm: &mut Swarm<Peer>, kind: Kind, to: &Multiaddr) -> Result<PeerId, Failure> {
+async fn meet(
+    swarm: &mut Swarm<Boxed<Peer>>,
+    kind: Kind,
+    to: &Multiaddr,
+) -> Result<PeerId, Failure> {
     let Some(Protocol::P2p(server)) = to.iter().last() else {
         return Err("the server's address has no peer id".into());
     };

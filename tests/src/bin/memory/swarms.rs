@@ -13,6 +13,7 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder};
 use libp2p::{identify, noise, ping, tcp, yamux};
 use peer_behaviours::SystemClock;
+use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::{self, GateConfig};
 use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::handshake::Config;
@@ -115,7 +116,7 @@ fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Fa
 }
 
 /// A peer, with a number that its key and name follow from.
-pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Peer>, Failure> {
+pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Boxed<Peer>>, Failure> {
     let (seed, key) = key(number)?;
     let own = key.public().to_peer_id();
     let (ours, full) = (kind == Kind::Ours, kind != Kind::Bare);
@@ -126,7 +127,8 @@ pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Peer>,
         ping: full.then(ping).into(),
         kad: full.then(|| kad(own, server)).into(),
     };
-    swarm(key, behaviour)
+    // As a node does.
+    swarm(key, Boxed::new(behaviour))
 }
 
 /// A raw server of a kind; runs until it is killed.
