@@ -311,7 +311,7 @@ impl Behaviour {
         let durable = Durable::new(key, Arc::clone(&self.disk), notices_receiver);
         let streams = Streams::new(self.budget.clone());
         let clock = Arc::clone(&self.clock);
-        let work = Work::new(link, routed, clock, inputs_receiver, durable, streams);
+        let work = Box::new(Work::new(link, routed, clock, inputs_receiver, durable, streams));
         let outputs = self.outputs_sender.clone();
         let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
         tokio::spawn(driver.run());
