@@ -68,6 +68,10 @@ fn is_there(root: &Path, tests: &HashSet<String>, cited: &str) -> bool {
         Some(("fuzz", target)) => {
             root.join(format!("tests/fuzz/fuzz_targets/{target}.rs")).is_file()
         }
+        Some(("model", property)) => {
+            let declared = fs::read_to_string(root.join("tests/model/src/property.rs"));
+            declared.is_ok_and(|source| source.contains(&format!("\"{property}\"")))
+        }
         Some(("scripts" | "tests", _)) => root.join(first).exists(),
         Some((model, variant)) => has_variant(root, model, variant),
     }
@@ -103,10 +107,12 @@ fn what_is_not_there_is_noticed() {
     let source = "#[test]\nfn one() {}\nfn two() {}\n    #[tokio::test]\n    async fn three() {}\n";
     assert!(tests_in(source).eq(["one", "three"]));
     let (root, tests) = (root(), tests_in(source).collect());
-    for cited in ["one", "six_step/kci-a", "fuzz/cbor", "scripts/test licences"] {
+    for cited in ["one", "six_step/kci-a", "fuzz/cbor", "model/binding", "scripts/test lint"] {
         assert!(is_there(&root, &tests, cited), "{cited}");
     }
-    for cited in ["two", "six_step/kci", "seven_step/as-it-is", "fuzz/nothing", "scripts/nothing"] {
+    for cited in
+        ["two", "six_step/kci", "a/as-it-is", "fuzz/nothing", "model/nothing", "scripts/nothing"]
+    {
         assert!(!is_there(&root, &tests, cited), "{cited}");
     }
 }
