@@ -69,7 +69,10 @@ pub async fn session_stream(
     let sender = if asks { Sender::Asks } else { Sender::Answers };
     let read = frames(io, sender, Budget::default());
     let frames = read.take_while(|frame| std::future::ready(frame.is_ok()));
-    frames.filter_map(async |frame| frame.ok().map(|frame| (frame.head, frame.body))).collect().await
+    frames
+        .filter_map(async |frame| frame.ok().map(|frame| (frame.head, frame.body)))
+        .collect()
+        .await
 }
 
 /// A provider as it lies on disk, written again.
