@@ -8,6 +8,8 @@
 
 mod budget;
 mod clock;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keep_alive;
 pub mod legacy;
 pub mod limits;

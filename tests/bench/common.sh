@@ -20,3 +20,11 @@ help_if_asked() {
     case "$argument" in -h | --help) usage; exit 0 ;; esac
   done
 }
+
+# Builds `speed`; in Rust alone if $1 is "pure", with AWS-LC if it is "fast". The node is named for its
+# dependencies' features, so that they are not built a second time; it is not built itself.
+build_speed() {
+  local features=peer-tests/behaviours
+  if [ "$1" = fast ]; then features+=,peer-tests/fast-crypto; fi
+  build --package peer-tests --package peer-node --no-default-features --features "$features" --bin speed
+}

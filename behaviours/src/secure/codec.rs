@@ -26,7 +26,7 @@ pub struct Codec {
 }
 
 impl Codec {
-    pub(super) fn new(budget: &Budget) -> Self {
+    pub(crate) fn new(budget: &Budget) -> Self {
         Self { budget: budget.sibling() }
     }
 }

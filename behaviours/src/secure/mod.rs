@@ -7,7 +7,7 @@
 
 mod alarm;
 mod carrier;
-mod codec;
+pub(crate) mod codec;
 mod connections;
 mod doorman;
 mod driver;
@@ -16,7 +16,7 @@ pub(crate) mod gate;
 mod hops;
 mod peers;
 mod routed;
-mod stream;
+pub(crate) mod stream;
 mod streams;
 mod swarm;
 mod traffic;

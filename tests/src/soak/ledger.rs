@@ -1,7 +1,5 @@
 //! What was said, and what was heard of it.
 
-use std::collections::HashMap;
-
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 

@@ -56,7 +56,7 @@ impl Stage {
             guests: 0,
         };
         let wakes = "[[wake]]\nadapter = \"command\"\ncommand = [\"/bin/true\"]\npeers = [\"hub\"]\n\
-                     max_per_hour = 100000\ncooldown = \"100ms\"\ntimeout = \"500ms\"\n";
+                     max_per_hour = 36000\ncooldown = \"100ms\"\ntimeout = \"500ms\"\n";
         stage.add("mate", wakes)?;
         let box_at = format!("[mailbox]\nat = [{:?}]\nafter = \"2s\"\nevery = \"5s\"\n", ways[0]);
         for number in 1..=others {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use peer_contest::{Failure, Threads, Workload};
 
 use self::contestant::{Contestant, Transport};
