@@ -75,6 +75,8 @@ class Peer:
         self.endpoint = Endpoint(self.me, self._respond)
         self.lock = threading.RLock()
         self.taken: queue.Queue[Message] = queue.Queue()
+        self.told: dict[bytes, str] = {}
+        """What the newest receipt says of each message."""
         self.requests: list[Kind | None] = []
         """The kinds of all requests that came; None for what is no envelope."""
         self.carried = {PROTOCOL: 0, SESSION_PROTOCOL: 0}
@@ -147,9 +149,10 @@ class Peer:
     def _take(self, session: Session, message: Message) -> None:
         self.taken.put(message)
         if message.type == Type.RECEIPT:
-            receipt = bodies.decode(message.type, message.body)
-            if receipt["status"] != "received":
-                for id in receipt["message_ids"]:
+            told = receipts([message])
+            self.told |= told
+            for id, status in told.items():
+                if status != "received":
                     self.stream_to(session.agreed.peer_key).settle(id)
 
     def stream_to(self, public: bytes) -> Outgoing:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from nodes import RunningNode, eventually
 
+from core.batch import Message
 from core.bodies import Type
 from core.envelope import Envelope, Kind
 from core.errors import Code, ErrorBody
@@ -60,6 +61,11 @@ class WithNode(unittest.TestCase):
         self.assertEqual(envelope.recipient_id, derived_id(peer.key.public))
         body = ErrorBody.decode(envelope.payload)
         self.assertEqual((body.code, body.in_reply_to), (code, None), body.detail)
+
+    def delivered(self, peer: Peer, *messages: Message) -> None:
+        """The node has them on disk, and says so: in its answer, or later."""
+        for message in messages:
+            self.assertIn(until(lambda id=message.id: peer.told.get(id)), ("delivered", "processed"))  # type: ignore[misc]
 
     def serves(self, peer: Peer, session: Session) -> None:
         """The node still answers in this session."""
