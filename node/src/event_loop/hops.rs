@@ -22,7 +22,7 @@ impl EventLoop {
             let name = self.directory.name(&peer);
             tracing::warn!(peer = %name, "somebody on the way answered in its name; another way is tried");
         }
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         self.shuttle.on_hops(&peer, hops, &mut behaviour.secure, &mut behaviour.routing);
     }
 
@@ -34,7 +34,7 @@ impl EventLoop {
         if let routing::Event::Failed { peer, refusal, .. } = &event {
             self.hops_failed(*peer, refusal.reason.as_str());
         }
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         self.shuttle.on_routing(event, &mut behaviour.secure, &mut behaviour.routing);
     }
 
