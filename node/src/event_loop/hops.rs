@@ -22,7 +22,7 @@ impl EventLoop {
             let name = self.directory.name(&peer);
             tracing::warn!(peer = %name, "somebody on the way answered in its name; another way is tried");
         }
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         self.shuttle.on_hops(&peer, hops, &mut behaviour.secure, &mut behaviour.routing);
     }
 
@@ -34,7 +34,7 @@ impl EventLoop {
         if let routing::Event::Failed { peer, refusal, .. } = &event {
             self.hops_failed(*peer, refusal.reason.as_str());
         }
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         self.shuttle.on_routing(event, &mut behaviour.secure, &mut behaviour.routing);
     }
 
@@ -47,7 +47,7 @@ impl EventLoop {
             return false;
         }
         let wanted = peer.redial.is_kept() || self.parked.holds(&id) || self.is_awaited(&id);
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         if !behaviour.routing.has_neighbours() {
             return false;
         }
@@ -73,7 +73,7 @@ impl EventLoop {
 
     /// A connection was lost. Without any neighbour there is nobody left to ask.
     pub(super) fn lost_neighbour(&mut self) {
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         if !behaviour.routing.has_neighbours() {
             behaviour.secure.clear_hops();
             self.routes.clear();
