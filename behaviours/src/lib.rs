@@ -9,6 +9,8 @@
 pub mod boxed;
 mod budget;
 mod clock;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keep_alive;
 pub mod legacy;
 pub mod limits;

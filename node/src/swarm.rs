@@ -1,6 +1,7 @@
 //! Building the swarm: its transport, its behaviours, their limits.
 
 mod parts;
+mod prompt;
 mod transport;
 
 use std::num::NonZeroUsize;
@@ -30,6 +31,8 @@ use crate::trust::SharedTrust;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
+/// Streams of one connection at once whose protocol is not known yet.
+const MAX_NEGOTIATING: usize = 64;
 /// Most dials at once on behalf of others: tests of their addresses, and hole punching.
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
@@ -73,7 +76,10 @@ pub(crate) fn build(
     };
     let own_key = *link.handshake.identity.public_key();
     let behaviour = Behaviour {
-        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
+        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config {
+            strangers: usize::try_from(config.max_connections() / 2).unwrap_or(usize::MAX),
+            ..prefix_limits::Config::default()
+        }),
         limits: connection_limits::Behaviour::new(limits(config.max_connections())),
         autonat_server: Guard::new(
             autonat::v2::server::Behaviour::default(),
@@ -104,6 +110,7 @@ pub(crate) fn build(
         // a request takes one round trip instead of two.
         .with_substream_upgrade_protocol_override(Version::V1Lazy)
         .with_idle_connection_timeout(IDLE_TIMEOUT)
+        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
         .with_notify_handler_buffer_size(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
     Ok(Swarm::new(connections, Boxed::new(behaviour), own, swarm))
 }

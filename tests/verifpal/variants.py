@@ -17,7 +17,7 @@ import re
 
 NAME = r"[a-z0-9-]+"
 DECLARED = re.compile(rf"// (variant|broken) ({NAME})(?:, sessions (\d+))?: (.+)")
-MARK = re.compile(rf"\s*//([+~=-]) ({NAME}(?: {NAME})*)(?:(, [A-Z][a-z]+)?: (.+))?")
+MARK = re.compile(rf"(\s*)//([+~=-]) ({NAME}(?: {NAME})*)(?:(, [A-Z][a-z]+)?: (.+))?")
 EXPECT = re.compile(r"\s*// expect: (.+)")
 RENAME = re.compile(r"(\w+) is (\w+)")
 BASE = "as-it-is"
@@ -63,7 +63,7 @@ def read(path):
     used = {BASE}
     for variant in variants.values():
         used |= write(path, lines, variant, variants)
-        if variant.broken != (variant.broken and any(not holds for _, holds in variant.queries)) or not variant.queries:
+        if not variant.queries or variant.broken and all(holds for _, holds in variant.queries):
             raise Malformed(f"{path}: {variant.name} asks nothing, or is broken and nothing fails")
     if unused := set(variants) - used:
         raise Malformed(f"{path}: nothing differs in {', '.join(sorted(unused))}")
@@ -76,7 +76,7 @@ def write(path, lines, variant, known):
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         if mark := MARK.fullmatch(line):
-            sign, names, principal, rest = mark.groups()
+            indent, sign, names, principal, rest = mark.groups()
             if unknown := set(names.split()) - set(known):
                 raise Malformed(f"{where}: no variant is called {', '.join(sorted(unknown))}")
             named |= set(names.split())
@@ -84,11 +84,11 @@ def write(path, lines, variant, known):
                 if sign == "=":
                     renamed.setdefault((principal or "")[2:], []).append(RENAME.fullmatch(rest).groups())
                 elif sign == "+":
-                    text.append(rest)
+                    text.append(indent + rest)
                 elif before is None:
                     raise Malformed(f"{where}: there is no line before it")
                 else:
-                    text[before] = rest if sign == "~" else ""
+                    text[before] = indent + rest if sign == "~" else ""
         elif expect := EXPECT.fullmatch(line):
             expected = results(where, expect[1], known)
         elif "?" in line and not line.lstrip().startswith("//") and line.split("?")[0].strip().isalpha():

@@ -7,7 +7,7 @@
 
 mod alarm;
 mod carrier;
-mod codec;
+pub(crate) mod codec;
 mod connections;
 mod doorman;
 mod driver;
@@ -16,7 +16,7 @@ pub(crate) mod gate;
 mod hops;
 mod peers;
 mod routed;
-mod stream;
+pub(crate) mod stream;
 mod streams;
 mod swarm;
 mod traffic;
@@ -131,15 +131,14 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
-        let budget = Budget::default();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
-            carrier: Carrier::new(&budget),
-            budget,
+            carrier: Carrier::new(),
+            budget: Budget::default(),
             streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),

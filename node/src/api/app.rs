@@ -110,7 +110,6 @@ impl App {
 
     /// All of it, for a program that serves it itself: whoever reaches it may do everything, as at the Unix
     /// socket. Events are not taken down.
-    #[must_use]
     pub fn into_router(self) -> Router {
         self.router(Access::Socket)
     }

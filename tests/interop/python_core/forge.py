@@ -8,6 +8,8 @@ from core import cbor
 from core.identity import Key
 from core.suites import SHA256, Prehash
 
+ANOTHER_SESSION = bytes.fromhex("0123456789ab4def8123456789abcdef")
+
 
 def signed(entries: dict[str, Any], key: Key, prehash: Prehash = SHA256) -> bytes:
     unsigned = {name: value for name, value in entries.items() if name != "signature"}

@@ -13,9 +13,11 @@ UUID = bytes.fromhex("0123456789ab4def8123456789abcdef")
 UNUSUAL: tuple[Any, ...] = (
     0, 1, 23, 24, 255, 256, 2**32, 2**53, 2**53 + 1, 2**64 - 1, -1, 1.5, None, True, False,
     b"", bytes(15), bytes(16), bytes(17), bytes(32), bytes(64), UUID,
-    "", "x", "done", "node", "1.1", "sealed", "x" * 64, "x" * 65, "x" * 129, "x" * 4096, "x" * 4097, "e\u0301", "\x07", "/x",
+    "", "x", "done", "node", "1.1", "sealed", "x" * 64, "x" * 65, "x" * 129, "x" * 4096, "x" * 4097,
+    "e\u0301", "\x07", "/x",
     [], [""], ["x"] * 64, ["x"] * 65, [UUID], {}, {"x": 1},
 )
+KEYS = "zz", "a", "encrypted", "session_id", "order", "in_reply_to", "transfer"
 
 
 class Mutator:
@@ -31,8 +33,7 @@ class Mutator:
             if what < 0.15:
                 return {other: part for other, part in value.items() if other != key}
             if what < 0.3:
-                return {**value, draw.choice(("zz", "a", "encrypted", "session_id", "order", "in_reply_to", "transfer")):
-                        draw.choice(UNUSUAL)}
+                return {**value, draw.choice(KEYS): draw.choice(UNUSUAL)}
             return {**value, key: self.value(value[key])}
         if isinstance(value, list) and value and draw.random() < 0.7:
             at = draw.randrange(len(value))
@@ -43,12 +44,12 @@ class Mutator:
                 return value[:at] + [value[at]] + value[at:]
             return [*value[:at], self.value(value[at]), *value[at + 1 :]]
         if isinstance(value, bytes) and value and draw.random() < 0.4:
-            return self.bytes(value)
+            return self.piece(value)
         if type(value) is int and draw.random() < 0.4:
             return max(0, value + draw.choice((-61_000, -30_000, -1, 1, 600_000)))
         return draw.choice(UNUSUAL)
 
-    def bytes(self, data: bytes) -> bytes:
+    def piece(self, data: bytes) -> bytes:
         """With a few of them changed, put in or taken out."""
         draw = self.random
         at = draw.randrange(len(data) + 1)
@@ -64,7 +65,7 @@ class Mutator:
     def encoded(self, data: bytes) -> bytes:
         """An item in which one or two things are other than they were; now and then it is no item."""
         if self.random.random() < 0.25:
-            return self.bytes(data)
+            return self.piece(data)
         value = cbor.decode(data)
         for _ in range(self.random.choice((1, 1, 2))):
             value = self.value(value)

@@ -15,6 +15,7 @@ from typing import Any
 
 import cbor2
 
+import forge
 from core import batch, bodies, cbor, six_step
 from core.batch import Message, Order
 from core.bodies import ANSWERS, Type
@@ -36,6 +37,18 @@ SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 TRIES = 50
 PEERS = 4
 Judge = Callable[[Envelope], object]
+
+FINGERPRINT = "0123456789abcdef" * 4
+PEER_ID = "12D3KooWHy8jkrUxHvZy8ttky4H8su9GY2UcVYic3PpB2DMrRiPM"
+NAMES = (
+    "x", "x" * 128, "x" * 129, "é" * 64, "é" * 64 + "x", " ", "a b", "x\u0085", "x\u00ad", "x\u200b", "\ufeffx",
+    "é", "e\u0301", "ﬁ", "Å", "\u212b", "가", "\u1100\u1161", "\u0958", "\U0001d15e",
+    "/x", " /x", "\u00a0/x", "\u3000/x", "\u200b/x", "x/x",
+    FINGERPRINT, FINGERPRINT.upper(), FINGERPRINT[:-1], FINGERPRINT + "0", f"  {FINGERPRINT} ", f"\u2003{FINGERPRINT}",
+    " ".join(FINGERPRINT), f"{FINGERPRINT[:32]}\u00a0{FINGERPRINT[32:]}", f"{FINGERPRINT[:32]}g{FINGERPRINT[33:]}",
+    PEER_ID, f" {PEER_ID}", f"{PEER_ID}\u2028", "1" * 43, "1" * 44, "1" * 60, "1" * 61, "2" + "1" * 51, "Qm" + "1" * 42,
+    "Qm" + "1" * 41, "Qn" + "1" * 44, "1" * 44 + "0", "1" * 20 + " " + "1" * 24, "ent-" + "a" * 16, "ent-" + "a" * 15,
+)
 
 
 def setUpModule() -> None:
@@ -77,7 +90,7 @@ class Judging(WithNode):
         self.assertEqual(ours, theirs, f"SEED={SEED}: {data.hex()}")
         return answer if theirs is None else None
 
-    def wrong(self, mutator: Mutator, raw: bytes, key: Key, prehash: Prehash) -> bytes:
+    def spoil(self, mutator: Mutator, raw: bytes, key: Key, prehash: Prehash) -> bytes:
         """An envelope with something wrong outside its payload, or inside; most often its signature holds."""
         draw = mutator.random.random()
         if draw < 0.25:
@@ -114,7 +127,7 @@ class Handshakes(Judging):
             raw = attempt.on_init_ack(peer.exchange(attempt.begin()))
             judge = self.judge(peer, attempt, 2).on_challenge_response
             for _ in range(TRIES):
-                if self.agree(peer, judge, self.wrong(mutator, raw, peer.key, SHA256)) is not None:
+                if self.agree(peer, judge, self.spoil(mutator, raw, peer.key, SHA256)) is not None:
                     break
 
     def test_step_5(self) -> None:
@@ -124,7 +137,7 @@ class Handshakes(Judging):
             raw = attempt.on_established(peer.exchange(third))
             judge = self.judge(peer, attempt, 4).on_confirm
             for _ in range(TRIES):
-                if self.agree(peer, judge, self.wrong(mutator, raw, peer.key, SHA256)) is not None:
+                if self.agree(peer, judge, self.spoil(mutator, raw, peer.key, SHA256)) is not None:
                     break
 
 
@@ -145,7 +158,17 @@ class Sealed(Judging):
             session, node = self.session(peer)
             for _ in range(TRIES):
                 raw = session.seal([self.nothing(peer)])
-                self.agree(peer, node.open_request, self.wrong(mutator, raw, peer.key, session.agreed.suite.prehash))
+                self.agree(peer, node.open_request, self.spoil(mutator, raw, peer.key, session.agreed.suite.prehash))
+
+    def test_names(self) -> None:
+        """Which are entity ids, and which look like other names of peers. §1.2"""
+        peer, _ = self.peers("names")[0]
+        session, node = self.session(peer)
+        for name in NAMES:
+            raw = session.seal([self.nothing(peer)])
+            raw = forge.changed(raw, peer.key, session.agreed.suite.prehash, sender_id=name)
+            with self.subTest(name=name):
+                self.agree(peer, node.open_request, raw)
 
     def test_batches(self) -> None:
         for peer, mutator in self.peers("batches"):
@@ -199,6 +222,11 @@ class Bodies(Judging):
         session = peer.shake()
         # What the node knows of the peer's messages.
         judge = Inbox(peer.me.draw_uuid)
+        first = replace(peer.message(Type.STATUS_REPORT, status="", content=b"", content_type=""), order=Order(UUID, 0))
+        judge.receive([first])
+        peer.ask(session, [first])
+        # Before, it may not know yet what its disk says of them, and judges no order.
+        self.delivered(peer, first)
         for type, example in self.examples().items():
             encoded = cbor2.dumps(example, canonical=True)
             bodies.decode(type, encoded)
@@ -214,8 +242,8 @@ class Bodies(Judging):
         kept = []
         ours: dict[bytes | None, Code] = {}
         for message in messages:
-            answers = judge.receive([message]).answers
-            ours |= {answer.in_reply_to: ErrorBody.decode(answer.body).code for answer in answers if answer.type == Type.ERROR}
+            errors = [answer for answer in judge.receive([message]).answers if answer.type == Type.ERROR]
+            ours |= {error.in_reply_to: ErrorBody.decode(error.body).code for error in errors}
             if message.id in ours or message.type != Type.SESSION_CLOSE:
                 kept.append(message)
         theirs: dict[bytes | None, Code] = {}
@@ -226,7 +254,7 @@ class Bodies(Judging):
             # What is valid may be refused for what it asks.
             code = theirs.get(message.id)
             code = code if code in (Code.INVALID_VERSION, Code.INVALID_STATE, Code.SEQUENCE_ERROR) else None
-            said = f"SEED={SEED}: {message.type} {message.order} {message.in_reply_to} {message.body.hex()}"
+            said = f"SEED={SEED}: {message.type} {message.order} {message.in_reply_to!r} {message.body.hex()}"
             self.assertEqual(ours.get(message.id), code, said)
 
 

@@ -12,7 +12,7 @@ from core.batch import Message, Order
 from core.cbor import Malformed
 from core.envelope import Draft, Envelope, Kind
 from core.errors import Code, ErrorBody, Refused
-from core.handshake import Entity, Handshake
+from core.handshake import Handshake
 from core.identity import Key
 from core.session import Session
 from core.suites import SHA256, SUITES, aead_nonce
@@ -39,7 +39,8 @@ def play_six_step(vector: dict[str, Any]) -> tuple[Sides, six_step.Initiator, si
     a, b = six_step.Initiator(sides.a, sides.b_key), six_step.Responder(sides.b, sides.a_key)
     sides.at(1)
     sent = [a.begin(sides.b.name)]
-    for number, step in enumerate((b.on_init, a.on_init_ack, b.on_challenge_response, a.on_established, b.on_confirm), 2):
+    steps = b.on_init, a.on_init_ack, b.on_challenge_response, a.on_established, b.on_confirm
+    for number, step in enumerate(steps, 2):
         envelope = Envelope.decode(sent[-1])
         # What is sent is made at its own time, and judged at that of the answer.
         sides.at(number)
@@ -68,7 +69,7 @@ class Vectors(unittest.TestCase):
         self.assertEqual(ours.hex(), theirs)
 
     def each(self, file: str, name: str = "vectors", least: int = 1) -> list[dict[str, Any]]:
-        found = load(file)[name]
+        found: list[dict[str, Any]] = load(file)[name]
         self.assertGreaterEqual(len(found), least, f"{name} in {file}")
         return found
 
@@ -173,7 +174,7 @@ class Handshakes(Vectors):
             self.clock(sides, receiver).draws = draws
             sides.at(min(number + 1, len(vector["messages"])))
             raw = getattr(receiver, step)(Envelope.decode(raw))
-        self.assertEqual(b.state.name, steps[-1] == "on_ready" and "READY" or "ACTIVE")
+        self.assertEqual(b.state.name, "READY" if module is six_step else "ACTIVE")
 
     def clock(self, sides: Sides, receiver: Handshake) -> Played:
         return sides.clock_a if receiver.me is sides.a else sides.clock_b
@@ -281,7 +282,7 @@ class Hops(Vectors):
         for vector in self.each("hop.json", "outcomes", least=15):
             with self.subTest(vector["head"]):
                 if vector["outcome"] == "answered":
-                    outcome = hop.Answered(vector["hops"], unhex(vector["envelope"]))
+                    outcome: hop.Answered | hop.RefusedPacket = hop.Answered(vector["hops"], unhex(vector["envelope"]))
                 else:
                     outcome = hop.RefusedPacket(hop.Reason(vector["reason"]), vector.get("retry_after_ms"))
                 self.same(outcome.head(), vector["head"])

@@ -15,7 +15,8 @@ DIRECTORY = Path(os.environ.get("SOURCES", Path(__file__).parents[3])) / "protoc
 
 
 def load(name: str) -> dict[str, Any]:
-    return json.loads((DIRECTORY / name).read_text())
+    vectors: dict[str, Any] = json.loads((DIRECTORY / name).read_text())
+    return vectors
 
 
 def unhex(text: str) -> bytes:

@@ -61,11 +61,9 @@ pub struct Config {
     pub trust: Trust,
     /// Whether agents remember nonces from run to run (§2.6). Where they do not, they were restarted.
     pub guard: bool,
-    /// Whether the attacker also sends shares of others raised to exponents of its own.
-    pub blinded: bool,
     /// Agents whose long-term keys the attacker has from the start.
     pub leaked: &'static [Agent],
-    /// Agents whose long-term keys leak, all at one time, which may be any.
+    /// Agents whose long-term keys leak, all at one time, which may be any once a session is in use.
     pub later: &'static [Agent],
     /// Runs whose ephemeral keys leak as soon as they are drawn.
     pub ephemeral: &'static [RunNumber],
@@ -77,7 +75,6 @@ const PLAIN: Config = Config {
     runs: &[],
     trust: Trust::Pinned,
     guard: false,
-    blinded: false,
     leaked: &[],
     later: &[],
     ephemeral: &[],
@@ -91,24 +88,16 @@ use Target::{Key, Name};
 const TO_B: &[Target] = &[Key(B), Key(E)];
 const TO_A: &[Target] = &[Key(A), Key(E)];
 
-const SIX_BOTH_WAYS: &[RunSpec] = &[
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-    Initiator(B, Six, TO_A),
-    Responder(A, &[Six]),
-];
+const SIX_BOTH_WAYS: &[RunSpec] =
+    &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Initiator(B, Six, TO_A), Responder(A, &[Six])];
 const THREE_BOTH_WAYS: &[RunSpec] = &[
     Initiator(A, Three, TO_B),
     Responder(B, &[Three]),
     Initiator(B, Three, TO_A),
     Responder(A, &[Three]),
 ];
-const SIX_TWICE: &[RunSpec] = &[
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-    Initiator(A, Six, TO_B),
-    Responder(B, &[Six]),
-];
+const SIX_TWICE: &[RunSpec] =
+    &[Initiator(A, Six, TO_B), Responder(B, &[Six]), Initiator(A, Six, TO_B), Responder(B, &[Six])];
 const THREE_TWICE: &[RunSpec] = &[
     Initiator(A, Three, TO_B),
     Responder(B, &[Three]),
@@ -177,6 +166,13 @@ pub const ALL: &[Config] = &[
         ..PLAIN
     },
     Config {
+        name: "both-kinds-leaked-a",
+        what: "A begins one of each kind, B answers either, E has A's long-term keys",
+        runs: &[Initiator(A, Six, TO_B), Responder(B, &[Six, Three]), Initiator(A, Three, TO_B)],
+        leaked: &[A],
+        ..PLAIN
+    },
+    Config {
         name: "six-later",
         what: "six-step, all long-term keys leak at any time",
         runs: SIX_BOTH_WAYS,
@@ -234,26 +230,20 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "six-restart",
-        what: "six-step, A to B once, B answers twice and was restarted; blinded shares",
+        what: "six-step, A to B once, B answers twice and was restarted",
         runs: SIX_AGAIN,
-        blinded: true,
         ..PLAIN
     },
     Config {
         name: "three-restart",
-        what: "three-way, A to B once, B answers twice and was restarted; blinded shares",
+        what: "three-way, A to B once, B answers twice and was restarted",
         runs: THREE_AGAIN,
-        blinded: true,
         ..PLAIN
     },
     Config {
         name: "six-first-use",
         what: "six-step, A calls whoever is named B, twice; nobody is pinned",
-        runs: &[
-            Initiator(A, Six, &[Name(B)]),
-            Responder(B, &[Six]),
-            Initiator(A, Six, &[Name(B)]),
-        ],
+        runs: &[Initiator(A, Six, &[Name(B)]), Responder(B, &[Six]), Initiator(A, Six, &[Name(B)])],
         trust: Trust::FirstUse,
         ..PLAIN
     },
@@ -271,11 +261,7 @@ pub const ALL: &[Config] = &[
     Config {
         name: "six-mirror",
         what: "six-step, A calls whoever answers, and answers too",
-        runs: &[
-            Initiator(A, Six, &[Name(A), Name(B)]),
-            Responder(A, &[Six]),
-            Responder(B, &[Six]),
-        ],
+        runs: &[Initiator(A, Six, &[Name(A), Name(B)]), Responder(A, &[Six]), Responder(B, &[Six])],
         ..PLAIN
     },
     Config {

@@ -85,11 +85,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Searches completely, and says what fell.
-fn table(
-    variant: &'static Variant,
-    configs: &[Config],
-    out: &mut impl Write,
-) -> io::Result<bool> {
+fn table(variant: &'static Variant, configs: &[Config], out: &mut impl Write) -> io::Result<bool> {
     let total = Property::ALL.len();
     writeln!(out, "{}", variant.what)?;
     writeln!(out, "configuration         runs   states    steps  depth   held  seconds")?;

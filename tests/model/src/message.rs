@@ -148,11 +148,8 @@ impl Model {
     /// The session key of a shared secret and a handshake hash.
     pub fn session_key(&mut self, shared: Id, hash: Id) -> Id {
         let info = self.terms.text("peer-v1.1-session-key");
-        let salt = if self.variant.has(Flaw::KeysWithoutTranscript) {
-            self.terms.text("")
-        } else {
-            hash
-        };
+        let salt =
+            if self.variant.has(Flaw::KeysWithoutTranscript) { self.terms.text("") } else { hash };
         self.terms.node(Head::Derive, &[shared, salt, info])
     }
 

@@ -3,12 +3,15 @@
 use std::rc::Rc;
 
 use crate::config::{Config, RunSpec};
+use crate::hash::Map;
 use crate::knowledge::Knowledge;
 use crate::message::Message;
+use crate::receive::Origin;
 use crate::run::{Run, Runs, State};
 use crate::term::{Agent, Id, RunNumber, Source, Term, Terms};
 use crate::unify::Substitution;
 use crate::variant::{Flaw, Variant};
+use crate::wire::Kind;
 
 /// A configuration of a variant, with all that came up in it so far.
 #[derive(Debug)]
@@ -21,7 +24,14 @@ pub struct Model {
     pub config: Config,
     /// In which protocol.
     pub variant: &'static Variant,
+    /// What runs expect, worked out once.
+    pub expectations: Map<(u32, Kind, Origin), Option<Rc<Message>>>,
+    /// What runs do with a message, worked out once.
+    pub advances: Map<(u32, Id, Origin), Option<Rc<Advance>>>,
 }
+
+/// A run after a message, and what it sent.
+pub type Advance = (Run, Vec<Message>);
 
 /// What happened between two states.
 #[derive(Debug, Clone)]
@@ -45,7 +55,14 @@ impl Model {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(config: Config, variant: &'static Variant) -> Self {
-        Self { terms: Terms::default(), runs: Runs::default(), config, variant }
+        Self {
+            terms: Terms::default(),
+            runs: Runs::default(),
+            config,
+            variant,
+            expectations: Map::default(),
+            advances: Map::default(),
+        }
     }
 
     /// Where it can begin: every initiator has sent its first message, to each choice of peers. Sending
@@ -110,11 +127,7 @@ impl Model {
     }
 
     /// Everything that can happen next.
-    pub fn successors(
-        &mut self,
-        state: &State,
-        knowledge: &mut Knowledge,
-    ) -> Vec<(State, Event)> {
+    pub fn successors(&mut self, state: &State, knowledge: &mut Knowledge) -> Vec<(State, Event)> {
         let runs = self.runs_of(state);
         let mut found = Vec::new();
         for (place, spec) in self.config.runs.iter().enumerate() {
@@ -126,7 +139,9 @@ impl Model {
                 self.receive(state, &runs, knowledge, place, kind, &mut found);
             }
         }
-        if state.leaked.is_empty() && !self.config.later.is_empty() {
+        // Before a session is in use there is nothing to lose, and of later ones nothing is claimed.
+        let in_use = runs.iter().any(|run| run.is_done() && run.trusted);
+        if in_use && state.leaked.is_empty() && !self.config.later.is_empty() {
             let leaked = self.config.later.to_vec();
             found.push((State { leaked, ..state.clone() }, Event::Leaked));
         }
@@ -151,9 +166,7 @@ impl Model {
                 continue;
             }
             shares.push(share);
-            if self.config.blinded {
-                shares.push(self.terms.power(&[exponent, own]));
-            }
+            shares.push(self.terms.power(&[exponent, own]));
         }
         shares
     }

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
-
 use crate::config::Config;
+use crate::hash::Set;
 use crate::knowledge::Knowledge;
 use crate::model::{Event, Model};
 use crate::property::{Property, Violation};
@@ -26,6 +25,9 @@ pub struct Outcome {
     pub completed: usize,
     /// The first attack on each property that fell.
     pub attacks: Vec<Attack>,
+    /// States in which a property does not hold, but to which the attacker could not have gone in this
+    /// order. Where nothing may fall there may be none of these either.
+    pub impossible: usize,
     /// How long it took.
     pub took: Duration,
 }
@@ -65,7 +67,7 @@ pub fn search(
     let begun = Instant::now();
     let mut model = Model::new(config, variant);
     let mut nodes: Vec<Node> = Vec::new();
-    let mut known: FxHashSet<State> = FxHashSet::default();
+    let mut known: Set<State> = Set::default();
     let mut waiting = VecDeque::new();
     for state in model.initial() {
         known.insert(state.clone());
@@ -78,6 +80,7 @@ pub fn search(
         depth: 0,
         completed: 0,
         attacks: Vec::new(),
+        impossible: 0,
         took: Duration::ZERO,
     };
     while let Some(at) = waiting.pop_front() {
@@ -89,8 +92,10 @@ pub fn search(
             if outcome.attack(violation.property).is_some() {
                 continue;
             }
-            let attack = way(&mut model, &nodes, at, violation);
-            outcome.attacks.extend(attack);
+            match way(&mut model, &nodes, at, violation) {
+                Some(attack) => outcome.attacks.push(attack),
+                None => outcome.impossible += 1,
+            }
         }
         if until.is_some_and(|property| outcome.attack(property).is_some()) {
             break;

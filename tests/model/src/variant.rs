@@ -66,7 +66,9 @@ impl Variant {
     /// Whether signatures, transcripts and associated data leave `field` out.
     #[must_use]
     pub fn unbound(&self, field: Field) -> bool {
-        self.flaws.iter().any(|flaw| matches!(flaw, Flaw::Unbound(fields) if fields.contains(&field)))
+        self.flaws
+            .iter()
+            .any(|flaw| matches!(flaw, Flaw::Unbound(fields) if fields.contains(&field)))
     }
 
     /// The variant of this name.
@@ -105,7 +107,7 @@ pub const BROKEN: &[Variant] = &[
         falls: &[
             ("six", Property::Secrecy),
             ("three", Property::Secrecy),
-            ("six-leaked-a", Property::KeyCompromise),
+            ("three-leaked-a", Property::KeyCompromise),
         ],
     },
     Variant {
@@ -159,10 +161,7 @@ pub const BROKEN: &[Variant] = &[
         name: "keys-without-transcript",
         what: "keys come from the shared secret alone, while an ephemeral key leaks",
         flaws: &[Flaw::KeysWithoutTranscript],
-        falls: &[
-            ("six-ephemeral-a", Property::Binding),
-            ("three-ephemeral-a", Property::Binding),
-        ],
+        falls: &[("six-ephemeral-a", Property::Binding), ("three-ephemeral-a", Property::Binding)],
     },
     Variant {
         name: "static-exchange",
@@ -193,10 +192,7 @@ pub const BROKEN: &[Variant] = &[
         name: "no-guard",
         what: "no nonces are remembered",
         flaws: &[Flaw::NoGuard],
-        falls: &[
-            ("six-replay", Property::AnsweredOnce),
-            ("three-replay", Property::AnsweredOnce),
-        ],
+        falls: &[("six-replay", Property::AnsweredOnce), ("three-replay", Property::AnsweredOnce)],
     },
     Variant {
         name: "no-window",

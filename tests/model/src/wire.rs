@@ -173,7 +173,10 @@ impl Kind {
         use Field as F;
         let session = !matches!(
             self,
-            Self::HandshakeInit | Self::HandshakeInitAck | Self::ChallengeResponse | Self::Handshake
+            Self::HandshakeInit
+                | Self::HandshakeInitAck
+                | Self::ChallengeResponse
+                | Self::Handshake
         );
         [
             F::Nonce,

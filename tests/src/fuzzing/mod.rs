@@ -11,6 +11,7 @@ mod guards;
 mod handshakes;
 mod hops;
 mod legacy;
+mod legacy_sessions;
 mod mailboxes;
 mod naive_cbor;
 mod names;
@@ -32,10 +33,11 @@ pub use guards::guards;
 pub use handshakes::{handshake, handshake_body, links};
 pub use hops::hop;
 pub use legacy::{legacy_message, legacy_value};
+pub use legacy_sessions::legacy_session;
 pub use mailboxes::mailbox;
 pub use names::names;
 #[cfg(feature = "nodes")]
-pub use nodes::{api, operator, store, words};
+pub use nodes::{api, frames, operator, store, words};
 pub use registry::registry;
 pub use requests::request;
 pub use seeds::seeds;
@@ -48,7 +50,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a file of its name under `tests/fuzz/fuzz_targets`, and a corpus of its name
 /// under `tests/fuzz/corpus`.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("batch", batch),
     ("body", body),
     ("cbor", cbor),
@@ -60,6 +62,7 @@ pub const TARGETS: [Target; 21] = [
     ("handshake_body", handshake_body),
     ("hop", hop),
     ("legacy_message", legacy_message),
+    ("legacy_session", legacy_session),
     ("legacy_value", legacy_value),
     ("links", links),
     ("mailbox", mailbox),
@@ -74,5 +77,5 @@ pub const TARGETS: [Target; 21] = [
 
 /// Those that need a whole node, in the same way.
 #[cfg(feature = "nodes")]
-pub const NODE_TARGETS: [Target; 4] =
-    [("api", api), ("operator", operator), ("store", store), ("words", words)];
+pub const NODE_TARGETS: [Target; 5] =
+    [("api", api), ("frames", frames), ("operator", operator), ("store", store), ("words", words)];

@@ -38,6 +38,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "handshake_body" => handshake_bodies(),
         "hop" => hops(),
         "legacy_message" => legacy_messages(),
+        "legacy_session" => schedules(200),
         "legacy_value" => legacy_values(),
         "links" => schedules(400),
         "mailbox" => super::mailboxes::seeds(),
@@ -75,7 +76,7 @@ pub(super) fn rng() -> StdRng {
 }
 
 /// Packets to carry and to take in, and outcomes of both kinds.
-fn hops() -> Vec<Vec<u8>> {
+pub(super) fn hops() -> Vec<Vec<u8>> {
     let envelope = Bytes::from_static(b"opaque");
     let packet = |destination: usize, hop_limit, life: u64| {
         let header = peer_protocol::routing::Header {
@@ -189,7 +190,7 @@ fn cbor() -> Vec<Vec<u8>> {
 }
 
 /// All envelopes of both handshakes, and an error.
-fn handshake_steps() -> Vec<Vec<u8>> {
+pub(super) fn handshake_steps() -> Vec<Vec<u8>> {
     let kinds = [HandshakeKind::SixStep, HandshakeKind::ThreeWay];
     kinds.into_iter().flat_map(run_handshake).chain([error_envelope()]).collect()
 }
@@ -262,7 +263,7 @@ pub(super) fn schedules(len: usize) -> Vec<Vec<u8>> {
     schedules
 }
 
-fn legacy_messages() -> Vec<Vec<u8>> {
+pub(super) fn legacy_messages() -> Vec<Vec<u8>> {
     let vectors = include_str!("../../../protocol/tests/vectors/v1_0_signed_messages.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).expect("the vectors are JSON");
     let vectors = vectors["vectors"].as_array().expect("a list of vectors");

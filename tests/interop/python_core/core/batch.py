@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import cbor, shape
+from .cbor import Malformed
 from .envelope import MAX_ENVELOPE
-from .errors import Code, Malformed, Refused
+from .errors import Code, Refused
 
 MAX_MESSAGES = 256
 

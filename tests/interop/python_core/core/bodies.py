@@ -116,7 +116,8 @@ def decode(type: str, data: bytes) -> dict[str, Any]:
     """Of a known type. Raises Malformed if the body is not valid."""
     if len(data) > MAX_BODY:
         raise Malformed("a body over its bound")
-    return shape.decode(data, _BODIES[Type(type)])
+    body: dict[str, Any] = shape.decode(data, _BODIES[Type(type)])
+    return body
 
 
 def error(code: Code, detail: str = "", retry_after_ms: int | None = None) -> bytes:

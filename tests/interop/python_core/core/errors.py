@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from . import cbor, shape
-from .cbor import Malformed
 
 
 class Code(StrEnum):
@@ -69,5 +68,3 @@ SHAPE = shape.a_map(
     {"code": shape.one_of(*Code), "detail": shape.text(4096)},
     {"in_reply_to": shape.bytes_of(16), "retry_after_ms": shape.unsigned()},
 )
-
-__all__ = ["Code", "ErrorBody", "Malformed", "Refused", "SHAPE", "require"]

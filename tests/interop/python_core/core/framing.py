@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from .envelope import MAX_ENVELOPE, Kind, Envelope
+from .envelope import MAX_ENVELOPE, Envelope, Kind
 from .errors import Refused
 
 PROTOCOL = "/peer/1.1.0"

@@ -143,9 +143,10 @@ class Handshake:
         require(right, Code.SESSION_NOT_FOUND, "another session id")
         self.me.guard(self.carrier).check(envelope.nonce, envelope.timestamp, self.me.now())
         try:
-            return shape.decode(envelope.payload, body)
+            decoded: dict[str, Any] = shape.decode(envelope.payload, body)
         except Malformed as error:
             raise Refused(Code.INVALID_VERSION, str(error)) from error
+        return decoded
 
     def check_transcript(self, claimed: bytes) -> None:
         require(claimed == self.transcript(), Code.INVALID_SIGNATURE, "the transcripts differ")

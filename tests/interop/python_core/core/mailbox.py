@@ -9,7 +9,6 @@ from typing import Any
 
 from . import batch, cbor, errors, identity, kdf, shape
 from .cbor import Malformed, Value
-from .errors import Refused
 from .identity import Key
 from .suites import SUITES
 
@@ -206,6 +205,3 @@ def read_receipt(data: bytes) -> Receipt:
     if not identity.verify(receipt.owner, receipt.signature_input(), signature):
         raise Malformed("not signed by its owner")
     return receipt
-
-
-__all__ = ["Header", "ITEM", "Letter", "PREKEY", "REQUEST", "RESULT", "Receipt", "Refused", "open_item", "read_receipt"]

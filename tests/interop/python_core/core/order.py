@@ -73,9 +73,9 @@ class Incoming:
         current = order.stream == self.stream
         require(not current or order.number >= self.next, Code.SEQUENCE_ERROR, "later ones were taken already")
         require(order.number != NO_NUMBER, Code.SEQUENCE_ERROR, "no number")
-        first = order.after is None
-        begins = not current and (first or order.after < self.next <= order.number)
-        if not begins and not (current and (first or order.after < self.next)):
+        due = order.after is None or order.after < self.next
+        begins = not current and due and (order.after is None or self.next <= order.number)
+        if not begins and not (current and due):
             self._hold(message)
             return What.HELD, []
         check(message)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from . import batch
 from .batch import Message
 from .envelope import Draft, Envelope, Kind
-from .errors import Code, Refused, require
+from .errors import Code, require
 from .handshake import Agreed, Entity
 from .replay import ReplayGuard
 from .suites import aead_nonce
@@ -43,7 +43,8 @@ class Session:
     def __init__(self, me: Entity, agreed: Agreed, opening: bool = False) -> None:
         self.me, self.agreed, self.opening = me, agreed, opening
         keys = agreed.keys
-        self._own, self._peers = (keys.initiator, keys.responder) if agreed.initiator else (keys.responder, keys.initiator)
+        both = keys.initiator, keys.responder
+        self._own, self._peers = both if agreed.initiator else both[::-1]
         self.number, self.sealed_bytes = agreed.next_own, 0
         self.window = Window(agreed.next_peers)
         self.guard = ReplayGuard(floor=False)
@@ -105,6 +106,3 @@ class Session:
         self.window.mark(envelope.sequence_num)
         self.guard.remember(envelope.nonce, envelope.timestamp, now)
         return messages
-
-
-__all__ = ["Message", "Refused", "Session", "Window"]

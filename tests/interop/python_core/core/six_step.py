@@ -8,8 +8,17 @@ from enum import Enum, auto
 from . import cbor, identity, kdf, shape
 from .envelope import Draft, Envelope, Kind
 from .errors import Code, Refused, require
-from .handshake import CHOICE, HASH, MAX_CHALLENGE_LIFETIME_MS, OFFER, SESSION_ID, Agreed, Entity, Handshake
-from .handshake import check_lifetime
+from .handshake import (
+    CHOICE,
+    HASH,
+    MAX_CHALLENGE_LIFETIME_MS,
+    OFFER,
+    SESSION_ID,
+    Agreed,
+    Entity,
+    Handshake,
+    check_lifetime,
+)
 from .suites import SUITES, TAG_LEN, aead_nonce
 
 
