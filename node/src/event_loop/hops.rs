@@ -47,7 +47,7 @@ impl EventLoop {
             return false;
         }
         let wanted = peer.redial.is_kept() || self.parked.holds(&id) || self.is_awaited(&id);
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         if !behaviour.routing.has_neighbours() {
             return false;
         }
@@ -73,7 +73,7 @@ impl EventLoop {
 
     /// A connection was lost. Without any neighbour there is nobody left to ask.
     pub(super) fn lost_neighbour(&mut self) {
-        let behaviour = self.swarm.behaviour_mut();
+        let behaviour = &mut **self.swarm.behaviour_mut();
         if !behaviour.routing.has_neighbours() {
             behaviour.secure.clear_hops();
             self.routes.clear();
