@@ -6,8 +6,11 @@
 //! [`routing`] carries sealed envelopes over several hops. [`reachability`] finds out where the node can
 //! be reached. [`limits`] keeps one network from taking every connection.
 
+pub mod boxed;
 mod budget;
 mod clock;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keep_alive;
 pub mod legacy;
 pub mod limits;

@@ -52,6 +52,8 @@ mod directory;
 mod error;
 mod event_loop;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod handle;
 mod inbox;

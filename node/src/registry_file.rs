@@ -115,7 +115,7 @@ impl RegistryFile {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, RegistryFileError> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, RegistryFileError> {
         let raw: Raw = toml::from_str(text).map_err(|error| RegistryFileError::Malformed {
             path: path.to_owned(),
             reason: error.to_string(),

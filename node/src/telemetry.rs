@@ -1,5 +1,6 @@
 //! Logs: on standard error, as text or as JSON; the last lines are kept for the local API.
 
+mod calm;
 pub(crate) mod recent;
 
 use std::io::IsTerminal as _;
@@ -45,9 +46,11 @@ impl Telemetry {
         let rust_log = std::env::var("RUST_LOG").ok();
         let filter = EnvFilter::builder().parse_lossy(self.directives(rust_log.as_deref()));
         let ansi = self.color && std::io::stderr().is_terminal();
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+        let calm = calm::Calm::default();
+        let lines = fmt::layer().with_writer(calm.clone().writer(self.json)).with_ansi(ansi);
         let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
-        let log = tracing_subscriber::registry().with(filter).with(lines).with(recent::layer());
+        let log = tracing_subscriber::registry().with(filter).with(calm);
+        let log = log.with(lines).with(recent::layer());
         let _ = log.try_init();
     }
 }

@@ -14,3 +14,5 @@ pub mod people;
 #[cfg(feature = "nodes")]
 pub mod processes;
 pub mod simulation;
+#[cfg(feature = "nodes")]
+pub mod soak;

@@ -1,8 +1,12 @@
 //! Two parties that run whole handshakes, one message after the other.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use peer_protocol::crypto::{SuiteId, SuiteRegistry};
+use peer_protocol::crypto::{
+    Authenticator, Ed25519Authenticator, PublicKey, Signature, SuiteId, SuiteRegistry,
+};
 use peer_protocol::envelope::Envelope;
 use peer_protocol::handshake::{Config, Context, Expected, Handshake, HandshakeKind, Progress};
 use peer_protocol::identity::Identity;
@@ -32,8 +36,12 @@ impl Pair {
     /// Two parties that speak `suite` only, and both handshakes.
     #[must_use]
     pub fn new(suite: SuiteId) -> Self {
-        let configs = [0, 1].map(|number| {
-            let mut config = Config::new(identity(number));
+        Self::of(suite, [0, 1].map(identity))
+    }
+
+    fn of(suite: SuiteId, identities: [Identity; 2]) -> Self {
+        let configs = identities.map(|identity| {
+            let mut config = Config::new(identity);
             config.suites = SuiteRegistry::named([suite]);
             config.accept_three_way = true;
             config
@@ -92,5 +100,51 @@ impl Pair {
             rng: &mut self.rng,
             now: NOW,
         }
+    }
+}
+
+/// How many signatures a handshake has, of both sides; each is verified once.
+///
+/// # Panics
+/// If the handshake fails, which it cannot.
+#[must_use]
+pub fn signatures(kind: HandshakeKind) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let identities = [1, 2].map(|seed| {
+        let key = Ed25519Authenticator::from_seed(&[seed; 32]);
+        let counting = Counting { key, count: Arc::clone(&count) };
+        Identity::new(None, Arc::new(counting)).expect("no reserved name")
+    });
+    Pair::of(SuiteRegistry::AES_256_GCM, identities).shake_hands(kind);
+    count.load(Ordering::Relaxed)
+}
+
+/// Counts what it signs.
+struct Counting {
+    key: Ed25519Authenticator,
+    count: Arc<AtomicUsize>,
+}
+
+impl Authenticator for Counting {
+    fn public_key(&self) -> PublicKey {
+        self.key.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.key.sign(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One an envelope, and in the six-step handshake the answer to the challenge: the floor of
+    /// `scripts/bench handshake`.
+    #[test]
+    fn handshakes_sign_no_more_than_their_flow_says() {
+        assert_eq!(signatures(HandshakeKind::SixStep), 7);
+        assert_eq!(signatures(HandshakeKind::ThreeWay), 3);
     }
 }

@@ -9,7 +9,7 @@
 
 mod calls;
 mod carrier;
-mod codec;
+pub(crate) mod codec;
 mod config;
 mod courier;
 mod driver;

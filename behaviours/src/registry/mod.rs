@@ -17,7 +17,7 @@ mod event;
 mod lookup;
 mod publisher;
 mod queries;
-mod saved;
+pub(crate) mod saved;
 mod search;
 mod source;
 mod store;

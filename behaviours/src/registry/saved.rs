@@ -110,7 +110,7 @@ const fn source(origin: &Origin<Source>) -> Option<PeerId> {
     }
 }
 
-fn encode(provider: &Provider) -> Bytes {
+pub(crate) fn encode(provider: &Provider) -> Bytes {
     let mut out = Vec::new();
     for item in std::iter::once(provider.peer()).chain(provider.addresses()) {
         // A provider's items have at most 640 bytes.
@@ -121,7 +121,7 @@ fn encode(provider: &Provider) -> Bytes {
     out.into()
 }
 
-fn decode(bytes: &Bytes) -> Option<Provider> {
+pub(crate) fn decode(bytes: &Bytes) -> Option<Provider> {
     let mut rest = bytes.clone();
     let mut items = Vec::new();
     while !rest.is_empty() {

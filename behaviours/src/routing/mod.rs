@@ -3,7 +3,7 @@
 //! The behaviour moves packets between the swarm and a [`Router`], which decides. [`Shuttle`] moves
 //! envelopes between this behaviour and [`secure`](crate::secure); neither knows of the other.
 
-mod codec;
+pub(crate) mod codec;
 mod shuttle;
 mod swarm;
 

@@ -77,6 +77,12 @@ impl Gate {
         self.node.take(self.quota, now)
     }
 
+    /// Whether a handshake of a peer with a session, or of one that is pinned, may start. Strangers cannot
+    /// spend what it needs to renew its session.
+    pub(crate) fn admit_known(&mut self, peer: PeerId, now: Instant) -> Result<(), RateLimited> {
+        self.peers.take(peer, now)
+    }
+
     /// Whether a handshake that `neighbour` brings over hops, in whoever's name, may start.
     pub(crate) fn admit_routed(
         &mut self,
@@ -126,6 +132,17 @@ mod tests {
         let (mut gate, now) = (gate(), Instant::default());
         let mut from = |third| gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), now);
         assert_eq!((0..100).filter(|third| from(*third).is_ok()).count(), 5);
+    }
+
+    #[test]
+    fn strangers_leave_those_who_are_known_their_own_share() {
+        let (mut gate, now, known) = (gate(), Instant::default(), PeerId::random());
+        let mut from = |third| gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), now);
+        assert_eq!((0..100).filter(|third| from(*third).is_ok()).count(), 5);
+        assert!(gate.admit(known, ANOTHER, now).is_err());
+        let known = PeerId::random();
+        let taken = (0..100).filter(|_| gate.admit_known(known, now).is_ok());
+        assert_eq!(taken.count(), 2);
     }
 
     #[test]

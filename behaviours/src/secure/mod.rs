@@ -7,7 +7,7 @@
 
 mod alarm;
 mod carrier;
-mod codec;
+pub(crate) mod codec;
 mod connections;
 mod doorman;
 mod driver;
@@ -16,7 +16,7 @@ pub(crate) mod gate;
 mod hops;
 mod peers;
 mod routed;
-mod stream;
+pub(crate) mod stream;
 mod streams;
 mod swarm;
 mod traffic;
@@ -131,15 +131,14 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
-        let budget = Budget::default();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
-            carrier: Carrier::new(&budget),
-            budget,
+            carrier: Carrier::new(),
+            budget: Budget::default(),
             streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),
@@ -312,7 +311,7 @@ impl Behaviour {
         let durable = Durable::new(key, Arc::clone(&self.disk), notices_receiver);
         let streams = Streams::new(self.budget.clone());
         let clock = Arc::clone(&self.clock);
-        let work = Work::new(link, routed, clock, inputs_receiver, durable, streams);
+        let work = Box::new(Work::new(link, routed, clock, inputs_receiver, durable, streams));
         let outputs = self.outputs_sender.clone();
         let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
         tokio::spawn(driver.run());
@@ -320,12 +319,14 @@ impl Behaviour {
     }
 
     fn make_room(&mut self) -> Result<(), SendError> {
-        if !self.peers.is_full() {
+        if !self.peers.is_crowded() {
             return Ok(());
         }
         let connections = &self.connections;
         let evicted = self.peers.evict(|id| connections.is_connected(id), self.trust.as_ref());
-        let (peer, state) = evicted.ok_or(SendError::Busy)?;
+        let Some((peer, state)) = evicted else {
+            return if self.peers.is_full() { Err(SendError::Busy) } else { Ok(()) };
+        };
         tracing::debug!(%peer, "its link is forgotten, to make room");
         for id in state.sessions {
             let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });

@@ -21,6 +21,9 @@ pub(super) const INPUTS: usize = 256;
 /// refused once only these are left. A link has at most seventeen requests in flight.
 const RESERVED: usize = 64;
 
+/// From so many peers on, those that are missed by nobody go before they are too many.
+const CROWD: usize = 512;
+
 /// One peer.
 pub(super) struct Peer {
     key: PublicKey,
@@ -226,13 +229,20 @@ impl Peers {
         self.map.len() >= self.most
     }
 
+    /// Whether there are so many that new ones are suspicious: peer ids are free.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.map.len() >= CROWD.min(self.most)
+    }
+
     /// Forgets the peer that is missed least: one that is not connected and to which nothing is on
-    /// its way, rather one without sessions, never a pinned one with any.
+    /// its way, rather one without sessions, never a pinned one with any. Before there is no more room, only one
+    /// without sessions.
     pub(super) fn evict(
         &mut self,
         is_connected: impl Fn(&PeerId) -> bool,
         trust: &dyn TrustView,
     ) -> Option<(PeerId, Peer)> {
+        let is_full = self.is_full();
         let mut found = None;
         for (id, peer) in &self.map {
             if is_connected(id) {
@@ -243,8 +253,8 @@ impl Peers {
                     found = Some(*id);
                     break;
                 }
-                Some(Worth::Sessions) => found = found.or(Some(*id)),
-                None => {}
+                Some(Worth::Sessions) if is_full => found = found.or(Some(*id)),
+                Some(Worth::Sessions) | None => {}
             }
         }
         self.map.remove_entry(&found?)
@@ -310,8 +320,9 @@ mod tests {
     }
 
     impl Rig {
+        /// That has no more room.
         fn new() -> Self {
-            Self { peers: Peers::new(100), ends: Vec::new() }
+            Self { peers: Peers::new(0), ends: Vec::new() }
         }
 
         fn add(&mut self) -> PeerId {
@@ -368,6 +379,22 @@ mod tests {
         assert_eq!(rig.evict(&[]), Some(second));
         assert_eq!(rig.evict(&[]), None);
         assert!(rig.peers.get(&pinned).is_some());
+    }
+
+    #[test]
+    fn in_a_crowd_only_those_without_sessions_go() {
+        let mut rig = Rig::new();
+        rig.peers.set_most(2 * CROWD);
+        let first = rig.with_session("first");
+        let bare = rig.add();
+        assert!(!rig.peers.is_crowded());
+        while !rig.peers.is_crowded() {
+            rig.with_session("more");
+        }
+        assert_eq!(rig.evict(&[]), Some(bare));
+        assert_eq!(rig.evict(&[]), None);
+        rig.peers.set_most(CROWD / 2);
+        assert_eq!(rig.evict(&[]), Some(first));
     }
 
     #[test]

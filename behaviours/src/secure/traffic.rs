@@ -6,12 +6,14 @@ use libp2p_core::PeerId;
 use libp2p_swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p_swarm::{CloseConnection, ConnectionId, NotifyHandler, ToSwarm};
 use peer_protocol::envelope::{Envelope, EnvelopeError};
+use peer_protocol::identity::{EntityId, TrustLevel};
 use peer_protocol::link::{self, ExchangeId, Transmit};
 use peer_protocol::rate_limit::RateClass;
 use peer_protocol::time::Instant;
 
 use super::carrier::Arrival;
 use super::driver::{Input, Output};
+use super::peers::key_of;
 use super::{Behaviour, Event, EventKind, Hops};
 use crate::keep_alive::FromBehaviour;
 use crate::prefix::Prefix;
@@ -57,21 +59,42 @@ impl Behaviour {
             Ok(envelope) if envelope.header().kind.starts_handshake() => {
                 let old = self.connections.restarted(&peer, connection);
                 self.close_connections(peer, old);
-                let prefix = self.connections.prefix(&peer, connection);
-                match self.gate.admit(peer, prefix, now) {
-                    Ok(()) => Input::Request(exchange, Ok(envelope)),
+                let admitted = if self.is_known(&peer, &envelope.header().sender) {
+                    self.gate.admit_known(peer, now)
+                } else {
+                    let prefix = self.connections.prefix(&peer, connection);
+                    self.gate.admit(peer, prefix, now)
+                };
+                match admitted {
+                    Ok(()) => Input::Request(exchange, Box::new(Ok(envelope))),
                     Err(limited) => {
                         self.config.limit_hits.count(RateClass::Handshake);
-                        Input::Refuse(exchange, envelope, limited)
+                        // In a crowd nobody gets a link only to be told that it is refused.
+                        if self.peers.is_crowded() && self.peers.get(&peer).is_none() {
+                            return self.drop_exchange(peer, exchange);
+                        }
+                        Input::Refuse(exchange, Box::new(envelope), limited)
                     }
                 }
             }
-            envelope => Input::Request(exchange, envelope),
+            envelope => Input::Request(exchange, Box::new(envelope)),
         };
         if self.offer(peer, input).is_err() {
             // The peer's request fails at once, and it tries again later.
-            let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
+            self.drop_exchange(peer, exchange);
         }
+    }
+
+    fn drop_exchange(&mut self, peer: PeerId, exchange: ExchangeId) {
+        // Only a request can fail, and this is none.
+        let _ = self.carrier.transmit(peer, Transmit::Drop { exchange });
+    }
+
+    /// Whether the peer has a session, or is pinned by the name that it gives.
+    fn is_known(&self, peer: &PeerId, name: &EntityId) -> bool {
+        let has_session = self.peers.get(peer).is_some_and(|state| !state.sessions.is_empty());
+        let pinned = || key_of(peer).and_then(|key| self.trust.level(name, &key));
+        has_session || pinned() == Some(TrustLevel::Pinned)
     }
 
     pub(super) fn on_output(&mut self, peer: PeerId, output: Output) {

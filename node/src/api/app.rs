@@ -108,6 +108,12 @@ impl App {
         self
     }
 
+    /// All of it, for a program that serves it itself: whoever reaches it may do everything, as at the Unix
+    /// socket. Events are not taken down.
+    pub fn into_router(self) -> Router {
+        self.router(Access::Socket)
+    }
+
     /// All of it, for requests over `access`.
     pub(super) fn router(&self, access: Access) -> Router {
         let guard = Guard { access: access.clone(), body_time: self.limits.body };

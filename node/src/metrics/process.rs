@@ -43,6 +43,11 @@ impl Collector for Process {
         if let Some(threads) = field(&status, "Threads:") {
             gauge("process_threads", "Threads.", None, threads)?;
         }
+        // Whoever asks is a task of the node's own runtime.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = u32::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(u32::MAX);
+            gauge("peer_tasks", "Tasks of the runtime.", None, tasks.into())?;
+        }
         if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
             // One of them is that directory.
             let open = u32::try_from(open.count().saturating_sub(1)).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@
 //! - `states` walks the state tables and real handshakes.
 //! - `attacks` holds one test for each attack, named for it.
 //! - `vectors` reproduces and recomputes `protocol/tests/vectors/*.json`.
+//! - `cited` checks that what `docs/SECURITY.md` names is there.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +17,7 @@
 )]
 
 mod attacks;
+mod cited;
 mod rig;
 mod secrets;
 mod states;

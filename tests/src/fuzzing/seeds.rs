@@ -30,18 +30,28 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "batch" => vec![batch(&bodies()[..1]), batch(&bodies()), ordered_batch()],
         "body" => bodies().iter().map(with_kind).collect(),
         "cbor" => cbor(),
+        "delivery" => schedules(300),
         "envelope" => handshake_steps(),
+        "guards" => super::guards::seeds(),
         "handshake" => schedules(160),
+        "handshake_edits" => schedules(200),
         "handshake_body" => handshake_bodies(),
         "hop" => hops(),
         "legacy_message" => legacy_messages(),
+        "legacy_session" => schedules(200),
         "legacy_value" => legacy_values(),
         "links" => schedules(400),
+        "mailbox" => super::mailboxes::seeds(),
+        "names" => super::names::seeds(),
         "registry" => super::registry::seeds(),
         "request" => handshake_steps(),
+        "session" => schedules(200),
         "stream" => super::streams::seeds(),
         "transfer" => super::transfers::seeds(),
         "trust_store" => trust_stores(),
+        #[cfg(feature = "nodes")]
+        other => super::nodes::seeds(other).unwrap_or_else(|| panic!("no target {other:?}")),
+        #[cfg(not(feature = "nodes"))]
         other => panic!("there is no target {other:?}"),
     };
     let mut seeds = Vec::new();
@@ -66,7 +76,7 @@ pub(super) fn rng() -> StdRng {
 }
 
 /// Packets to carry and to take in, and outcomes of both kinds.
-fn hops() -> Vec<Vec<u8>> {
+pub(super) fn hops() -> Vec<Vec<u8>> {
     let envelope = Bytes::from_static(b"opaque");
     let packet = |destination: usize, hop_limit, life: u64| {
         let header = peer_protocol::routing::Header {
@@ -180,7 +190,7 @@ fn cbor() -> Vec<Vec<u8>> {
 }
 
 /// All envelopes of both handshakes, and an error.
-fn handshake_steps() -> Vec<Vec<u8>> {
+pub(super) fn handshake_steps() -> Vec<Vec<u8>> {
     let kinds = [HandshakeKind::SixStep, HandshakeKind::ThreeWay];
     kinds.into_iter().flat_map(run_handshake).chain([error_envelope()]).collect()
 }
@@ -238,7 +248,7 @@ fn handshake_bodies() -> Vec<Vec<u8>> {
 }
 
 /// Schedules that no fuzzer would come upon soon: long, and with something in them.
-fn schedules(len: usize) -> Vec<Vec<u8>> {
+pub(super) fn schedules(len: usize) -> Vec<Vec<u8>> {
     use rand::Rng as _;
     let mut rng = rng();
     let mut schedules: Vec<Vec<u8>> = (0..3)
@@ -253,7 +263,7 @@ fn schedules(len: usize) -> Vec<Vec<u8>> {
     schedules
 }
 
-fn legacy_messages() -> Vec<Vec<u8>> {
+pub(super) fn legacy_messages() -> Vec<Vec<u8>> {
     let vectors = include_str!("../../../protocol/tests/vectors/v1_0_signed_messages.json");
     let vectors: serde_json::Value = serde_json::from_str(vectors).expect("the vectors are JSON");
     let vectors = vectors["vectors"].as_array().expect("a list of vectors");
@@ -273,7 +283,7 @@ fn legacy_values() -> Vec<Vec<u8>> {
     hand_made.iter().map(|bytes| bytes.to_vec()).collect()
 }
 
-fn trust_stores() -> Vec<Vec<u8>> {
+pub(super) fn trust_stores() -> Vec<Vec<u8>> {
     let mut store = TrustStore::new(TrustPolicy::PinnedOnly);
     let now = Timestamp::from_millis(1_800_000_000_000);
     for number in 0..3 {

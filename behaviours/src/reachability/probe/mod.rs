@@ -5,7 +5,7 @@
 //! the request, over a direct connection that was made after the request.
 
 mod handler;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -10,13 +10,13 @@ const MAX_LEN: usize = 1024;
 
 /// What travels on a dial request's stream.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     #[prost(oneof = "Message", tags = "1, 2, 3, 4")]
-    pub(super) message: Option<Message>,
+    pub(crate) message: Option<Message>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Message {
+pub(crate) enum Message {
     #[prost(message, tag = "1")]
     Request(DialRequest),
     #[prost(message, tag = "2")]
@@ -28,7 +28,7 @@ pub(super) enum Message {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct DialRequest {
+pub(crate) struct DialRequest {
     /// Multiaddresses in binary.
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub(super) addresses: Vec<Vec<u8>>,
@@ -37,7 +37,7 @@ pub(super) struct DialRequest {
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-pub(super) struct DialResponse {
+pub(crate) struct DialResponse {
     /// 200 is fine, everything else is not.
     #[prost(int32, tag = "1")]
     pub(super) status: i32,
@@ -55,7 +55,7 @@ impl DialResponse {
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-pub(super) struct DialDataRequest {
+pub(crate) struct DialDataRequest {
     #[prost(uint32, tag = "1")]
     pub(super) address: u32,
     #[prost(uint64, tag = "2")]
@@ -63,7 +63,7 @@ pub(super) struct DialDataRequest {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct DialDataResponse {
+pub(crate) struct DialDataResponse {
     #[prost(bytes = "vec", tag = "1")]
     pub(super) data: Vec<u8>,
 }
@@ -100,7 +100,7 @@ pub(super) async fn write_envelope(
 ///
 /// # Errors
 /// The stream's, or `InvalidData` if it is too long or none.
-pub(super) async fn read<M: prost::Message + Default>(
+pub(crate) async fn read<M: prost::Message + Default>(
     io: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<M> {
     let len = read_len(io).await?;

@@ -4,7 +4,7 @@
 mod handler;
 mod incoming;
 mod outgoing;
-mod reader;
+pub(crate) mod reader;
 mod wish;
 mod writer;
 

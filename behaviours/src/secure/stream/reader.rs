@@ -20,23 +20,23 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A frame.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) head: Head,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The frames of a stream, until it ends.
-pub(super) type Frames = Pin<Box<dyn Stream<Item = io::Result<Frame>> + Send>>;
+pub(crate) type Frames = Pin<Box<dyn Stream<Item = io::Result<Frame>> + Send>>;
 
 /// Which side of a stream sends what is read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(crate) enum Sender {
     Asks,
     Answers,
 }
 
 /// Reads frames as `sender` may send them.
-pub(super) fn frames<R>(io: R, sender: Sender, budget: Budget) -> Frames
+pub(crate) fn frames<R>(io: R, sender: Sender, budget: Budget) -> Frames
 where
     R: AsyncRead + Unpin + Send + 'static,
 {

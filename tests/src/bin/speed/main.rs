@@ -1,5 +1,5 @@
-//! `scripts/bench speed`: sealed, signed and acknowledged messages between two processes, against raw
-//! libp2p over the same transport.
+//! `scripts/bench messages` and `scripts/bench bulk`: sealed, signed and acknowledged messages between two
+//! processes, against raw libp2p over the same transport.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
@@ -10,23 +10,20 @@ mod report;
 mod request_response;
 mod transport;
 
-use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use clap::{Parser, ValueEnum};
 use libp2p::Multiaddr;
-use tokio::runtime::{Builder, Runtime};
+use peer_contest::{Failure, Threads, drive};
 
 use self::measure::{Plan, Results};
 use self::transport::Link;
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 /// How fast messages are: asked and answered, many in flight, and in bulk.
 #[derive(Debug, Clone, Parser)]
 #[command(
-    name = "scripts/bench speed",
+    name = "speed",
     after_help = "Every message is acknowledged. Medians of rounds that take turns.\n\
                   Exit codes: 0 done; 1 a contender failed; 2 wrong usage."
 )]
@@ -55,15 +52,9 @@ struct Args {
     /// Be the other side of a contender
     #[arg(long, value_enum, hide = true)]
     serve: Option<Contender>,
-}
-
-/// How tasks run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Threads {
-    /// A current-thread runtime.
-    One,
-    /// A multi-thread runtime with two workers.
-    Two,
+    /// Measure what lines on the standard input ask of a contender
+    #[arg(long, value_enum, hide = true, conflicts_with = "serve")]
+    drive: Option<Contender>,
 }
 
 /// What is measured.
@@ -108,9 +99,10 @@ impl Contender {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = match args.serve {
-        Some(contender) => serve(contender, &args),
-        None => compare(&args),
+    let done = match (args.serve, args.drive) {
+        (Some(contender), _) => serve(contender, &args),
+        (_, Some(contender)) => driven(contender, &args),
+        _ => compare(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -121,21 +113,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn runtime(threads: Threads) -> Result<Runtime, Failure> {
-    let mut builder = match threads {
-        Threads::One => Builder::new_current_thread(),
-        Threads::Two => Builder::new_multi_thread(),
-    };
-    if threads == Threads::Two {
-        builder.worker_threads(2);
-    }
-    Ok(builder.enable_all().build()?)
-}
-
 /// The other side: prints where it listens, and answers until it is killed.
 fn serve(contender: Contender, args: &Args) -> Result<(), Failure> {
     let link = args.transport;
-    runtime(args.threads)?.block_on(async move {
+    args.threads.runtime()?.block_on(async move {
         match contender {
             Contender::Ours => ours::serve(link, true).await,
             Contender::OursWithoutStreams => ours::serve(link, false).await,
@@ -156,7 +137,8 @@ impl Drop for Other {
     }
 }
 
-fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failure> {
+/// How the other side of `contender` is started.
+fn other(contender: Contender, args: &Args) -> Result<Command, Failure> {
     let option = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };
@@ -169,17 +151,45 @@ fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failur
         }
         None => Command::new(program),
     };
-    let mut child = command
+    command
         .args(["--serve", &contender.name()])
         .args(["--transport", &option(args.transport.to_possible_value())])
         .args(["--threads", &option(args.threads.to_possible_value())])
-        .stdout(Stdio::piped())
-        .spawn()?;
+        .stdout(Stdio::piped());
+    Ok(command)
+}
+
+fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failure> {
+    let mut child = other(contender, args)?.spawn()?;
     let stdout = child.stdout.take().ok_or("no output")?;
     let other = Other(child);
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
     Ok((other, line.trim().parse()?))
+}
+
+/// Has `scripts/bench peers` say what is measured, and when.
+fn driven(contender: Contender, args: &Args) -> Result<(), Failure> {
+    let (link, threads) = (args.transport, args.threads);
+    let command = other(contender, args)?;
+    let streams = contender == Contender::Ours;
+    let lazy = contender == Contender::RequestResponseLazy;
+    match contender {
+        Contender::Ours | Contender::OursWithoutStreams => drive(threads, command, async |line| {
+            let address: Multiaddr = line.parse()?;
+            Ok(move || ours::Client::new(link, address.clone(), streams))
+        }),
+        Contender::RequestResponse | Contender::RequestResponseLazy => {
+            drive(threads, command, async |line| {
+                let address: Multiaddr = line.parse()?;
+                Ok(move || request_response::Client::new(link, address.clone(), lazy))
+            })
+        }
+        Contender::Raw => drive(threads, command, async |line| {
+            let address: Multiaddr = line.parse()?;
+            Ok(move || raw::Client::new(link, address.clone()))
+        }),
+    }
 }
 
 fn compare(args: &Args) -> Result<(), Failure> {
@@ -223,7 +233,7 @@ fn measured(
     plan: &Plan,
 ) -> Result<Results, Failure> {
     let link = args.transport;
-    runtime(args.threads)?.block_on(async move {
+    args.threads.runtime()?.block_on(async move {
         match contender {
             Contender::Ours | Contender::OursWithoutStreams => {
                 let streams = contender == Contender::Ours;

@@ -3,17 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peer_contest::Client;
 
 use crate::{Failure, Measurement};
-
-/// Something that carries payloads to the other side.
-pub(crate) trait Client {
-    /// Sends a payload, and waits until the other side has sent one of the same size back.
-    async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure>;
-
-    /// Sends `count` payloads with `window` in flight, until each is acknowledged.
-    async fn flow(&mut self, payload: &Bytes, window: usize, count: usize) -> Result<(), Failure>;
-}
 
 /// How much.
 pub(crate) struct Plan {

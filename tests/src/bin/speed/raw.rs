@@ -18,18 +18,13 @@ use libp2p::swarm::{
     SubstreamProtocol, SwarmEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
+use peer_contest::{ACKNOWLEDGE, BUFFER, ECHO, HEAD_LEN, Responder, push};
+use tokio::task::JoinHandle;
 
 use crate::Failure;
-use crate::measure::Client as Measured;
 use crate::transport::{Link, connect, listen, swarm};
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/speed/raw/1");
-/// Frames that come back; others are acknowledged by one byte.
-const ECHO: u8 = 0;
-const ACKNOWLEDGE: u8 = 1;
-/// Length, then what to do with it.
-const HEAD_LEN: usize = 5;
-const BUFFER: usize = 64 << 10;
 
 /// Hands streams over.
 #[derive(Debug, Default)]
@@ -135,48 +130,28 @@ async fn stream(swarm: &mut Swarm<Streams>) -> Stream {
     }
 }
 
+/// Answers on all streams that come.
 pub(crate) async fn serve(link: Link) -> Result<(), Failure> {
     let key = Keypair::generate_ed25519();
     let mut swarm = swarm(key, link, Version::V1Lazy, Streams::default())?;
     listen(&mut swarm, link).await?;
-    let mut stream = stream(&mut swarm).await;
-    tokio::spawn(async move { while swarm.next().await.is_some() {} });
-    let mut buffer = vec![0; BUFFER];
-    let (mut have, mut skip) = (0, 0);
-    let mut answers = Vec::new();
     loop {
-        let read = stream.read(&mut buffer[have..]).await?;
+        let stream = stream(&mut swarm).await;
+        tokio::spawn(answer(stream));
+    }
+}
+
+async fn answer(mut stream: Stream) -> Result<(), Failure> {
+    let mut responder = Responder::default();
+    loop {
+        let read = stream.read(responder.space()).await?;
         if read == 0 {
             return Ok(());
         }
-        have += read;
-        let mut start = 0;
-        loop {
-            // The rest of a frame that is only acknowledged need not be kept.
-            if skip > 0 {
-                let now = skip.min(have - start);
-                (start, skip) = (start + now, skip - now);
-                if skip > 0 {
-                    break;
-                }
-                answers.push(ACKNOWLEDGE);
-            }
-            let Some(&[a, b, c, d, kind]) = buffer[start..have].first_chunk() else { break };
-            let len = u32::from_be_bytes([a, b, c, d]) as usize;
-            if kind == ACKNOWLEDGE {
-                (start, skip) = (start + HEAD_LEN, len);
-                continue;
-            }
-            let Some(frame) = buffer[start..have].get(..HEAD_LEN + len) else { break };
-            answers.extend_from_slice(frame);
-            start += HEAD_LEN + len;
-        }
-        buffer.copy_within(start..have, 0);
-        have -= start;
+        let answers = responder.answers(read)?;
         if !answers.is_empty() {
-            stream.write_all(&answers).await?;
+            stream.write_all(answers).await?;
             stream.flush().await?;
-            answers.clear();
         }
     }
 }
@@ -185,6 +160,13 @@ pub(crate) async fn serve(link: Link) -> Result<(), Failure> {
 pub(crate) struct Client {
     stream: Stream,
     buffer: Vec<u8>,
+    swarm: JoinHandle<()>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.swarm.abort();
+    }
 }
 
 impl Client {
@@ -193,22 +175,15 @@ impl Client {
         let mut swarm = swarm(key, link, Version::V1Lazy, Streams::default())?;
         connect(&mut swarm, address).await?;
         let stream = stream(&mut swarm).await;
-        tokio::spawn(async move { while swarm.next().await.is_some() {} });
-        Ok(Self { stream, buffer: vec![0; BUFFER] })
-    }
-
-    fn push(buffer: &mut Vec<u8>, kind: u8, payload: &[u8]) -> Result<(), Failure> {
-        buffer.extend_from_slice(&u32::try_from(payload.len())?.to_be_bytes());
-        buffer.push(kind);
-        buffer.extend_from_slice(payload);
-        Ok(())
+        let swarm = tokio::spawn(async move { while swarm.next().await.is_some() {} });
+        Ok(Self { stream, buffer: vec![0; BUFFER], swarm })
     }
 }
 
-impl Measured for Client {
+impl peer_contest::Client for Client {
     async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure> {
         let mut frame = Vec::with_capacity(HEAD_LEN + payload.len());
-        Self::push(&mut frame, ECHO, payload)?;
+        push(&mut frame, ECHO, payload)?;
         self.stream.write_all(&frame).await?;
         self.stream.flush().await?;
         let mut have = 0;
@@ -228,7 +203,7 @@ impl Measured for Client {
         while acknowledged < count {
             frames.clear();
             while sent < count && sent - acknowledged < window {
-                Self::push(&mut frames, ACKNOWLEDGE, payload)?;
+                push(&mut frames, ACKNOWLEDGE, payload)?;
                 sent += 1;
             }
             self.stream.write_all(&frames).await?;

@@ -11,7 +11,6 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
 
 use crate::Failure;
-use crate::measure::Client as Measured;
 use crate::transport::{Link, connect, listen, swarm};
 
 /// The first byte of a payload that is answered with one byte; others come back.
@@ -131,7 +130,7 @@ impl Client {
     }
 }
 
-impl Measured for Client {
+impl peer_contest::Client for Client {
     async fn ask(&mut self, payload: &Bytes) -> Result<(), Failure> {
         self.swarm.behaviour_mut().send_request(&self.server, payload.to_vec());
         let len = self.answer().await?;
