@@ -12,28 +12,37 @@ use tokio::time::timeout;
 /// Bytes of something oversized that are read and thrown away, so that its sender gets to read why
 /// it is refused.
 const MAX_DISCARDED: u64 = 4 << 20;
-/// Bytes that are read without asking the budget.
-const FREE: usize = 16 << 10;
-/// The budget for what is being read, of the node and of one connection.
+/// Bytes that are read without asking the budget: handshakes, and most messages.
+const FREE: usize = 4 << 10;
+/// The budget for what peers with a session send on their streams, of the node and of one peer.
 const NODE_BUDGET: usize = 64 << 20;
-const CONNECTION_BUDGET: usize = 8 << 20;
+const PEER_BUDGET: usize = 8 << 20;
+/// The budget for requests, which anybody may send, of the node and of one connection.
+const REQUESTS_BUDGET: usize = 8 << 20;
+const CONNECTION_BUDGET: usize = 4 << 20;
 /// What one permit stands for.
 const UNIT: usize = 1 << 10;
 
 /// What a codec may hold of what it is reading.
 ///
 /// It counts towards a budget of the node and one of the connection. An envelope gets all it needs
-/// at once, or waits: what was begun can always be finished.
+/// at once: what was begun can always be finished. If there is no room, one on a session stream waits. A request
+/// is given up: what comes on a stream that nobody reads lies in memory too, and there may be many.
 #[derive(Debug)]
 pub(crate) struct Budget {
     node: Arc<Semaphore>,
+    /// Bytes for each connection.
+    share: usize,
     /// The behaviour's own codec has none.
     connection: Option<Arc<Semaphore>>,
+    waits: bool,
 }
 
 impl Default for Budget {
+    /// The one of session streams.
     fn default() -> Self {
-        Self { node: Arc::new(Semaphore::new(NODE_BUDGET / UNIT)), connection: None }
+        let node = Arc::new(Semaphore::new(NODE_BUDGET / UNIT));
+        Self { node, share: PEER_BUDGET, connection: None, waits: true }
     }
 }
 
@@ -41,27 +50,34 @@ impl Default for Budget {
 /// stream: the first kind gets a budget, the second shares it.
 impl Clone for Budget {
     fn clone(&self) -> Self {
-        let own = || Arc::new(Semaphore::new(CONNECTION_BUDGET / UNIT));
-        let connection = self.connection.clone().unwrap_or_else(own);
-        Self { node: Arc::clone(&self.node), connection: Some(connection) }
+        let own = || Arc::new(Semaphore::new(self.share / UNIT));
+        let connection = Some(self.connection.clone().unwrap_or_else(own));
+        Self { node: Arc::clone(&self.node), connection, ..*self }
     }
 }
 
 impl Budget {
-    /// Waits until `len` more bytes may be held.
+    /// The one of requests: strangers cannot spend what session streams need.
+    pub(crate) fn requests() -> Self {
+        let node = Arc::new(Semaphore::new(REQUESTS_BUDGET / UNIT));
+        Self { node, share: CONNECTION_BUDGET, connection: None, waits: false }
+    }
+
+    /// Asks for `len` more bytes that may be held.
     async fn reserve(&self, len: usize) -> io::Result<[Option<SemaphorePermit<'_>>; 2]> {
         let units = u32::try_from(len.div_ceil(UNIT)).map_err(io::Error::other)?;
+        if !self.waits {
+            let take = |budget| Semaphore::try_acquire_many(budget, units);
+            let connection = self.connection.as_deref().map(take).transpose();
+            let connection = connection.map_err(io::Error::other)?;
+            return Ok([connection, Some(take(&self.node).map_err(io::Error::other)?)]);
+        }
         let connection = match &self.connection {
             Some(budget) => Some(budget.acquire_many(units).await.map_err(io::Error::other)?),
             None => None,
         };
         let node = self.node.acquire_many(units).await.map_err(io::Error::other)?;
         Ok([connection, Some(node)])
-    }
-
-    /// A budget of one more protocol, for which the node's is the same.
-    pub(crate) fn sibling(&self) -> Self {
-        Self { node: Arc::clone(&self.node), connection: None }
     }
 
     /// Reads `len` bytes, which the caller has bounded. Beyond the first few, memory is taken only
@@ -193,12 +209,29 @@ mod tests {
         for read in &mut reads {
             assert!(read.now_or_never().is_none());
         }
-        assert!(available(&behaviour) >= NODE_BUDGET - CONNECTION_BUDGET);
+        assert!(available(&behaviour) >= NODE_BUDGET - PEER_BUDGET);
         let sent = vec![7; MAX_ENVELOPE_LEN];
         let read = honest.read_bytes(&mut sent.as_slice(), sent.len()).now_or_never();
         assert!(read.unwrap().is_ok());
         drop(reads);
         assert_eq!(available(&behaviour), NODE_BUDGET);
+    }
+
+    #[test]
+    fn a_request_without_room_is_given_up_and_leaves_what_session_streams_need() {
+        let (requests, sessions) = (Budget::requests(), Budget::default());
+        let stalled = |stream: Budget| async move {
+            stream.read_bytes(&mut Stalling(FREE), MAX_ENVELOPE_LEN).await
+        };
+        let mut reads: Vec<_> = (0..100).map(|_| stalled(requests.clone()).boxed()).collect();
+        let ended = reads.iter_mut().filter_map(FutureExt::now_or_never);
+        assert_eq!(ended.filter(Result::is_err).count(), 100 - REQUESTS_BUDGET / MAX_ENVELOPE_LEN);
+        let whole = vec![7; MAX_ENVELOPE_LEN];
+        let read = sessions.clone().read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();
+        assert!(read.is_some_and(|read| read.is_ok()));
+        drop(reads);
+        let read = requests.clone().read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();
+        assert!(read.is_some_and(|read| read.is_ok()));
     }
 
     #[test]

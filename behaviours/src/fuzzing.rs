@@ -20,7 +20,7 @@ const PROTOCOL: StreamProtocol = StreamProtocol::new("/fuzzing");
 
 /// An envelope that comes as a request on `/peer/1.1.0`.
 pub async fn request(io: &mut (impl AsyncRead + Unpin + Send)) -> Option<Envelope> {
-    let mut codec = secure::codec::Codec::new(&Budget::default());
+    let mut codec = secure::codec::Codec::new();
     match codec.read_request(&PROTOCOL, io).await.ok()? {
         secure::codec::Request::Incoming(envelope) => envelope.ok(),
         secure::codec::Request::Outgoing(_) => None,
@@ -29,7 +29,7 @@ pub async fn request(io: &mut (impl AsyncRead + Unpin + Send)) -> Option<Envelop
 
 /// What comes there as an answer.
 pub async fn answer(io: &mut (impl AsyncRead + Unpin + Send)) -> Option<Vec<u8>> {
-    let mut codec = secure::codec::Codec::new(&Budget::default());
+    let mut codec = secure::codec::Codec::new();
     codec.read_response(&PROTOCOL, io).await.ok()
 }
 
@@ -69,7 +69,10 @@ pub async fn session_stream(
     let sender = if asks { Sender::Asks } else { Sender::Answers };
     let read = frames(io, sender, Budget::default());
     let frames = read.take_while(|frame| std::future::ready(frame.is_ok()));
-    frames.filter_map(async |frame| frame.ok().map(|frame| (frame.head, frame.body))).collect().await
+    frames
+        .filter_map(async |frame| frame.ok().map(|frame| (frame.head, frame.body)))
+        .collect()
+        .await
 }
 
 /// A provider as it lies on disk, written again.

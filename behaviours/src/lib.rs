@@ -6,6 +6,7 @@
 //! [`routing`] carries sealed envelopes over several hops. [`reachability`] finds out where the node can
 //! be reached. [`limits`] keeps one network from taking every connection.
 
+pub mod boxed;
 mod budget;
 mod clock;
 #[doc(hidden)]

@@ -3,18 +3,27 @@
 //!
 //! Only connections that come in are counted. Networks that are local to this node are not limited:
 //! there one address may stand for many peers, as behind a translator.
+//!
+//! Peers without a session have a part of the places only, wherever they are. When it is taken a newcomer
+//! still gets in, for as long as it takes to open a session: the youngest of the most crowded network gives
+//! way. So those that were there before a flood stay.
 
-use std::collections::HashMap;
+mod strangers;
+
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use libp2p_core::transport::PortUse;
 use libp2p_core::{Endpoint, Multiaddr, PeerId};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm, dummy,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
 };
 use thiserror::Error;
+use tokio::time::Instant;
+
+use self::strangers::Strangers;
 
 use crate::prefix::Prefix;
 
@@ -27,11 +36,13 @@ pub struct Config {
     pub relayed: usize,
     /// Connections that are not established yet.
     pub pending: usize,
+    /// Established connections of peers without a session, of all networks together.
+    pub strangers: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { established: 64, relayed: 128, pending: 16 }
+        Self { established: 64, relayed: 128, pending: 16, strangers: 512 }
     }
 }
 
@@ -44,6 +55,9 @@ pub enum Exceeded {
     /// Too many are not established yet.
     #[error("its network is opening {0} connections already")]
     Pending(usize),
+    /// Too many strangers have come a moment ago.
+    #[error("{0} peers without a session are connected already")]
+    Strangers(usize),
 }
 
 /// The behaviour. It stands before those that record connections.
@@ -52,6 +66,10 @@ pub struct Behaviour {
     config: Config,
     pending: Counted,
     established: Counted,
+    strangers: Strangers,
+    /// Connections that give way; at most one for each that comes.
+    closing: VecDeque<(PeerId, ConnectionId)>,
+    waker: Option<Waker>,
 }
 
 impl Behaviour {
@@ -59,6 +77,16 @@ impl Behaviour {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self { config, ..Self::default() }
+    }
+
+    /// The peer has a session: its connections are not a stranger's.
+    pub fn admit(&mut self, peer: PeerId) {
+        self.strangers.admit(peer);
+    }
+
+    /// The peer has no session any more: its next connection is a stranger's.
+    pub fn dismiss(&mut self, peer: &PeerId) {
+        self.strangers.dismiss(peer);
     }
 
     fn check_established(&self, prefix: Prefix) -> Result<(), ConnectionDenied> {
@@ -131,13 +159,17 @@ impl NetworkBehaviour for Behaviour {
     fn handle_established_inbound_connection(
         &mut self,
         id: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending.remove(id);
         if let Some(prefix) = limited(local, remote) {
             self.check_established(prefix)?;
+        }
+        let most = self.config.strangers;
+        if !self.strangers.have_room(&peer, most, Instant::now()) {
+            return Err(ConnectionDenied::new(Exceeded::Strangers(most)));
         }
         Ok(dummy::ConnectionHandler)
     }
@@ -161,8 +193,18 @@ impl NetworkBehaviour for Behaviour {
                 if !prefix.is_local() {
                     self.established.insert(event.connection_id, prefix);
                 }
+                let (peer, id) = (event.peer_id, event.connection_id);
+                let most = self.config.strangers;
+                let leaving = self.strangers.insert(peer, id, prefix, most, Instant::now());
+                if let Some(leaving) = leaving {
+                    self.closing.push_back(leaving);
+                    self.waker.take().into_iter().for_each(Waker::wake);
+                }
             }
-            FromSwarm::ConnectionClosed(event) => self.established.remove(event.connection_id),
+            FromSwarm::ConnectionClosed(event) => {
+                self.established.remove(event.connection_id);
+                self.strangers.remove(event.connection_id);
+            }
             FromSwarm::ListenFailure(event) => self.pending.remove(event.connection_id),
             _ => {}
         }
@@ -177,7 +219,12 @@ impl NetworkBehaviour for Behaviour {
         match event {}
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+        if let Some((peer_id, connection)) = self.closing.pop_front() {
+            let connection = CloseConnection::One(connection);
+            return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
+        }
+        self.waker = Some(cx.waker().clone());
         Poll::Pending
     }
 }
@@ -197,7 +244,15 @@ mod tests {
     }
 
     fn rig() -> Rig {
-        Rig { limits: Behaviour::new(Config { established: 3, relayed: 5, pending: 2 }), next: 0 }
+        Rig {
+            limits: Behaviour::new(Config {
+                established: 3,
+                relayed: 5,
+                pending: 2,
+                strangers: 1_000,
+            }),
+            next: 0,
+        }
     }
 
     fn local() -> Multiaddr {
@@ -327,6 +382,25 @@ mod tests {
             assert!((0..100).all(|_| rig.connect(&remote).is_ok()));
         }
         assert!(rig.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_strangers_one_is_closed_for_each_that_comes() {
+        let mut rig = rig();
+        rig.limits.config.strangers = 2;
+        let local: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        rig.connect(&local).unwrap();
+        let second = rig.connect(&local).unwrap();
+        assert_eq!(rig.connect(&local), Err(Exceeded::Strangers(2)));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(rig.connect(&local).is_ok());
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(ToSwarm::CloseConnection { connection, .. }) = rig.limits.poll(&mut cx)
+        else {
+            panic!("nobody gives way");
+        };
+        assert!(matches!(connection, CloseConnection::One(closed) if closed == second));
+        assert!(rig.limits.poll(&mut cx).is_pending());
     }
 
     /// Clients of a relay are not limited as if they were its neighbours, nor together with them.

@@ -1,6 +1,7 @@
 //! Building the swarm: its transport, its behaviours, their limits.
 
 mod parts;
+mod prompt;
 mod transport;
 
 use std::num::NonZeroUsize;
@@ -11,6 +12,7 @@ use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{PeerId, autonat, dcutr, identify, identity, mdns, ping, upnp};
+use peer_behaviours::boxed::Boxed;
 use peer_behaviours::reachability::guard::Guard;
 use peer_behaviours::reachability::probe;
 use peer_behaviours::secure::Resumes;
@@ -29,9 +31,14 @@ use crate::trust::SharedTrust;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
+/// Streams of one connection at once whose protocol is not known yet.
+const MAX_NEGOTIATING: usize = 64;
 /// Most dials at once on behalf of others: tests of their addresses, and hole punching.
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
+
+/// Peers with a link at once, where few connections are allowed.
+const LEAST_LINKS: usize = 4096;
 
 /// What behaviours share with the rest of the node.
 pub(crate) struct Shared {
@@ -49,7 +56,7 @@ pub(crate) fn build(
     link: LinkConfig,
     shared: Shared,
     registry: Option<registry::Config>,
-) -> Result<Swarm<Behaviour>, StartError> {
+) -> Result<Swarm<Boxed<Behaviour>>, StartError> {
     let Shared { room, trust, clock, disk, gateway } = shared;
     let failed = |reason: String| StartError::Transport { reason };
     let keypair =
@@ -69,7 +76,10 @@ pub(crate) fn build(
     };
     let own_key = *link.handshake.identity.public_key();
     let behaviour = Behaviour {
-        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config::default()),
+        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config {
+            strangers: usize::try_from(config.max_connections() / 2).unwrap_or(usize::MAX),
+            ..prefix_limits::Config::default()
+        }),
         limits: connection_limits::Behaviour::new(limits(config.max_connections())),
         autonat_server: Guard::new(
             autonat::v2::server::Behaviour::default(),
@@ -83,6 +93,7 @@ pub(crate) fn build(
         ),
         routing: routing::Behaviour::new(own_key, hops, Arc::clone(&clock)),
         secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock)
+            .with_max_peers(links(config.max_connections()))
             .with_disk(disk),
         legacy: legacy.into(),
         registry: registry.map(|config| registry::Behaviour::new(own, config)).into(),
@@ -99,8 +110,9 @@ pub(crate) fn build(
         // a request takes one round trip instead of two.
         .with_substream_upgrade_protocol_override(Version::V1Lazy)
         .with_idle_connection_timeout(IDLE_TIMEOUT)
+        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
         .with_notify_handler_buffer_size(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
-    Ok(Swarm::new(connections, behaviour, own, swarm))
+    Ok(Swarm::new(connections, Boxed::new(behaviour), own, swarm))
 }
 
 /// A machine that cannot say which networks it is on is still reached by its addresses.
@@ -132,6 +144,11 @@ fn legacy_config(
         courier: gateway::courier(config.gateway(), &gateway.counts),
         ..legacy::Config::new(link.handshake.identity.clone())
     }
+}
+
+/// Most peers with a link: all that are connected, and those that were or are reached over hops.
+fn links(connections: u32) -> usize {
+    usize::try_from(connections).unwrap_or(usize::MAX).saturating_mul(2).max(LEAST_LINKS)
 }
 
 /// Inbound connections leave room for this node's own dials.

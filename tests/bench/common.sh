@@ -20,3 +20,12 @@ help_if_asked() {
     case "$argument" in -h | --help) usage; exit 0 ;; esac
   done
 }
+
+# A release build of a program of the tests that needs no node: $1 is "pure" for Rust alone or "fast" for AWS-LC, $2 are
+# other features or none, $3 is the program. The node is named for its dependencies' features, so that they
+# are not built a second time; it is not built itself.
+build_program() {
+  local features=$2
+  if [ "$1" = fast ]; then features+=${features:+,}peer-tests/fast-crypto; fi
+  build --package peer-tests --package peer-node --no-default-features --features "$features" --bin "$3"
+}

@@ -35,11 +35,17 @@ pub enum Response {
 }
 
 /// The codec of `/peer/1.1.0/hop`. What it reads counts towards a [`Budget`] of its own.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Codec {
     budget: Budget,
     /// Who has to sign the answer. A stream has a clone of the codec to itself.
     destination: Option<PublicKey>,
+}
+
+impl Default for Codec {
+    fn default() -> Self {
+        Self { budget: Budget::requests(), destination: None }
+    }
 }
 
 /// A head and what follows it, or what is too long about them.

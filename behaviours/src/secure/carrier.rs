@@ -22,7 +22,6 @@ use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 
 use super::codec::{Codec, Request};
-use crate::budget::Budget;
 
 /// The protocol's name.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.1.0");
@@ -63,17 +62,12 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// Reads within `budget`.
-    pub(super) fn new(budget: &Budget) -> Self {
+    pub(super) fn new() -> Self {
         let config = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(MAX_STREAMS);
         Self {
-            inner: Inner::with_codec(
-                Codec::new(budget),
-                [(PROTOCOL, ProtocolSupport::Full)],
-                config,
-            ),
+            inner: Inner::with_codec(Codec::new(), [(PROTOCOL, ProtocolSupport::Full)], config),
             requests: HashMap::new(),
             exchanges: HashMap::new(),
             by_inbound: HashMap::new(),

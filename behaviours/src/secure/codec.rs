@@ -26,8 +26,8 @@ pub struct Codec {
 }
 
 impl Codec {
-    pub(crate) fn new(budget: &Budget) -> Self {
-        Self { budget: budget.sibling() }
+    pub(crate) fn new() -> Self {
+        Self { budget: Budget::requests() }
     }
 }
 

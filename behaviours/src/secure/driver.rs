@@ -27,12 +27,13 @@ const INPUTS_AT_ONCE: usize = 128;
 /// How often the behaviour hears that a connection carries frames.
 const HEARD: Duration = Duration::from_millis(500);
 
-/// What the behaviour tells a link.
+/// What the behaviour tells a link. Each peer's channel has room for 32 of them from the start, so that what
+/// is large and seldom is boxed.
 pub(super) enum Input {
-    Request(ExchangeId, Result<Envelope, EnvelopeError>),
-    Refuse(ExchangeId, Envelope, RateLimited),
+    Request(ExchangeId, Box<Result<Envelope, EnvelopeError>>),
+    Refuse(ExchangeId, Box<Envelope>, RateLimited),
     /// A request that came over hops. Its sender signed it; when, remains to be seen.
-    Routed(ExchangeId, Envelope),
+    Routed(ExchangeId, Box<Envelope>),
     Answer(RequestId, Vec<u8>),
     /// An answer that came over hops.
     RoutedAnswer(RequestId, Vec<u8>),
@@ -41,7 +42,7 @@ pub(super) enum Input {
     Send(Message, Instant),
     Close(String),
     /// A session stream.
-    Stream(Opener, ConnectionId, Stream),
+    Stream(Opener, ConnectionId, Box<Stream>),
     /// The stream that was asked for cannot be had; whether there is another way at once.
     NoStream(bool),
 }
@@ -76,7 +77,8 @@ pub(super) struct Driver {
     pub(super) peer: PeerId,
     pub(super) reach: watch::Receiver<Reach>,
     pub(super) outputs: mpsc::Sender<(PeerId, Output)>,
-    pub(super) work: Work,
+    /// Boxed, because a future holds what it was given beside what it made of it.
+    pub(super) work: Box<Work>,
 }
 
 /// What the task works with.
@@ -217,16 +219,16 @@ impl Work {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Request(exchange, Ok(envelope)) => {
-                self.link.handle_envelope(exchange, envelope, now);
-            }
-            Input::Request(exchange, Err(error)) => self.link.refuse_garbage(exchange, &error, now),
+            Input::Request(exchange, envelope) => match *envelope {
+                Ok(envelope) => self.link.handle_envelope(exchange, envelope, now),
+                Err(error) => self.link.refuse_garbage(exchange, &error, now),
+            },
             Input::Refuse(exchange, envelope, limited) => {
                 self.link.refuse_for_now(exchange, &envelope, limited, now);
             }
             Input::Routed(exchange, envelope) => {
                 if self.routed.admit(&envelope, now.timestamp) {
-                    self.link.handle_envelope(exchange, envelope, now);
+                    self.link.handle_envelope(exchange, *envelope, now);
                 } else {
                     let drop = Transmit::Drop { exchange };
                     self.outputs.push_back(Output::Transmit(drop));
@@ -256,7 +258,7 @@ impl Work {
                 if opener == Opener::Own {
                     self.wish.answered();
                 }
-                self.streams.add(opener, connection, stream);
+                self.streams.add(opener, connection, *stream);
             }
             Input::Stream(Opener::Peer, ..) => {}
             Input::Stream(Opener::Own, ..) => self.wish.failed(false, now.instant),
@@ -355,5 +357,18 @@ impl Work {
             }
             Some(Output::Event(event))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_idle_peer_holds_is_small() {
+        // The channel's first block, and what is beside the boxed work in the task.
+        assert!(size_of::<Input>() <= 128, "{}", size_of::<Input>());
+        assert!(size_of::<Driver>() <= 128, "{}", size_of::<Driver>());
+        assert!(size_of::<Work>() <= 5 << 10, "{}", size_of::<Work>());
     }
 }

@@ -140,7 +140,10 @@ impl Behaviour {
         }
         // Without a link no nonce of the origin was seen, so nothing is left to check that needs one.
         let due = Routed::is_due(&self.config, &envelope, self.clock.now().timestamp);
-        if !signed || !due || self.offer(origin, Input::Routed(exchange, envelope)).is_err() {
+        if !signed
+            || !due
+            || self.offer(origin, Input::Routed(exchange, Box::new(envelope))).is_err()
+        {
             self.report_hops(origin, Hops::Drop { request: id });
         }
     }

@@ -131,15 +131,14 @@ impl Behaviour {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
-        let budget = Budget::default();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
             config: Arc::new(config),
             trust,
             clock,
-            carrier: Carrier::new(&budget),
-            budget,
+            carrier: Carrier::new(),
+            budget: Budget::default(),
             streams: true,
             gate: Gate::new(gate),
             doorman: Doorman::default(),
@@ -312,7 +311,7 @@ impl Behaviour {
         let durable = Durable::new(key, Arc::clone(&self.disk), notices_receiver);
         let streams = Streams::new(self.budget.clone());
         let clock = Arc::clone(&self.clock);
-        let work = Work::new(link, routed, clock, inputs_receiver, durable, streams);
+        let work = Box::new(Work::new(link, routed, clock, inputs_receiver, durable, streams));
         let outputs = self.outputs_sender.clone();
         let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
         tokio::spawn(driver.run());

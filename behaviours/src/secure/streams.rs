@@ -58,7 +58,9 @@ impl Behaviour {
         };
         // Who has no link has no session. What is not taken is closed, and the peer asks without it.
         let Some(state) = self.peers.get_mut(&peer) else { return };
-        if !state.offer(Input::Stream(opener, connection, stream)) && opener == Opener::Own {
+        if !state.offer(Input::Stream(opener, connection, Box::new(stream)))
+            && opener == Opener::Own
+        {
             self.deny_stream(&peer, false);
         }
     }

@@ -66,18 +66,18 @@ impl Behaviour {
                     self.gate.admit(peer, prefix, now)
                 };
                 match admitted {
-                    Ok(()) => Input::Request(exchange, Ok(envelope)),
+                    Ok(()) => Input::Request(exchange, Box::new(Ok(envelope))),
                     Err(limited) => {
                         self.config.limit_hits.count(RateClass::Handshake);
                         // In a crowd nobody gets a link only to be told that it is refused.
                         if self.peers.is_crowded() && self.peers.get(&peer).is_none() {
                             return self.drop_exchange(peer, exchange);
                         }
-                        Input::Refuse(exchange, envelope, limited)
+                        Input::Refuse(exchange, Box::new(envelope), limited)
                     }
                 }
             }
-            envelope => Input::Request(exchange, envelope),
+            envelope => Input::Request(exchange, Box::new(envelope)),
         };
         if self.offer(peer, input).is_err() {
             // The peer's request fails at once, and it tries again later.

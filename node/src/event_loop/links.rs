@@ -11,6 +11,7 @@ use peer_protocol::message::{AGENT_LIFE, Message, ReceiptStatus};
 use super::EventLoop;
 use super::asks::Waiting;
 use super::outgoing::{delivery, reported};
+use crate::directory::Peer;
 use crate::error::NodeError;
 use crate::events::NodeEvent;
 use crate::metrics::began;
@@ -127,6 +128,7 @@ impl EventLoop {
             "session ready"
         );
         self.metrics().session_ready(kind_of(info.handshake), began(info.role), info.took);
+        self.swarm.behaviour_mut().prefix_limits.admit(id);
         let Some(peer) = self.directory.entry(id) else { return };
         peer.entity = Some(info.peer);
         peer.phase = None;
@@ -174,6 +176,11 @@ impl EventLoop {
         let (peer_id, ended) = (id.to_string(), session.to_string());
         self.events.tell(NodeEvent::SessionEnded { peer_id, session: ended });
         let now = self.clock.now().timestamp;
+        // Another one may have taken its place before.
+        let is_last = |peer: &Peer| peer.sessions.iter().all(|(known, _)| *known == session);
+        if self.directory.get(&id).is_none_or(is_last) {
+            self.swarm.behaviour_mut().prefix_limits.dismiss(&id);
+        }
         if let Some(peer) = self.directory.get_mut(&id) {
             let over = peer.sessions.iter().find(|(known, _)| *known == session);
             if let Some((_, over)) = over {

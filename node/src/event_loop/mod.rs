@@ -41,6 +41,7 @@ use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{PeerId, identify};
 use peer_behaviours::Clock;
+use peer_behaviours::boxed::Boxed;
 use peer_behaviours::routing::{self, Shuttle};
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::Identity;
@@ -86,7 +87,7 @@ const LEGACY: &str = "/peer/1.0.0";
 pub(crate) struct Parts {
     pub(crate) config: NodeConfig,
     pub(crate) identity: Identity,
-    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) swarm: Swarm<Boxed<Behaviour>>,
     pub(crate) trust: Arc<SharedTrust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) inbox: Inbox,
@@ -103,7 +104,7 @@ pub(crate) struct Parts {
 pub(crate) struct EventLoop {
     config: NodeConfig,
     identity: Identity,
-    swarm: Swarm<Behaviour>,
+    swarm: Swarm<Boxed<Behaviour>>,
     trust: Arc<SharedTrust>,
     clock: Arc<dyn Clock>,
     rng: StdRng,

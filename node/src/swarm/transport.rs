@@ -15,6 +15,7 @@ use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PnetError, PreSharedKey};
 use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, websocket, yamux};
 
+use super::prompt::Prompt;
 use crate::config::PrivateNetwork;
 
 /// Time for a dial, and for the handshakes of the transport.
@@ -104,7 +105,7 @@ where
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
         .multiplex(yamux::Config::default())
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Prompt::new(muxer))))
         .boxed()
 }
 

@@ -160,6 +160,9 @@ mod tests {
     fn what_was_left_out_is_said_in_the_logs_own_form() {
         assert_eq!(word(7, "peer_node", false), "7 lines like the next one were left out");
         let line: serde_json::Value = serde_json::from_str(&word(7, "peer_node", true)).unwrap();
-        assert_eq!((line["level"].as_str(), line["fields"]["left_out"].as_u64()), (Some("WARN"), Some(7)));
+        assert_eq!(
+            (line["level"].as_str(), line["fields"]["left_out"].as_u64()),
+            (Some("WARN"), Some(7))
+        );
     }
 }

@@ -49,6 +49,8 @@ impl Sessions {
         };
         let until = session.expires();
         let confirmed = session.role() == Role::Initiator;
+        // Mostly there is one, and a vector that grows by itself makes room for four.
+        self.held.reserve_exact(1);
         self.held.push(Held { session, confirmed, send_from, until });
         if confirmed {
             self.retire_older(now);

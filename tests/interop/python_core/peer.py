@@ -48,6 +48,16 @@ def key_of(peer_id: str) -> bytes:
     return data[len(_MULTIHASH) :]
 
 
+def receipts(messages: Sequence[Message]) -> dict[bytes, str]:
+    """What became of each message that a receipt names."""
+    told: dict[bytes, str] = {}
+    for message in messages:
+        if message.type == Type.RECEIPT:
+            body = bodies.decode(message.type, message.body)
+            told |= dict.fromkeys(body["message_ids"], body["status"])
+    return told
+
+
 class Peer:
     """Answers tasks by shouting, and heartbeats. Every message that it takes is in `taken`."""
 
@@ -65,10 +75,14 @@ class Peer:
         self.endpoint = Endpoint(self.me, self._respond)
         self.lock = threading.RLock()
         self.taken: queue.Queue[Message] = queue.Queue()
+        self.told: dict[bytes, str] = {}
+        """What the newest receipt says of each message."""
         self.requests: list[Kind | None] = []
         """The kinds of all requests that came; None for what is no envelope."""
         self.carried = {PROTOCOL: 0, SESSION_PROTOCOL: 0}
         self.outgoing: dict[bytes, Outgoing] = {}
+        self.owed: list[Message] = []
+        """Receipts for what rode in answers. §7.3"""
         self.begun = time.monotonic_ns()
         self.spoil: Callable[[bytes], bytes] = lambda answer: answer
         """What is done to an answer before it is sent."""
@@ -115,7 +129,7 @@ class Peer:
     def _respond(self, session: Session, messages: list[Message]) -> list[Message]:
         answers = []
         for message in messages:
-            self.taken.put(message)
+            self._take(session, message)
             body = bodies.decode(message.type, message.body)
             if message.type == Type.HEARTBEAT:
                 uptime = (time.monotonic_ns() - self.begun) // 1_000_000
@@ -131,6 +145,15 @@ class Peer:
                 continue
             answers.append(answer)
         return answers
+
+    def _take(self, session: Session, message: Message) -> None:
+        self.taken.put(message)
+        if message.type == Type.RECEIPT:
+            told = receipts([message])
+            self.told |= told
+            for id, status in told.items():
+                if status != "received":
+                    self.stream_to(session.agreed.peer_key).settle(id)
 
     def stream_to(self, public: bytes) -> Outgoing:
         """The ordered messages to this peer."""
@@ -200,8 +223,22 @@ class Peer:
             return self.endpoint.peer(session.agreed.peer_key).add(session)
 
     def ask(self, session: Session, messages: Sequence[Message]) -> list[Message]:
-        """A sealed request, and what its answer holds."""
-        return session.open(self.exchange(session.seal(messages)))
+        """A sealed request, and what its answer holds. What rode in it is in `taken`, too."""
+        return self.opened(session, self.exchange(self.request(session, messages)))
+
+    def request(self, session: Session, messages: Sequence[Message]) -> bytes:
+        with self.lock:
+            owed, self.owed = self.owed, []
+            return session.seal([*owed, *messages])
+
+    def opened(self, session: Session, answer: Envelope) -> list[Message]:
+        with self.lock:
+            messages = session.open(answer)
+            taken = self.endpoint.peer(session.agreed.peer_key).inbox.receive(messages)
+            self.owed += [said for said in taken.answers if said.type != Type.RECEIPT or any(receipts([said]))]
+            for message in taken.messages:
+                self._take(session, message)
+            return messages
 
 
 class SessionStream:
@@ -227,10 +264,10 @@ class SessionStream:
                 return answer
 
     def ask(self, session: Session, messages: Sequence[Message]) -> list[Message]:
-        request = session.seal(messages)
+        request = self.peer.request(session, messages)
         number = self.send(request)
         answer = self.answer()
         assert answer.id == number
         envelope = Envelope.decode(answer.body)
         self.peer.check(envelope, request)
-        return session.open(envelope)
+        return self.peer.opened(session, envelope)

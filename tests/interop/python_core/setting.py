@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 
 from nodes import RunningNode, eventually
 
-from core import bodies
 from core.batch import Message
 from core.bodies import Type
 from core.envelope import Envelope, Kind
 from core.errors import Code, ErrorBody
 from core.identity import derived_id
 from core.session import Session
-from peer import Peer, PeerRefused, key_of
+from peer import Peer, PeerRefused, key_of, receipts
 
 T = TypeVar("T")
 
@@ -28,7 +27,8 @@ class WithNode(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.node = RunningNode("node", "--dht", "off", *cls.ARGUMENTS)
+        # At the end it is not to wait for peers that have gone.
+        cls.node = RunningNode("node", "--dht", "off", "--shutdown-grace", "1ms", *cls.ARGUMENTS)
         cls.addClassCleanup(cls.node.remove)
 
     def peer(self, name: str = "", /, **options: Any) -> Peer:
@@ -62,20 +62,15 @@ class WithNode(unittest.TestCase):
         body = ErrorBody.decode(envelope.payload)
         self.assertEqual((body.code, body.in_reply_to), (code, None), body.detail)
 
+    def delivered(self, peer: Peer, *messages: Message) -> None:
+        """The node has them on disk, and says so: in its answer, or later."""
+        for message in messages:
+            self.assertIn(until(lambda id=message.id: peer.told.get(id)), ("delivered", "processed"))  # type: ignore[misc]
+
     def serves(self, peer: Peer, session: Session) -> None:
         """The node still answers in this session."""
         beat = peer.message(Type.HEARTBEAT)
         self.assertEqual(receipts(peer.ask(session, [beat])), {beat.id: "received"})
-
-
-def receipts(messages: list[Message]) -> dict[bytes, str]:
-    """What became of each message that a receipt names."""
-    told: dict[bytes, str] = {}
-    for message in messages:
-        if message.type == Type.RECEIPT:
-            body = bodies.decode(message.type, message.body)
-            told |= dict.fromkeys(body["message_ids"], body["status"])
-    return told
 
 
 def until(condition: Callable[[], T], timeout: float = 20.0) -> T:

@@ -222,6 +222,11 @@ class Bodies(Judging):
         session = peer.shake()
         # What the node knows of the peer's messages.
         judge = Inbox(peer.me.draw_uuid)
+        first = replace(peer.message(Type.STATUS_REPORT, status="", content=b"", content_type=""), order=Order(UUID, 0))
+        judge.receive([first])
+        peer.ask(session, [first])
+        # Before, it may not know yet what its disk says of them, and judges no order.
+        self.delivered(peer, first)
         for type, example in self.examples().items():
             encoded = cbor2.dumps(example, canonical=True)
             bodies.decode(type, encoded)

@@ -123,14 +123,14 @@ class Records(WithNode):
 
 
 class ShortLives(WithNode):
-    ARGUMENTS = ("--session-lifetime", "1s")
+    ARGUMENTS = ("--session-lifetime", "2s")
 
     def test_a_session_whose_life_is_over(self) -> None:
         peer = self.connected()
         session = peer.shake()
-        self.assertEqual(session.agreed.lifetime_ms, 1_000)
+        self.assertEqual(session.agreed.lifetime_ms, 2_000)
         late = session.seal([peer.message(Type.HEARTBEAT)])
-        time.sleep(1.1)
+        time.sleep(2.1)
         with self.assertRaises(PeerRefused) as refused:
             peer.exchange(late)
         # The node forgets a session when its life is over; until it has, it says that.

@@ -61,8 +61,6 @@ pub struct Config {
     pub trust: Trust,
     /// Whether agents remember nonces from run to run (§2.6). Where they do not, they were restarted.
     pub guard: bool,
-    /// Whether the attacker also sends shares of others raised to exponents of its own.
-    pub blinded: bool,
     /// Agents whose long-term keys the attacker has from the start.
     pub leaked: &'static [Agent],
     /// Agents whose long-term keys leak, all at one time, which may be any once a session is in use.
@@ -77,7 +75,6 @@ const PLAIN: Config = Config {
     runs: &[],
     trust: Trust::Pinned,
     guard: false,
-    blinded: false,
     leaked: &[],
     later: &[],
     ephemeral: &[],
@@ -233,16 +230,14 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "six-restart",
-        what: "six-step, A to B once, B answers twice and was restarted; blinded shares",
+        what: "six-step, A to B once, B answers twice and was restarted",
         runs: SIX_AGAIN,
-        blinded: true,
         ..PLAIN
     },
     Config {
         name: "three-restart",
-        what: "three-way, A to B once, B answers twice and was restarted; blinded shares",
+        what: "three-way, A to B once, B answers twice and was restarted",
         runs: THREE_AGAIN,
-        blinded: true,
         ..PLAIN
     },
     Config {

@@ -9,7 +9,7 @@
 use crate::knowledge::Knowledge;
 use crate::message::{FEATURES, FEWER_SUITES, Message, NO_FEATURES, NONE, SUITES, Side, VERSION};
 use crate::model::Model;
-use crate::receive::Origin;
+use crate::receive::{Origin, belongs};
 use crate::run::{Fact, Run};
 use crate::term::{Agent, Head, Id, RunNumber, Term};
 use crate::unify::Substitution;
@@ -151,7 +151,7 @@ impl Model {
         fields.sort_by_key(|(field, _)| last(field));
         let goals = fields.into_iter().map(|(_, id)| id).collect();
         let (place, kind) = (origin.place, message.kind);
-        let is_new = move |term: &Term| matches!(term, Term::Open(_, run, of) if usize::from(*run) == place && *of == kind);
+        let is_new = move |term: &Term| belongs(term, place, kind);
         let mut found = Vec::new();
         knowledge.solve(&mut self.terms, goals, fixed, &is_new, &mut found);
         found
@@ -173,7 +173,7 @@ impl Model {
             let unbound = self.variant.unbound(*field);
             let texts: &[&'static str] = match field {
                 Field::CipherSuites if unbound => &[SUITES, FEWER_SUITES],
-                // What it offers under its own signature bears on no session but its own.
+                // What it offers under a signature of its own bears on nothing that is claimed.
                 Field::CipherSuites => &[SUITES],
                 Field::Features if offer && unbound => &[FEATURES, NO_FEATURES],
                 Field::Features if offer => &[FEATURES],

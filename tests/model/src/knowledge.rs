@@ -4,8 +4,7 @@
 //! the keys signatures, MACs, derived keys, ciphertexts and powers. Nothing else: signatures, hashes and
 //! MACs give nothing back, and a power gives no exponent.
 
-use rustc_hash::FxHashMap;
-
+use crate::hash::Map;
 use crate::term::{Agent, Head, Id, Source, Term, Terms};
 use crate::unify::Substitution;
 
@@ -14,7 +13,7 @@ use crate::unify::Substitution;
 pub struct Knowledge {
     list: Vec<Id>,
     /// Terms that were asked for, and all that are in `list`.
-    answers: FxHashMap<Id, bool>,
+    answers: Map<Id, bool>,
 }
 
 impl Knowledge {

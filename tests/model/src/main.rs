@@ -9,13 +9,12 @@ use peer_model::search::search;
 use peer_model::variant::{self, SOUND, Variant};
 
 const HELP: &str = "\
-Usage: peer-model [--wide] [CONFIG...]
+Usage: peer-model [CONFIG...]
        peer-model --broken NAME [CONFIG...]
        peer-model --list
 
 Without --broken: searches the protocol as it is, all configurations or those named, and prints a table.
 With --broken: searches a variant of the protocol that is broken on purpose, and prints the attacks.
-With --wide: E also sends shares of others raised to an exponent of its own, in every configuration.
 --list names configurations, properties and variants.
 
 Exit codes: 0 everything was as it must be; 1 it was not; 2 wrong usage.
@@ -49,11 +48,6 @@ fn run(arguments: &[String], out: &mut impl Write) -> Result<bool, String> {
                 return table(variant, &named, out).map_err(told);
             }
             attacks(variant, &named, out).map_err(told)
-        }
-        Some("--wide") => {
-            let mut named = configs(arguments.get(1..).unwrap_or_default())?;
-            named.iter_mut().for_each(|config| config.blinded = true);
-            table(&SOUND, &named, out).map_err(told)
         }
         _ => table(&SOUND, &configs(arguments)?, out).map_err(told),
     }

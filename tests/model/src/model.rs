@@ -3,12 +3,15 @@
 use std::rc::Rc;
 
 use crate::config::{Config, RunSpec};
+use crate::hash::Map;
 use crate::knowledge::Knowledge;
 use crate::message::Message;
+use crate::receive::Origin;
 use crate::run::{Run, Runs, State};
 use crate::term::{Agent, Id, RunNumber, Source, Term, Terms};
 use crate::unify::Substitution;
 use crate::variant::{Flaw, Variant};
+use crate::wire::Kind;
 
 /// A configuration of a variant, with all that came up in it so far.
 #[derive(Debug)]
@@ -21,7 +24,14 @@ pub struct Model {
     pub config: Config,
     /// In which protocol.
     pub variant: &'static Variant,
+    /// What runs expect, worked out once.
+    pub expectations: Map<(u32, Kind, Origin), Option<Rc<Message>>>,
+    /// What runs do with a message, worked out once.
+    pub advances: Map<(u32, Id, Origin), Option<Rc<Advance>>>,
 }
+
+/// A run after a message, and what it sent.
+pub type Advance = (Run, Vec<Message>);
 
 /// What happened between two states.
 #[derive(Debug, Clone)]
@@ -45,7 +55,14 @@ impl Model {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(config: Config, variant: &'static Variant) -> Self {
-        Self { terms: Terms::default(), runs: Runs::default(), config, variant }
+        Self {
+            terms: Terms::default(),
+            runs: Runs::default(),
+            config,
+            variant,
+            expectations: Map::default(),
+            advances: Map::default(),
+        }
     }
 
     /// Where it can begin: every initiator has sent its first message, to each choice of peers. Sending
@@ -149,9 +166,7 @@ impl Model {
                 continue;
             }
             shares.push(share);
-            if self.config.blinded {
-                shares.push(self.terms.power(&[exponent, own]));
-            }
+            shares.push(self.terms.power(&[exponent, own]));
         }
         shares
     }

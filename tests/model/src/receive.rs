@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::config::{Handshake, Target, Trust};
+use crate::config::{Target, Trust};
 use crate::knowledge::Knowledge;
 use crate::message::{
     FEATURES, FEWER_SUITES, LIFETIME, Message, NO_FEATURES, OTHER_SUITE, SUITE, SUITES,
@@ -17,7 +17,7 @@ use crate::wire::{Field, Kind};
 const AGENTS: [Agent; 3] = [Agent::A, Agent::B, Agent::E];
 
 /// Whom and what a message that a run takes is from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The run that takes it.
     pub place: usize,
@@ -27,6 +27,11 @@ pub struct Origin {
     pub name: Id,
     /// The number of a record.
     pub number: u8,
+}
+
+/// Whether this field was left open in the message of this kind to run `place`.
+pub fn belongs(open: &Term, place: usize, kind: Kind) -> bool {
+    matches!(open, Term::Open(_, run, of) if usize::from(*run) == place && *of == kind)
 }
 
 impl Model {
@@ -42,7 +47,7 @@ impl Model {
     ) {
         let run = &runs[place];
         let numbers: &[u8] = if kind == Kind::Sealed { &[0, 1] } else { &[0] };
-        // A record from the attacker changes nothing but what the run received, about which nothing is claimed.
+        // What it says in a session that nothing is claimed about changes nothing else.
         if run.is_done() && (!run.trusted || run.received.len() > 1) {
             return;
         }
@@ -53,7 +58,16 @@ impl Model {
                     continue;
                 }
                 let origin = Origin { place, peer, name, number: *number };
-                let Some(message) = self.expected(run, origin, kind) else { continue };
+                let asked = (state.runs[place], kind, origin);
+                let message = match self.expectations.get(&asked) {
+                    Some(message) => message.clone(),
+                    None => {
+                        let message = self.expected(run, origin, kind).map(Rc::new);
+                        self.expectations.insert(asked, message.clone());
+                        message
+                    }
+                };
+                let Some(message) = message else { continue };
                 for (message, fixed) in self.ways(knowledge, origin, &message) {
                     self.take(state, runs, origin, message, &fixed, found);
                 }
@@ -121,7 +135,11 @@ impl Model {
         if !self.is_choice(&message, self.owner(origin.place)) {
             return;
         }
-        let runs: Vec<Rc<Run>> = if fixed.is_empty() {
+        // What is open in this message is in no run yet.
+        let (place, kind) = (origin.place, message.kind);
+        let is_old = |open| !belongs(self.terms.get(open), place, kind);
+        let same = !fixed.bindings().any(|(open, _)| is_old(open));
+        let runs: Vec<Rc<Run>> = if same {
             runs.to_vec()
         } else {
             runs.iter().map(|run| Rc::new(run.fixed(&mut self.terms, fixed))).collect()
@@ -129,9 +147,21 @@ impl Model {
         if self.is_repeated(&runs, origin, &message) || !self.is_welcome(&runs, origin) {
             return;
         }
-        let Some((mut run, sent)) = self.advance(&runs[origin.place], origin, &message) else {
-            return;
+        let before = if same {
+            state.runs[origin.place]
+        } else {
+            self.runs.number(Run::clone(&runs[origin.place]))
         };
+        let asked = (before, self.whole(&message), origin);
+        let advance = match self.advances.get(&asked) {
+            Some(advance) => advance.clone(),
+            None => {
+                let advance = self.advance(&runs[origin.place], origin, &message).map(Rc::new);
+                self.advances.insert(asked, advance.clone());
+                advance
+            }
+        };
+        let Some((mut run, sent)) = advance.as_deref().cloned() else { return };
         if run.is_done() && !runs[origin.place].is_done() {
             run.trusted = self.is_trusted(state, origin.peer);
         }
@@ -139,7 +169,7 @@ impl Model {
         for (place, number) in next.runs.iter_mut().enumerate() {
             if place == origin.place {
                 *number = self.runs.number(run.clone());
-            } else if !fixed.is_empty() {
+            } else if !same {
                 *number = self.runs.number(Run::clone(&runs[place]));
             }
         }
@@ -168,14 +198,15 @@ impl Model {
     /// Whether trust lets the peer pass (§1.4): asked when a key is shown, and again when it is proved.
     fn is_welcome(&mut self, runs: &[Rc<Run>], origin: Origin) -> bool {
         let own = &runs[origin.place];
-        let proved = matches!(
-            (own.stage, own.handshake),
-            (Stage::AwaitReady | Stage::AwaitConfirm, _)
-                | (Stage::AwaitAck | Stage::AwaitHandshakeConfirm, Some(Handshake::ThreeWay))
-        );
         let asked = match own.stage {
+            // An initiator of the three-way handshake sees the key and its proof at once.
             Stage::Idle | Stage::AwaitInitAck | Stage::AwaitAck => true,
-            _ => proved && !self.variant.has(Flaw::TrustAskedOnce),
+            Stage::AwaitReady | Stage::AwaitConfirm | Stage::AwaitHandshakeConfirm => {
+                !self.variant.has(Flaw::TrustAskedOnce)
+            }
+            Stage::AwaitEstablished | Stage::AwaitResponse | Stage::AwaitRecord | Stage::Done => {
+                false
+            }
         };
         if !asked || self.config.trust == Trust::Pinned || self.variant.has(Flaw::NoTrust) {
             return true;

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
-
 use crate::config::{Handshake, Target};
+use crate::hash::Map;
 use crate::term::{Agent, Id, Terms};
 use crate::unify::Substitution;
 use crate::wire::Kind;
@@ -176,7 +175,7 @@ pub struct State {
 #[derive(Debug, Default)]
 pub struct Runs {
     runs: Vec<Rc<Run>>,
-    numbers: FxHashMap<Rc<Run>, u32>,
+    numbers: Map<Rc<Run>, u32>,
 }
 
 impl Runs {

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
-
 use crate::config::Config;
+use crate::hash::Set;
 use crate::knowledge::Knowledge;
 use crate::model::{Event, Model};
 use crate::property::{Property, Violation};
@@ -68,7 +67,7 @@ pub fn search(
     let begun = Instant::now();
     let mut model = Model::new(config, variant);
     let mut nodes: Vec<Node> = Vec::new();
-    let mut known: FxHashSet<State> = FxHashSet::default();
+    let mut known: Set<State> = Set::default();
     let mut waiting = VecDeque::new();
     for state in model.initial() {
         known.insert(state.clone());

@@ -7,8 +7,7 @@
 
 use std::fmt::Write as _;
 
-use rustc_hash::FxHashMap;
-
+use crate::hash::Map;
 use crate::wire::{Field, Kind};
 
 /// Who takes part.
@@ -118,7 +117,7 @@ pub enum Width {
 pub struct Terms {
     terms: Vec<Term>,
     open: Vec<bool>,
-    numbers: FxHashMap<Term, Id>,
+    numbers: Map<Term, Id>,
 }
 
 impl Terms {

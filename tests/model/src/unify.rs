@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
+use crate::hash::{Map, Set};
 use crate::term::{Id, Term, Terms};
 
 /// What open fields stand for, where that is fixed.
@@ -11,7 +10,7 @@ use crate::term::{Id, Term, Terms};
 pub struct Substitution {
     fixed: Vec<(Id, Id)>,
     /// What was put together before: transcripts hold each other many times over.
-    applied: RefCell<FxHashMap<Id, Id>>,
+    applied: RefCell<Map<Id, Id>>,
 }
 
 impl Clone for Substitution {
@@ -107,7 +106,7 @@ impl Substitution {
 
     fn bind(&mut self, terms: &Terms, open: Id, term: Id) -> bool {
         if terms.width(open) != terms.width(term)
-            || self.occurs(terms, open, term, &mut FxHashSet::default())
+            || self.occurs(terms, open, term, &mut Set::default())
         {
             return false;
         }
@@ -116,7 +115,7 @@ impl Substitution {
         true
     }
 
-    fn occurs(&self, terms: &Terms, open: Id, term: Id, seen: &mut FxHashSet<Id>) -> bool {
+    fn occurs(&self, terms: &Terms, open: Id, term: Id, seen: &mut Set<Id>) -> bool {
         let term = self.walk(term);
         term == open
             || match terms.get(term) {

@@ -107,7 +107,7 @@ pub const BROKEN: &[Variant] = &[
         falls: &[
             ("six", Property::Secrecy),
             ("three", Property::Secrecy),
-            ("six-leaked-a", Property::KeyCompromise),
+            ("three-leaked-a", Property::KeyCompromise),
         ],
     },
     Variant {

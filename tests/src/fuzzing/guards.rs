@@ -49,7 +49,8 @@ fn replay(mut guard: ReplayGuard, has_floor: bool, steps: impl Iterator<Item = [
         assert_eq!(matches!(checked, Err(ReplayError::Skewed { .. })), is_skewed);
         if taken.contains_key(&name) {
             // A clock that was ahead by more than any nonce lives locks nobody out (§2.6).
-            let far = latest.saturating_sub(now) > (NONCE_LIFETIME + MAX_CLOCK_SKEW).as_millis() as u64;
+            let far =
+                latest.saturating_sub(now) > (NONCE_LIFETIME + MAX_CLOCK_SKEW).as_millis() as u64;
             assert!(checked.is_err() || far || !has_floor, "nonce {name} was taken twice");
         } else if !is_skewed && taken.is_empty() {
             assert_eq!(checked, Ok(()), "nothing was seen yet");

@@ -109,7 +109,8 @@ fn shake_hands([a, b]: &mut [Side; 2], chance: &mut Chance) {
         let Some(forged) = forge(&confirm, chance) else { continue };
         assert!(responder.handle_confirm(&forged, &b.trust, START).is_err());
     }
-    b.session = Some(responder.handle_confirm(&confirm, &b.trust, START).expect("an honest message"));
+    b.session =
+        Some(responder.handle_confirm(&confirm, &b.trust, START).expect("an honest message"));
 }
 
 /// A message that differs from `honest` in what matters, if it is one; the attacker changes bytes, or fields
@@ -144,7 +145,8 @@ fn matters(one: &Message, other: &Message) -> bool {
         sender_public_key: None,
         ..message.content().clone()
     };
-    plain(one) != plain(other) || one.content().sender_public_key != other.content().sender_public_key
+    plain(one) != plain(other)
+        || one.content().sender_public_key != other.content().sender_public_key
 }
 
 impl Side {

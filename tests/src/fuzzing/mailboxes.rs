@@ -239,8 +239,7 @@ fn seal(recipient: u8) -> Item {
         })
         .collect();
     let expires = START.timestamp + DAY;
-    let prekey =
-        Prekey::sign(&owner, PrekeyId::from_random([1; 16]), *pair().public(), expires);
+    let prekey = Prekey::sign(&owner, PrekeyId::from_random([1; 16]), *pair().public(), expires);
     let draft = Draft {
         id: ItemId::from_random([recipient; 16]),
         recipient: owner.public_key(),
@@ -255,7 +254,8 @@ fn seal(recipient: u8) -> Item {
 }
 
 fn task_body() -> bytes::Bytes {
-    let task = peer_protocol::message::Task { content: (&b"hello"[..]).into(), ..Default::default() };
+    let task =
+        peer_protocol::message::Task { content: (&b"hello"[..]).into(), ..Default::default() };
     Body::from(task).encode().expect("a valid body").into()
 }
 

@@ -66,7 +66,9 @@ pub fn session(data: &[u8]) {
         let Some(letter) = letters.get(chance.below(letters.len())).filter(|_| step > 1) else {
             match (step, chance.below(2)) {
                 (0, _) => now = pass(now, &mut chance),
-                (_, from) => letters.extend(seal(&mut sides[from], from, now, &mut chance, &mut rng)),
+                (_, from) => {
+                    letters.extend(seal(&mut sides[from], from, now, &mut chance, &mut rng))
+                }
             }
             continue;
         };
@@ -138,7 +140,8 @@ fn deliver(side: &mut Side, letter: &Letter, now: Now) {
     assert_eq!(opened.is_ok(), fine, "{:?}", opened.err());
     let Ok(record) = opened else { return };
     let opened = side.session.accept(record, now).expect("it is signed");
-    let messages: Vec<Message> = opened.messages.into_iter().map(|m| m.expect("a known kind")).collect();
+    let messages: Vec<Message> =
+        opened.messages.into_iter().map(|m| m.expect("a known kind")).collect();
     assert_eq!(messages, letter.messages);
     assert_eq!(opened.header.sender, *identity(letter.from).entity());
     side.taken.insert(letter.sequence);

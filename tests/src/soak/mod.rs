@@ -131,7 +131,8 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
         let verdict = Verdict::new(&during, before, after, plan.bounds);
         watched.push((work.actors[who].entity.clone(), verdict));
     }
-    let (account, mut faults) = (work.ledger().account(), work.ledger().faults());
+    let account = work.ledger().account();
+    let mut faults = work.ledger().faults();
     faults.extend(churn.end());
     Ok(Outcome { account, tally: work.tally(), watched, faults })
 }
@@ -148,7 +149,7 @@ async fn watch(
         for (who, pid) in pids.iter().enumerate() {
             let Ok(samples) = work.actors[who].client.metrics().await else { continue };
             let at = begun.elapsed().as_secs_f64();
-            match samples::read(at, *pid, &samples) {
+            match samples::read(at, *pid, &work.actors[who].dir, &samples) {
                 Some(levels) => lock(&readings)[who].push(levels),
                 None => work.ledger().fault(format!("{} has died", work.actors[who].entity)),
             }

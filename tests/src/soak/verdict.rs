@@ -19,11 +19,12 @@ pub struct Verdict {
     pub before: Levels,
     /// At rest, in the end.
     pub after: Levels,
-    /// By how many KiB an hour its own memory grew: the median of the slopes of all pairs of readings.
+    /// By how many KiB an hour its own memory grew without the store's cache: the median of the slopes of all
+    /// pairs of readings. This is what is judged.
+    pub rest_slope: f64,
+    /// The same with the cache.
     pub own_slope: f64,
-    /// The same of all that is resident.
-    pub resident_slope: f64,
-    /// Medians of its own memory over equal stretches of time, in KiB.
+    /// Medians of its own memory, with the cache, over equal stretches of time, in KiB.
     pub windows: Vec<f64>,
     /// Readings.
     pub readings: usize,
@@ -34,17 +35,17 @@ pub struct Verdict {
 impl Verdict {
     pub(super) fn new(during: &[Levels], before: Levels, after: Levels, bounds: Bounds) -> Self {
         let own: Vec<_> = during.iter().map(|levels| (levels.at, levels.own)).collect();
-        let resident: Vec<_> = during.iter().map(|levels| (levels.at, levels.resident)).collect();
+        let rest: Vec<_> = during.iter().map(|levels| (levels.at, levels.rest())).collect();
         let mut verdict = Self {
             own_slope: fit::slope(&own),
-            resident_slope: fit::slope(&resident),
+            rest_slope: fit::slope(&rest),
             windows: fit::windows(&own, 6),
             readings: during.len(),
             findings: Vec::new(),
             before,
             after,
         };
-        verdict.findings = verdict.judge(&fit::windows(&own, 3), bounds);
+        verdict.findings = verdict.judge(&fit::windows(&rest, 3), bounds);
         verdict
     }
 
@@ -58,9 +59,9 @@ impl Verdict {
         back("descriptors", self.before.files, self.after.files);
         back("threads", self.before.threads, self.after.threads);
         if let Some(most) = bounds.kib_per_hour
-            && self.own_slope > most
+            && self.rest_slope > most
         {
-            findings.push(format!("memory grows by {:.0} KiB an hour", self.own_slope));
+            findings.push(format!("memory grows by {:.0} KiB an hour", self.rest_slope));
         }
         let [_, second, last] = thirds else {
             findings.push(format!("{} readings are too few", self.readings));

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from . import identity, six_step, three_way
 from .batch import Message
+from .bodies import Type
 from .cbor import Malformed
 from .envelope import Draft, Envelope, Kind
 from .errors import Code, ErrorBody, Refused, require
@@ -143,5 +144,7 @@ class Endpoint:
             raise Refused(Code.SESSION_NOT_FOUND, "an unknown session")
         taken = known.inbox.receive(session.open_request(envelope))
         riding = self.respond(session, taken.messages)
+        if any(message.type == Type.SESSION_CLOSE for message in taken.messages):
+            known.sessions.remove(session)
         # Refusals ride alone.
         return session.seal(taken.answers if taken.refused else [*taken.answers, *riding])

@@ -1,9 +1,9 @@
 //! A call for each message.
 
 use bytes::Bytes;
-use peer_contest::Failure;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use peer_contest::Failure;
 use tonic::transport::Channel;
 
 use crate::payload::Payload;

@@ -49,7 +49,12 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let mut cause = error.source();
             eprintln!("error: {error}");
+            while let Some(deeper) = cause {
+                eprintln!("  {deeper}");
+                cause = deeper.source();
+            }
             ExitCode::FAILURE
         }
     }

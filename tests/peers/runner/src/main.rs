@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints tables")]
 
+mod busy;
 mod contestant;
 mod goals;
 mod pair;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use peer_contest::{Failure, Threads, Workload};
 
+use self::busy::Busy;
 use self::contestant::{Contestant, Transport};
 use self::pair::Pair;
 use self::results::Results;
@@ -80,6 +82,8 @@ fn compare(args: &Args) -> Result<(), Failure> {
             }
         }
     }
+    let busy = |all: &[shapes::Entrant]| Busy::now(all.iter().flat_map(shapes::Entrant::processes));
+    let before = busy(&all);
     let mut results = Results::default();
     let long = Duration::from_millis(args.millis);
     for round in 0..args.rounds {
@@ -96,6 +100,10 @@ fn compare(args: &Args) -> Result<(), Failure> {
     }
     for workload in &args.measure {
         println!("{}", report::table(*workload, &all, &results));
+    }
+    if let (Some(before), Some(after)) = (before, busy(&all)) {
+        let others = after.others_since(before) * 100.0;
+        println!("Meanwhile other programs used {others:.0} % of this machine's processors.");
     }
     Ok(())
 }

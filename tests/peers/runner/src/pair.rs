@@ -37,6 +37,11 @@ impl Pair {
         Ok(Self { contestant, child, lines: Some(stdin), results })
     }
 
+    /// The process that measures.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Does `workload` for about `long`.
     pub(crate) fn round(
         &mut self,

@@ -30,7 +30,16 @@ pub(crate) fn table(workload: Workload, entrants: &[Entrant], results: &Results)
     let asks = matches!(workload, Workload::Ask64 | Workload::Ask1k);
     let with = if asks { "p99 µs" } else { "" };
     table.set_header([
-        "", "threads", number.name, "min–max", with, "CPU µs", "ours", "ours-pure", "goal", "",
+        "",
+        "threads",
+        number.name,
+        "min–max",
+        with,
+        "CPU µs",
+        "ours",
+        "ours-pure",
+        "goal",
+        "",
     ]);
     let median = |who| results.spread(who, workload, |it| number.of(it)).map(|it| it.median);
     for entrant in entrants {

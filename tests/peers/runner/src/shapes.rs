@@ -53,6 +53,11 @@ impl Entrant {
         self.pairs.get(self.place(workload)).map(|(threads, _)| *threads)
     }
 
+    /// The processes that measure.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = u32> {
+        self.pairs.iter().map(|(_, pair)| pair.process())
+    }
+
     /// A measurement in that shape.
     pub(crate) fn round(
         &mut self,

@@ -111,7 +111,8 @@ async fn run(args: Args) -> Result<(), Failure> {
             },
             event = swarm.select_next_some() => match event {
                 SwarmEvent::NewListenAddr { address, .. } => {
-                    Event::Listening(address.with_p2p(*swarm.local_peer_id()).unwrap_or_else(|address| address))
+                    let own = *swarm.local_peer_id();
+                    Event::Listening(address.with_p2p(own).unwrap_or_else(|address| address))
                 }
                 SwarmEvent::ConnectionEstablished { peer_id, .. } => Event::Connected(peer_id),
                 SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {

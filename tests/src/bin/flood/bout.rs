@@ -36,6 +36,8 @@ pub(crate) struct Setting {
     pub(crate) rate: f64,
     /// Whether the machine has the public addresses.
     pub(crate) public: bool,
+    /// Most data of the victim, in MiB.
+    pub(crate) memory: Option<u64>,
 }
 
 /// What was seen.
@@ -85,7 +87,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn start(dir: &Path, setting: Setting) -> Result<Self, Failure> {
-        let way = |core: Option<usize>| Way { core, nice: false };
+        let way = |core: Option<usize>| Way { core, ..Way::default() };
         let home = dir.join("victim");
         std::fs::create_dir_all(&home)?;
         let mut args = vec!["victim".into(), home.clone().into_os_string()];
@@ -94,7 +96,8 @@ impl Pair {
             args.push("/ip4/45.0.0.1/tcp/0".into());
         }
         let log = home.join("log");
-        let mut victim = Role::start(way(setting.cores.map(|cores| cores.0)), args, Some(&log))?;
+        let own = Way { memory: setting.memory, ..way(setting.cores.map(|cores| cores.0)) };
+        let mut victim = Role::start(own, args, Some(&log))?;
         let Address { listen } = victim.told()?;
         let to = at(&listen, setting.public).ok_or("the victim listens nowhere")?;
         let home = dir.join("honest");
@@ -115,7 +118,7 @@ impl Pair {
         let (log, spent) = (self.log(dir), self.gauge.processor());
         let to = at(&self.listen, case.place != Place::Loopback).ok_or("not listening there")?;
         let rate = if case.attack.has_pace() { RATE } else { UNBOUNDED };
-        let way = Way { core: cores.map(|cores| cores.1), nice: cores.is_some() };
+        let way = Way { core: cores.map(|cores| cores.1), nice: cores.is_some(), memory: None };
         let args = [
             "attacker".to_owned(),
             word(&case.attack),
@@ -163,7 +166,7 @@ impl Pair {
     fn newcomer(&self, dir: &Path, public: bool) -> Result<Newcomer, Failure> {
         let to = at(&self.listen, public).ok_or("the victim listens nowhere")?;
         let home = tempfile::tempdir_in(dir)?;
-        let way = Way { core: self.setting.cores.map(|cores| cores.1), nice: false };
+        let way = Way { core: self.setting.cores.map(|cores| cores.1), ..Way::default() };
         let args = ["newcomer".into(), home.path().as_os_str().to_owned(), to.to_string().into()];
         Role::start(way, args, None)?.told()
     }

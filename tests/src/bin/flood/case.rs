@@ -15,6 +15,8 @@ pub(crate) enum Attack {
     Noise,
     /// Noise connections of new peer ids that stay.
     NoiseHeld,
+    /// New peer ids that ask one thing, which is no envelope, and are gone.
+    Passers,
     /// First steps of handshakes with wrong signatures, over connections of many peer ids.
     ForgedInits,
     /// First steps that are right, of keys that nobody knows.
@@ -51,7 +53,7 @@ pub(crate) enum Attack {
     Hops,
     /// Substreams, opened and reset.
     Streams,
-    /// Substreams that are opened and left.
+    /// Substreams that are opened and left, the later ones with 200 KiB on them.
     HalfOpen,
     /// Asks, and never reads an answer.
     SlowReader,

@@ -26,6 +26,8 @@ pub(crate) struct Way {
     pub(crate) core: Option<usize>,
     /// After everybody else.
     pub(crate) nice: bool,
+    /// With so many MiB of data at most.
+    pub(crate) memory: Option<u64>,
 }
 
 impl Role {
@@ -37,6 +39,10 @@ impl Role {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(core) = way.core {
             words.extend(["taskset".into(), "-c".into(), core.to_string().into()]);
+        }
+        if let Some(memory) = way.memory {
+            let limit = format!("ulimit -d {} && exec \"$@\"", memory << 10);
+            words.extend(["sh", "-c", &limit, "sh"].map(OsString::from));
         }
         if way.nice {
             words.extend(["nice", "-n", "19"].map(OsString::from));

@@ -82,6 +82,9 @@ struct Args {
     /// Most that may be logged in an attack, in bytes
     #[arg(long, default_value_t = 64 << 10)]
     most_log: u64,
+    /// Most data that the victim may have, in MiB; with more it dies
+    #[arg(long)]
+    memory_limit: Option<u64>,
     /// Where the nodes keep what they keep
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -137,7 +140,8 @@ fn compare(args: &Args) -> Result<bool, Failure> {
     places.retain(|place| public || *place == Place::Loopback);
     let cores = std::thread::available_parallelism()?.get();
     let cores = (cores > 1 && !args.unpinned).then_some((0, 1));
-    let setting = Setting { cores, seconds: args.seconds, rate: args.rate, public };
+    let memory = args.memory_limit;
+    let setting = Setting { cores, seconds: args.seconds, rate: args.rate, public, memory };
     let goals = Goals {
         goodput: args.least_goodput,
         memory: args.most_memory,
@@ -163,6 +167,11 @@ fn compare(args: &Args) -> Result<bool, Failure> {
         }
         outcomes.push(outcome);
         pair = args.same.then_some(current);
+    }
+    for outcome in &outcomes {
+        for missed in goals.missed(outcome) {
+            eprintln!("missed: {}: {missed}", outcome.attack);
+        }
     }
     if !args.json {
         report::print(&outcomes, &goals);

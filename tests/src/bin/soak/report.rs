@@ -37,10 +37,10 @@ pub(crate) fn table(outcome: &Outcome) {
     for (entity, verdict) in &outcome.watched {
         let windows = verdict.windows.iter().map(|kib| format!("{:.1}", kib / 1024.0));
         say(&format!(
-            "{entity}: own memory {:+.0} KiB an hour, resident {:+.0}, over {} readings; medians of six \
-             stretches, in MiB: {}",
+            "{entity}: own memory {:+.0} KiB an hour without the store's cache, {:+.0} with it, over {} readings; \
+             medians of six stretches, with it, in MiB: {}",
+            verdict.rest_slope,
             verdict.own_slope,
-            verdict.resident_slope,
             verdict.readings,
             windows.collect::<Vec<_>>().join(" ")
         ));

@@ -34,7 +34,8 @@ fn configuration(text: &str) {
     match NodeConfig::from_layers(&[Layer::new(origin, settings.clone())]) {
         Ok(config) => {
             // The same settings again over themselves change nothing.
-            let twice = [Origin::Environment, Origin::Flags].map(|it| Layer::new(it, settings.clone()));
+            let twice =
+                [Origin::Environment, Origin::Flags].map(|it| Layer::new(it, settings.clone()));
             let again = NodeConfig::from_layers(&twice).expect("they were fine before");
             assert_eq!(again.listen(), config.listen());
             assert_eq!(again.session_lifetime(), config.session_lifetime());
@@ -137,9 +138,17 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn words_seeds() -> Vec<Vec<u8>> {
     let words = [
-        "30m", "1h30m", "500ms", "64 MiB", "10 kB", "/ip4/127.0.0.1/udp/0/quic-v1",
-        "/dns4/example.org/tcp/443/wss", "n17", "3f2a91c0-0b4e",
-        "00112233445566778899aabbccddeeff", "18446744073709551615",
+        "30m",
+        "1h30m",
+        "500ms",
+        "64 MiB",
+        "10 kB",
+        "/ip4/127.0.0.1/udp/0/quic-v1",
+        "/dns4/example.org/tcp/443/wss",
+        "n17",
+        "3f2a91c0-0b4e",
+        "00112233445566778899aabbccddeeff",
+        "18446744073709551615",
     ];
     words.into_iter().map(|word| word.as_bytes().to_vec()).collect()
 }

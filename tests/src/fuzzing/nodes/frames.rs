@@ -119,9 +119,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let packet = hops().swap_remove(0);
     let packet = peer_protocol::routing::Packet::decode(&packet).expect("a packet");
     let on_stream = [frame(&packet.header.encode()), frame(&packet.envelope)].concat();
-    let refused = peer_protocol::routing::Outcome::Refused(
-        peer_protocol::routing::Reason::NoRoute.into(),
-    );
+    let refused =
+        peer_protocol::routing::Outcome::Refused(peer_protocol::routing::Reason::NoRoute.into());
     let ask = |id| {
         let head = Head { len: 5, kind: Kind::Request, id: FrameId(id) };
         [&head.encode()[..], b"hello"].concat()

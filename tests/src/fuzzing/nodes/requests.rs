@@ -82,8 +82,9 @@ impl<'a> Asked<'a> {
         let path = self.path.split('?').next().unwrap_or_default();
         let failed = answer.status.is_client_error() || answer.status.is_server_error();
         if path.starts_with("/v1/") && failed && self.method != "HEAD" {
-            let problem: Problem = serde_json::from_slice(answer.body.as_deref().unwrap_or_default())
-                .unwrap_or_else(|error| panic!("{error}: {}", answer.text()));
+            let problem: Problem =
+                serde_json::from_slice(answer.body.as_deref().unwrap_or_default())
+                    .unwrap_or_else(|error| panic!("{error}: {}", answer.text()));
             assert_eq!(problem.status, answer.status.as_u16());
             assert!(!problem.detail.is_empty() && !problem.next.is_empty());
             assert_eq!(answer.header("content-type"), Some(Problem::CONTENT_TYPE));
@@ -128,7 +129,8 @@ impl Faces {
     }
 
     async fn router() -> Router {
-        let config = NodeConfig::default().with_listen(Vec::new()).with_mdns(false).with_upnp(false);
+        let config =
+            NodeConfig::default().with_listen(Vec::new()).with_mdns(false).with_upnp(false);
         let a2a = config.a2a().clone();
         let node = Node::builder().config(config).start().await.expect("a node without a network");
         let (handle, metrics) = (node.handle(), node.metrics());
@@ -172,7 +174,8 @@ impl Faces {
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let get = |path: &str| format!("GET {path}").into_bytes();
     let post = |path: &str, body: &str| {
-        format!("POST {path}\ncontent-type: application/json\nidempotency-key: k1\n\n{body}").into_bytes()
+        format!("POST {path}\ncontent-type: application/json\nidempotency-key: k1\n\n{body}")
+            .into_bytes()
     };
     let rpc = |version: &str, method: &str, params: &str| {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
@@ -188,7 +191,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let accept = "accept: application/json, text/event-stream";
         format!("POST /mcp\ncontent-type: application/json\n{accept}\n\n{body}").into_bytes()
     };
-    let fingerprint = peer_protocol::identity::Fingerprint::of(crate::people::identity(0).public_key());
+    let fingerprint =
+        peer_protocol::identity::Fingerprint::of(crate::people::identity(0).public_key());
     vec![
         get("/v1/status"),
         get("/v1/log?lines=20"),

@@ -15,7 +15,8 @@ const MOST_ROWS: usize = 32;
 const PAGE: usize = 8;
 
 /// Tables by the kind of their keys.
-const BY_KEY: [&str; 6] = ["records", "providers", "out_streams", "in_positions", "peer_ages", "out_asked"];
+const BY_KEY: [&str; 6] =
+    ["records", "providers", "out_streams", "in_positions", "peer_ages", "out_asked"];
 const BY_NUMBERED: [&str; 4] = ["out_bodies", "out_messages", "in_taken", "in_owed"];
 const BY_NUMBER: [&str; 4] = ["in_bodies", "in_messages", "settled", "trail"];
 
@@ -217,8 +218,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let head = [id.as_bytes().as_slice(), &[0, 4], b"task", &[0], &number(5)].concat();
     let sent = [head.as_slice(), &[number(7), number(9)].concat(), &[1], &[0; 32], &[1]].concat();
     let peer = identity(0).public_key().as_bytes().to_owned();
-    let received =
-        [&peer[..], &head, &[0], &[number(7), number(0)].concat(), &[0, 0]].concat();
+    let received = [&peer[..], &head, &[0], &[number(7), number(0)].concat(), &[0, 0]].concat();
     let stream = [&[0][..], &number(3), &number(1), &number(5)].concat();
     let place = [&[0][..], &number(3), &number(1), &number(1), &number(5)].concat();
     let counters = [number(4), number(2), number(1), number(1)].concat();

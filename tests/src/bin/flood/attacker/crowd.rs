@@ -28,6 +28,8 @@ pub(super) fn begin(attack: Attack, attempt: &Attempt) -> Tasks {
                 attempt.turn().await;
                 match Line::open(&attempt.source, &Keypair::generate_ed25519()).await {
                     Ok(line) if stays => line.closed().await,
+                    // Whatever is answered.
+                    Ok(line) if attack == Attack::Passers => drop(line.ask(b"nothing").await),
                     Ok(_) => {}
                     Err(_) if stays => tokio::time::sleep(PAUSE).await,
                     Err(_) => {}

