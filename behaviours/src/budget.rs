@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _};
+use peer_protocol::spare;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -105,8 +106,8 @@ impl Budget {
         read_from(io, &mut bytes, have).await?;
         if first < len {
             let _reserved = self.reserve(len - first).await?;
-            // All of it at once and zeroed by the system, instead of growing piece by piece.
-            let mut all = vec![0; len];
+            // All of it at once, instead of growing piece by piece.
+            let mut all = spare::filled(len);
             if let Some(beginning) = all.get_mut(..first) {
                 beginning.copy_from_slice(&bytes);
             }

@@ -69,6 +69,7 @@ pub struct NodeConfig {
     bootstrap: Vec<Multiaddr>,
     trust_policy: TrustPolicy,
     three_way: bool,
+    low_latency: bool,
     session_lifetime: Duration,
     suites: Vec<String>,
     rate: RateProfile,
@@ -106,6 +107,7 @@ impl Default for NodeConfig {
             bootstrap: Vec::new(),
             trust_policy: TrustPolicy::Open,
             three_way: false,
+            low_latency: false,
             session_lifetime: SESSION_LIFETIME,
             suites: SuiteRegistry::default().names().map(ToOwned::to_owned).collect(),
             rate: RateProfile::default(),
@@ -166,6 +168,12 @@ impl NodeConfig {
     #[must_use]
     pub const fn three_way(&self) -> bool {
         self.three_way
+    }
+
+    /// Whether the node stays awake for a while after each message.
+    #[must_use]
+    pub const fn low_latency(&self) -> bool {
+        self.low_latency
     }
 
     /// How long a session lives before it is renewed.
@@ -257,6 +265,14 @@ impl NodeConfig {
     #[must_use]
     pub const fn with_three_way(mut self, three_way: bool) -> Self {
         self.three_way = three_way;
+        self
+    }
+
+    /// Lets the node stay awake for 300 µs after each message, in which it takes all the time of one
+    /// processor: answers come sooner.
+    #[must_use]
+    pub const fn with_low_latency(mut self, low_latency: bool) -> Self {
+        self.low_latency = low_latency;
         self
     }
 

@@ -94,6 +94,7 @@ pub(crate) fn build(
         routing: routing::Behaviour::new(own_key, hops, Arc::clone(&clock)),
         secure: secure::Behaviour::new(link, secure::GateConfig::default(), trust, clock)
             .with_max_peers(links(config.max_connections()))
+            .with_low_latency(config.low_latency())
             .with_disk(disk),
         legacy: legacy.into(),
         registry: registry.map(|config| registry::Behaviour::new(own, config)).into(),

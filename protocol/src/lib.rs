@@ -24,6 +24,7 @@ pub mod registry;
 pub mod replay;
 pub mod routing;
 pub mod session;
+pub mod spare;
 pub mod stream;
 pub mod time;
 pub mod transfer;

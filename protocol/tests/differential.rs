@@ -1,8 +1,10 @@
-//! Whatever does the cryptography accepts the same: signatures as dalek's `verify_strict`, with points
+//! Whatever does the cryptography accepts the same: signatures as dalek's `verify_strict`, with a table or without, with points
 //! of small order and encodings that are not canonical, and the same bytes as the Rust ciphers. Run it
 //! with and without the feature `fast-crypto`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::cell::RefCell;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
@@ -11,7 +13,7 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use peer_protocol::crypto::{
-    Authenticator as _, Ed25519Authenticator, EphemeralKey, PublicKey, SuiteRegistry,
+    Authenticator as _, Ed25519Authenticator, EphemeralKey, KeyTable, PublicKey, SuiteRegistry,
 };
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -58,9 +60,24 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8]) -> Scalar {
     Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
 }
 
-/// The judgement of both, which must be the same; returns it.
+/// What `judge` says of the key's table. The one used last is kept.
+fn table_of(key: &PublicKey, judge: impl FnOnce(&KeyTable) -> bool) -> bool {
+    thread_local!(static LAST: RefCell<Option<(PublicKey, KeyTable)>> = const { RefCell::new(None) });
+    LAST.with_borrow_mut(|last| {
+        let known = last.take().filter(|(of, _)| of == key);
+        let (_, table) = last.insert(known.unwrap_or_else(|| (*key, KeyTable::new(key))));
+        judge(table)
+    })
+}
+
+/// The judgement of all, of one key with a table and without, which must be the same; returns it.
 fn judged(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    let ours = PublicKey::from_bytes(key).ok().map(|key| key.verify(message, signature).is_ok());
+    let ours = PublicKey::from_bytes(key).ok().map(|key| {
+        let held = key.verify(message, signature).is_ok();
+        let by_table = table_of(&key, |table| table.verify(message, signature).is_ok());
+        assert_eq!(by_table, held, "key {key:?}, signature {signature:02x?}");
+        held
+    });
     let strict = VerifyingKey::from_bytes(key).ok().filter(|key| !key.is_weak()).map(|key| {
         let signature = ed25519_dalek::Signature::from_bytes(signature);
         key.verify_strict(message, &signature).is_ok()

@@ -13,10 +13,11 @@ use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{Event, ExchangeId, Link, RequestId, SendFailure, Transmit};
 use peer_protocol::message::Message;
 use peer_protocol::rate_limit::RateLimited;
-use peer_protocol::time::Instant;
+use peer_protocol::time::{Instant, Now};
 use tokio::sync::{mpsc, watch};
 
 use super::alarm::Alarm;
+use super::awake::Awake;
 use super::durable::Durable;
 use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
@@ -24,6 +25,8 @@ use crate::clock::Clock;
 
 /// Inputs that are taken in before anything goes out, so that it goes out together.
 const INPUTS_AT_ONCE: usize = 128;
+/// Outputs that the behaviour is told at once.
+pub(super) const OUTPUTS_AT_ONCE: usize = 64;
 /// How often the behaviour hears that a connection carries frames.
 const HEARD: Duration = Duration::from_millis(500);
 
@@ -77,6 +80,7 @@ pub(super) struct Driver {
     pub(super) peer: PeerId,
     pub(super) reach: watch::Receiver<Reach>,
     pub(super) outputs: mpsc::Sender<(PeerId, Output)>,
+    pub(super) awake: Awake,
     /// Boxed, because a future holds what it was given beside what it made of it.
     pub(super) work: Box<Work>,
 }
@@ -104,9 +108,10 @@ struct Gone;
 impl Driver {
     /// Runs until the behaviour drops its end.
     pub(super) async fn run(self) {
-        let Self { peer, reach: mut reachable, outputs, mut work } = self;
+        let Self { peer, reach: mut reachable, outputs, awake, mut work } = self;
         let mut reach = Reach::default();
         let mut alarm = Alarm::default();
+        let mut told = Vec::new();
         loop {
             let now = work.clock.now().instant;
             let due = work.next_timeout(now);
@@ -125,12 +130,18 @@ impl Driver {
                     if worked.is_err() {
                         return;
                     }
+                    awake.note();
                 }
             }
-            // A full channel makes this link wait, and only this one.
-            while let Some(output) = work.next_output() {
-                if outputs.send((peer, output)).await.is_err() {
-                    return;
+            loop {
+                told.extend(std::iter::from_fn(|| work.next_output()).take(OUTPUTS_AT_ONCE));
+                if told.is_empty() {
+                    break;
+                }
+                // A full channel makes this link wait, and only this one.
+                let Ok(places) = outputs.reserve_many(told.len()).await else { return };
+                for (place, output) in places.zip(told.drain(..)) {
+                    place.send((peer, output));
                 }
             }
         }
@@ -181,9 +192,10 @@ impl Work {
     /// peer can work on the answer meanwhile, it goes out before the next frame is dealt with.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let mut worked = false;
+        let now = self.clock.now();
         for _ in 0..INPUTS_AT_ONCE {
             match self.inputs.poll_recv(cx) {
-                Poll::Ready(Some(input)) => self.handle(input),
+                Poll::Ready(Some(input)) => self.handle(input, now),
                 Poll::Ready(None) => return Poll::Ready(Err(Gone)),
                 Poll::Pending => break,
             }
@@ -216,8 +228,7 @@ impl Work {
         if worked { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn handle(&mut self, input: Input) {
-        let now = self.clock.now();
+    fn handle(&mut self, input: Input, now: Now) {
         match input {
             Input::Request(exchange, envelope) => match *envelope {
                 Ok(envelope) => self.link.handle_envelope(exchange, envelope, now),
@@ -247,13 +258,7 @@ impl Work {
             Input::Failed(id) => self.link.handle_failure(id, now),
             Input::Open => self.link.open(now),
             Input::Close(reason) => self.link.close(&reason, now),
-            Input::Send(message, deadline) => {
-                let id = message.id;
-                if let Err(full) = self.link.queue(message, deadline) {
-                    let why = SendFailure::QueueFull(full);
-                    self.outputs.push_back(Output::Event(Event::Failed { id, why }));
-                }
-            }
+            Input::Send(message, deadline) => self.queue(message, deadline),
             Input::Stream(opener, connection, stream) if self.link.has_session() => {
                 if opener == Opener::Own {
                     self.wish.answered();
@@ -263,6 +268,14 @@ impl Work {
             Input::Stream(Opener::Peer, ..) => {}
             Input::Stream(Opener::Own, ..) => self.wish.failed(false, now.instant),
             Input::NoStream(another_way) => self.wish.failed(another_way, now.instant),
+        }
+    }
+
+    fn queue(&mut self, message: Message, deadline: Instant) {
+        let id = message.id;
+        if let Err(full) = self.link.queue(message, deadline) {
+            let why = SendFailure::QueueFull(full);
+            self.outputs.push_back(Output::Event(Event::Failed { id, why }));
         }
     }
 

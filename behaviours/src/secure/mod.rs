@@ -6,6 +6,7 @@
 //! behaviour by: they travel on streams that belong to those tasks.
 
 mod alarm;
+mod awake;
 mod carrier;
 pub(crate) mod codec;
 mod connections;
@@ -46,6 +47,7 @@ pub use self::gate::GateConfig;
 pub use self::hops::{HopRefusal, Hops, RoutedId};
 pub use self::peers::{key_of, peer_id_of};
 
+use self::awake::Awake;
 use self::carrier::{Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
@@ -106,6 +108,7 @@ pub struct Behaviour {
     budget: Budget,
     /// Whether session streams are opened and accepted.
     streams: bool,
+    awake: Awake,
     gate: Gate,
     doorman: Doorman,
     disk: Arc<dyn Resumes>,
@@ -113,6 +116,8 @@ pub struct Behaviour {
     /// Made when there is something to say, or to answer.
     peers: Peers,
     outputs: mpsc::Receiver<(PeerId, Output)>,
+    /// Those that are being dealt with; empty between polls.
+    told: Vec<(PeerId, Output)>,
     outputs_sender: mpsc::Sender<(PeerId, Output)>,
     /// For [`Connections::next_choice`].
     timer: Option<Pin<Box<Sleep>>>,
@@ -140,12 +145,14 @@ impl Behaviour {
             carrier: Carrier::new(),
             budget: Budget::default(),
             streams: true,
+            awake: Awake::default(),
             gate: Gate::new(gate),
             doorman: Doorman::default(),
             disk: Arc::new(NoDisk),
             peers: Peers::new(MAX_PEERS),
             timer: None,
             outputs,
+            told: Vec::new(),
             outputs_sender,
             pending: VecDeque::new(),
             waker: None,
@@ -163,6 +170,14 @@ impl Behaviour {
     #[must_use]
     pub const fn without_streams(mut self) -> Self {
         self.streams = false;
+        self
+    }
+
+    /// Whether to keep the runtime awake for 300 µs after each message, in which it takes all the time
+    /// that one processor has: answers that come soon are seen sooner. To be called within the runtime.
+    #[must_use]
+    pub fn with_low_latency(mut self, on: bool) -> Self {
+        self.awake = if on { Awake::start() } else { Awake::default() };
         self
     }
 
@@ -312,8 +327,8 @@ impl Behaviour {
         let streams = Streams::new(self.budget.clone());
         let clock = Arc::clone(&self.clock);
         let work = Box::new(Work::new(link, routed, clock, inputs_receiver, durable, streams));
-        let outputs = self.outputs_sender.clone();
-        let driver = Driver { peer: id, reach: reach_receiver, outputs, work };
+        let (outputs, awake) = (self.outputs_sender.clone(), self.awake.clone());
+        let driver = Driver { peer: id, reach: reach_receiver, outputs, awake, work };
         tokio::spawn(driver.run());
         Peer::new(key, inputs, notices, reach)
     }

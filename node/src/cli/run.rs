@@ -60,6 +60,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     three_way: Option<bool>,
+    /// Stay awake for a while after each message: answers come sooner, and cost processor time [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    low_latency: Option<bool>,
     /// Life of a session before it is renewed, 1s to 24h [default: 30m]
     #[arg(long, value_name = "TIME")]
     session_lifetime: Option<String>,
@@ -138,6 +142,7 @@ impl From<Args> for Settings {
             bootstrap: args.bootstrap,
             trust_policy: args.trust_policy,
             three_way: args.three_way,
+            low_latency: args.low_latency,
             session_lifetime: args.session_lifetime,
             suites: args.suites,
             max_connections: args.max_connections,

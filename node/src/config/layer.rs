@@ -334,6 +334,7 @@ impl NodeConfig {
             config.relay_server = settings.relay_server.unwrap_or(config.relay_server);
             config.carry = settings.carry.unwrap_or(config.carry);
             config.three_way = settings.three_way.unwrap_or(config.three_way);
+            config.low_latency = settings.low_latency.unwrap_or(config.low_latency);
             config.legacy = settings.legacy.unwrap_or(config.legacy);
             config.require_encryption =
                 settings.require_encryption.unwrap_or(config.require_encryption);

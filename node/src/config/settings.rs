@@ -32,6 +32,8 @@ pub struct Settings {
     pub trust_policy: Option<String>,
     /// Open sessions with the three-way handshake, one exchange shorter, and accept it.
     pub three_way: Option<bool>,
+    /// Stay awake for 300 µs after each message: answers come sooner, and one processor is busy meanwhile.
+    pub low_latency: Option<bool>,
     /// Life of a session before it is renewed: `1s` to `24h`.
     pub session_lifetime: Option<String>,
     /// Cipher suites, the preferred first.
@@ -202,6 +204,7 @@ impl Settings {
             bootstrap: list("bootstrap"),
             trust_policy: text("trust_policy"),
             three_way: truth("three_way")?,
+            low_latency: truth("low_latency")?,
             session_lifetime: text("session_lifetime"),
             suites: list("suites"),
             max_connections: number("max_connections")?,

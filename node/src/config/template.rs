@@ -40,6 +40,10 @@ pub fn template(entity: Option<&EntityId>) -> String {
 # Open sessions with the three-way handshake and accept it: one exchange shorter, opt-in.
 # three_way = {three_way}
 
+# Stay awake for 300 µs after each message instead of sleeping at once: answers come sooner, and one
+# processor is busy meanwhile.
+# low_latency = {low_latency}
+
 # Life of a session before it is renewed: 1s to 24h.
 # session_lifetime = \"{lifetime}\"
 
@@ -108,6 +112,7 @@ pub fn template(entity: Option<&EntityId>) -> String {
         listen = listen.concat(),
         port = super::DEFAULT_PORT,
         three_way = config.three_way(),
+        low_latency = config.low_latency(),
         lifetime = format_duration(config.session_lifetime()),
         max_connections = config.max_connections(),
         legacy = config.legacy(),

@@ -55,12 +55,17 @@ pub enum CborError {
 /// Encodes `value`. Its type lists map keys in deterministic order; tests check each type.
 ///
 /// Encoding to memory cannot fail for the types of this crate: they hold nothing that CBOR lacks.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_into(Vec::new(), value)
+}
+
+/// As [`encode`], into a buffer that is empty and should have room for it: growing copies.
 #[expect(
     clippy::expect_used,
     reason = "the writer is a growing Vec, and no type refuses to encode"
 )]
-pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    cbor4ii::serde::to_vec(Vec::new(), value).expect("protocol types always encode")
+pub(crate) fn encode_into<T: Serialize>(buffer: Vec<u8>, value: &T) -> Vec<u8> {
+    cbor4ii::serde::to_vec(buffer, value).expect("protocol types always encode")
 }
 
 /// Decodes `bytes` if they are the deterministic encoding of a `T`, borrowing from them.

@@ -8,16 +8,20 @@ mod aead;
 #[cfg(feature = "fast-crypto")]
 mod fast;
 mod hash;
+mod hot;
 mod kdf;
 mod kex;
 mod mac;
 mod prekey;
 mod signature;
 mod suite;
+mod table;
 mod transcript;
 
 pub use aead::{Aead, AeadError, IV_LEN, KEY_LEN, TAG_LEN};
 pub use hash::{Blake3, Digest, Prehash, Sha256, sha256};
+pub use hot::HotKeys;
+pub(crate) use hot::Verifier;
 pub use kdf::{DirectionKeys, KeySchedule, Secret, SessionKey, TrafficKeys};
 pub use kex::{EphemeralKey, EphemeralPublic, LowOrderPoint};
 pub use mac::{ConfirmationMac, confirmation_mac, text_mac, verify_confirmation};
@@ -27,6 +31,7 @@ pub use signature::{
     Signature,
 };
 pub use suite::{Suite, SuiteId, SuiteRegistry};
+pub use table::KeyTable;
 pub use transcript::Transcript;
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use super::{EnvelopeError, EnvelopeKind, Header, VERSION};
 use crate::cbor;
 use crate::crypto::{
     Aead, AeadError, BadSignature, IV_LEN, Prehash, PublicKey, SIGNATURE_LEN, Signature, TAG_LEN,
-    Transcript,
+    Transcript, Verifier,
 };
 use crate::id::{Nonce, SessionId};
 use crate::limits::{MAX_ENVELOPE_LEN, MAX_PLAIN_ENVELOPE_LEN};
-use crate::time::Timestamp;
+use crate::spare;
+use crate::time::{Instant, Timestamp};
 
 /// A well-formed envelope whose signature has not been checked yet.
 #[derive(Debug)]
@@ -35,6 +36,14 @@ pub(crate) struct SignedMessage {
 impl SignedMessage {
     pub(crate) fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
         key.verify(self.message.as_bytes(), &self.signature)
+    }
+
+    pub(crate) fn verify_with(
+        &self,
+        verifier: &mut Verifier,
+        now: Instant,
+    ) -> Result<(), BadSignature> {
+        verifier.verify(self.message.as_bytes(), &self.signature, now)
     }
 }
 
@@ -193,7 +202,7 @@ impl Envelope {
         let (text, tag) = payload.split_last_chunk_mut::<TAG_LEN>().ok_or(AeadError)?;
         aead.open(nonce, &aad, text, tag)?;
         let end = layout.payload.end - TAG_LEN;
-        Ok((header, Bytes::from(bytes).slice(layout.payload.start..end)))
+        Ok((header, spare::bytes(bytes).slice(layout.payload.start..end)))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Header, VERSION};
 use crate::cbor::{push_bytes, push_head, push_text};
 use crate::crypto::{Aead, AeadError, IV_LEN, Prehash, SIGNATURE_LEN, TAG_LEN, Transcript};
 use crate::identity::Identity;
+use crate::spare;
 
 /// Room for everything but the payload; entity ids are the largest part.
 const FRAME_LEN: usize = 512;
@@ -95,7 +96,7 @@ fn write(
     payload: impl FnOnce(&mut Vec<u8>),
 ) -> (Vec<u8>, Layout) {
     let entries = 9 + u8::from(encrypted) + u8::from(header.session.is_some());
-    let mut out = Vec::with_capacity(FRAME_LEN + payload_len);
+    let mut out = spare::empty(FRAME_LEN + payload_len);
     push_head(&mut out, 5, u64::from(entries));
     push_text(&mut out, "nonce");
     push_bytes(&mut out, header.nonce.as_bytes());

@@ -26,7 +26,7 @@ pub use state::{
 
 pub use crate::session::{HandshakeKind, Role};
 
-use crate::crypto::{PublicKey, SuiteRegistry};
+use crate::crypto::{HotKeys, PublicKey, SuiteRegistry};
 use crate::envelope::{EnvelopeKind, Header};
 use crate::id::{Nonce, SessionId};
 use crate::identity::{EntityId, Fingerprint, Identity, TrustView};
@@ -51,6 +51,8 @@ pub struct Config {
     pub challenge_lifetime: Duration,
     /// How far a peer's clock may be off.
     pub max_skew: Duration,
+    /// Where its sessions find tables for the keys of busy peers.
+    pub hot_keys: HotKeys,
     /// Whether it answers the three-way handshake.
     pub accept_three_way: bool,
 }
@@ -67,6 +69,7 @@ impl Config {
             timeout: HANDSHAKE_TIMEOUT,
             challenge_lifetime: CHALLENGE_LIFETIME,
             max_skew: MAX_CLOCK_SKEW,
+            hot_keys: HotKeys::default(),
             accept_three_way: false,
         }
     }

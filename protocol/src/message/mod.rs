@@ -43,6 +43,7 @@ use crate::cbor::{self, CborError};
 use crate::delivery::Order;
 use crate::id::MessageId;
 use crate::limits::{MAX_BODY_LEN, MAX_LIST_LEN};
+use crate::spare;
 
 /// The feature (§6.2) of peers that know all words for an agent's life: in `wake_up_ack` also `awake`, in
 /// `heartbeat_ack` also `unresponsive` and `unknown`.
@@ -78,7 +79,7 @@ impl Message {
             kind: body.kind(),
             in_reply_to,
             order: None,
-            body: Bytes::from(body.encode()?),
+            body: spare::bytes(body.encode()?),
         })
     }
 
@@ -149,6 +150,24 @@ impl BodyError {
     }
 }
 
+/// Room for what most bodies have beside their content.
+const ROOM: usize = 128;
+
+impl Body<'_> {
+    /// Bytes of what may be long in it.
+    fn content_len(&self) -> usize {
+        if let Self::Task(Task { content, .. })
+        | Self::TaskResult(TaskResult { content, .. })
+        | Self::StatusReport(StatusReport { content, .. })
+        | Self::Chunk(Chunk { data: content, .. }) = self
+        {
+            content.len()
+        } else {
+            0
+        }
+    }
+}
+
 macro_rules! bodies {
     ($($variant:ident($body:ty),)+) => {
         /// A typed body. Content borrows from the message it was decoded from.
@@ -186,10 +205,11 @@ macro_rules! bodies {
             /// # Errors
             /// [`BodyError`] if it breaks a limit.
             pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
+                let buffer = spare::empty(self.content_len() + ROOM);
                 let bytes = match self {
                     $(Self::$variant(body) => {
                         body.check()?;
-                        cbor::encode(body)
+                        cbor::encode_into(buffer, body)
                     })+
                 };
                 match bytes.len() {

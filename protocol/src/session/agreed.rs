@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::crypto::{KeySchedule, PublicKey, Suite};
+use crate::crypto::{HotKeys, KeySchedule, PublicKey, Suite};
 use crate::id::SessionId;
 use crate::identity::EntityId;
 use crate::time::Instant;
@@ -56,4 +56,5 @@ pub(crate) struct Agreed {
     pub(crate) lifetime: Duration,
     pub(crate) started: Instant,
     pub(crate) max_skew: Duration,
+    pub(crate) hot_keys: HotKeys,
 }

@@ -18,7 +18,7 @@ pub use window::WindowError;
 
 use self::receive::Receiver;
 use self::send::Sender;
-use crate::crypto::SuiteId;
+use crate::crypto::{SuiteId, Verifier};
 use crate::id::SessionId;
 use crate::identity::EntityId;
 use crate::message::BatchError;
@@ -81,18 +81,19 @@ impl Session {
             Role::Initiator => (keys.initiator, keys.responder),
             Role::Responder => (keys.responder, keys.initiator),
         };
+        let verifier = Verifier::new(agreed.peer.key, agreed.hot_keys);
         Self {
             id: agreed.id,
             role: agreed.role,
             handshake: agreed.handshake,
             suite: suite.id(),
             features: agreed.features,
-            peer: agreed.peer,
             established: now,
             expires: now + agreed.lifetime,
             handshake_took: now.since(agreed.started),
             send: Sender::new(suite, &own.traffic),
-            receive: Receiver::new(suite, &theirs.traffic, agreed.max_skew),
+            receive: Receiver::new(suite, &theirs.traffic, agreed.max_skew, verifier),
+            peer: agreed.peer,
         }
     }
 

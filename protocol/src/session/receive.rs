@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 
 use super::window::Window;
 use super::{Session, SessionError, record_nonce};
-use crate::crypto::{Aead, AeadError, BadSignature, IV_LEN, Prehash, Suite, TAG_LEN, TrafficKeys};
+use crate::crypto::{
+    Aead, AeadError, BadSignature, IV_LEN, Prehash, Suite, TAG_LEN, TrafficKeys, Verifier,
+};
 use crate::envelope::{Envelope, Header, SignedMessage};
 use crate::identity::Identity;
 use crate::message::{Message, UnknownKind, decode_batch};
@@ -22,16 +24,23 @@ pub(super) struct Receiver {
     iv: Zeroizing<[u8; IV_LEN]>,
     window: Window,
     replay: ReplayGuard,
+    verifier: Verifier,
 }
 
 impl Receiver {
-    pub(super) fn new(suite: &dyn Suite, keys: &TrafficKeys, max_skew: Duration) -> Self {
+    pub(super) fn new(
+        suite: &dyn Suite,
+        keys: &TrafficKeys,
+        max_skew: Duration,
+        verifier: Verifier,
+    ) -> Self {
         Self {
             aead: suite.aead(&keys.key),
             prehash: suite.prehash(),
             iv: Zeroizing::new(keys.iv),
             window: Window::new(),
             replay: ReplayGuard::within_session(max_skew),
+            verifier,
         }
     }
 }
@@ -94,7 +103,10 @@ impl Session {
     /// [`SessionError`]; the session is then unchanged.
     pub fn accept(&mut self, record: Unverified, now: Now) -> Result<Opened, SessionError> {
         let Unverified { header, signed, messages } = record;
-        signed.verify(&self.peer.key).map_err(|BadSignature| SessionError::Signature)?;
+        let verifier = &mut self.receive.verifier;
+        signed
+            .verify_with(verifier, now.instant)
+            .map_err(|BadSignature| SessionError::Signature)?;
         self.receive.window.check(header.sequence)?;
         self.receive.window.mark(header.sequence);
         self.receive.replay.remember(header.timestamp, header.nonce, now.timestamp);

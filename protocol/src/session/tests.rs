@@ -5,7 +5,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::crypto::{Ed25519Authenticator, IV_LEN, KeySchedule, Secret, SuiteRegistry};
+use crate::crypto::{Ed25519Authenticator, HotKeys, IV_LEN, KeySchedule, Secret, SuiteRegistry};
 use crate::envelope::Envelope;
 use crate::identity::Identity;
 use crate::limits::{MAX_BYTES_PER_KEY, MAX_RECORDS_PER_KEY};
@@ -32,6 +32,7 @@ fn session(role: Role, own: u8, peer: u8) -> Session {
         lifetime: Duration::from_secs(1000),
         started: start().instant - Duration::from_secs(1),
         max_skew: Duration::from_secs(60),
+        hot_keys: HotKeys::default(),
     };
     Session::new(agreed, start().instant)
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::AsyncWrite;
+use peer_protocol::spare;
 use peer_protocol::stream::Head;
 
 /// What is written at once: a frame of Yamux.
@@ -67,7 +68,9 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         while let Some(piece) = self.queue.front_mut() {
             let rest = piece.bytes.get(piece.start..).unwrap_or_default();
             if rest.is_empty() {
-                self.queue.pop_front();
+                if let Some(piece) = self.queue.pop_front() {
+                    spare::give(piece.bytes);
+                }
                 continue;
             }
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;

@@ -226,6 +226,7 @@ impl AwaitReady {
             lifetime: self.lifetime,
             started: self.started,
             max_skew: cx.config.max_skew,
+            hot_keys: cx.config.hot_keys.clone(),
         };
         let mut session = Session::new(agreed, cx.now.instant);
         let text = session

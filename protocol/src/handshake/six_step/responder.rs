@@ -200,6 +200,7 @@ impl AwaitSessionConfirm {
             lifetime: cx.config.session_lifetime,
             started: self.started,
             max_skew: cx.config.max_skew,
+            hot_keys: cx.config.hot_keys.clone(),
         };
         let mut session = Session::new(agreed, cx.now.instant);
         let transcript = self.transcript.with(envelope.as_bytes()).hash();

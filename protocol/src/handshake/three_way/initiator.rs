@@ -102,6 +102,7 @@ impl AwaitAck {
             lifetime,
             started: self.started,
             max_skew: cx.config.max_skew,
+            hot_keys: cx.config.hot_keys.clone(),
         };
         Ok((Session::new(agreed, cx.now.instant), e3))
     }

@@ -131,6 +131,7 @@ impl AwaitConfirm {
             lifetime: cx.config.session_lifetime,
             started: self.started,
             max_skew: cx.config.max_skew,
+            hot_keys: cx.config.hot_keys.clone(),
         };
         Ok(Session::new(agreed, cx.now.instant))
     }

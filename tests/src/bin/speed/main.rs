@@ -49,6 +49,9 @@ struct Args {
     /// The processor of each process, such as `0,1`; otherwise the kernel chooses, perhaps the same
     #[arg(long, value_delimiter = ',')]
     cores: Vec<usize>,
+    /// Ours stays awake for a while after each message, as with `low_latency`
+    #[arg(long)]
+    low_latency: bool,
     /// Be the other side of a contender
     #[arg(long, value_enum, hide = true)]
     serve: Option<Contender>,
@@ -115,11 +118,11 @@ fn main() -> ExitCode {
 
 /// The other side: prints where it listens, and answers until it is killed.
 fn serve(contender: Contender, args: &Args) -> Result<(), Failure> {
-    let link = args.transport;
+    let (link, awake) = (args.transport, args.low_latency);
     args.threads.runtime()?.block_on(async move {
         match contender {
-            Contender::Ours => ours::serve(link, true).await,
-            Contender::OursWithoutStreams => ours::serve(link, false).await,
+            Contender::Ours => ours::serve(link, true, awake).await,
+            Contender::OursWithoutStreams => ours::serve(link, false, awake).await,
             Contender::RequestResponse => request_response::serve(link, false).await,
             Contender::RequestResponseLazy => request_response::serve(link, true).await,
             Contender::Raw => raw::serve(link).await,
@@ -155,6 +158,7 @@ fn other(contender: Contender, args: &Args) -> Result<Command, Failure> {
         .args(["--serve", &contender.name()])
         .args(["--transport", &option(args.transport.to_possible_value())])
         .args(["--threads", &option(args.threads.to_possible_value())])
+        .args(args.low_latency.then_some("--low-latency"))
         .stdout(Stdio::piped());
     Ok(command)
 }
@@ -170,14 +174,14 @@ fn start(contender: Contender, args: &Args) -> Result<(Other, Multiaddr), Failur
 
 /// Has `scripts/bench peers` say what is measured, and when.
 fn driven(contender: Contender, args: &Args) -> Result<(), Failure> {
-    let (link, threads) = (args.transport, args.threads);
+    let (link, threads, awake) = (args.transport, args.threads, args.low_latency);
     let command = other(contender, args)?;
     let streams = contender == Contender::Ours;
     let lazy = contender == Contender::RequestResponseLazy;
     match contender {
         Contender::Ours | Contender::OursWithoutStreams => drive(threads, command, async |line| {
             let address: Multiaddr = line.parse()?;
-            Ok(move || ours::Client::new(link, address.clone(), streams))
+            Ok(move || ours::Client::new(link, address.clone(), streams, awake))
         }),
         Contender::RequestResponse | Contender::RequestResponseLazy => {
             drive(threads, command, async |line| {
@@ -232,12 +236,12 @@ fn measured(
     address: Multiaddr,
     plan: &Plan,
 ) -> Result<Results, Failure> {
-    let link = args.transport;
+    let (link, awake) = (args.transport, args.low_latency);
     args.threads.runtime()?.block_on(async move {
         match contender {
             Contender::Ours | Contender::OursWithoutStreams => {
                 let streams = contender == Contender::Ours;
-                measure::all(ours::Client::new(link, address, streams).await?, plan).await
+                measure::all(ours::Client::new(link, address, streams, awake).await?, plan).await
             }
             Contender::RequestResponse | Contender::RequestResponseLazy => {
                 let lazy = contender == Contender::RequestResponseLazy;

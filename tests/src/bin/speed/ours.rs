@@ -34,13 +34,19 @@ const CLIENT: usize = 1;
 /// send 60,000 reports at once, and 500 a second from then on.
 const ALL: Quota = Quota { per_minute: 100_000_000, burst: 10_000_000 };
 
-fn node(own: usize, other: usize, link: Link, streams: bool) -> Result<Swarm<Behaviour>, Failure> {
+fn node(
+    own: usize,
+    other: usize,
+    link: Link,
+    streams: bool,
+    awake: bool,
+) -> Result<Swarm<Behaviour>, Failure> {
     let mut config = LinkConfig::new(Config::new(identity(own)));
     config.trusted_rate = RateProfile { handshake: ALL, task: ALL, ..RateProfile::trusted() };
     let trust = Arc::new(Trust::pinning(other));
     let clock = Arc::new(SystemClock::new());
     let gate = GateConfig { peer: ALL, prefix: ALL, node: ALL, ..GateConfig::default() };
-    let mut behaviour = Behaviour::new(config, gate, trust, clock);
+    let mut behaviour = Behaviour::new(config, gate, trust, clock).with_low_latency(awake);
     if !streams {
         behaviour = behaviour.without_streams();
     }
@@ -54,8 +60,8 @@ fn message<'a>(body: impl Into<Body<'a>>, reply: Option<MessageId>) -> Result<Me
 }
 
 /// Answers tasks with their content.
-pub(crate) async fn serve(link: Link, streams: bool) -> Result<(), Failure> {
-    let mut swarm = node(SERVER, CLIENT, link, streams)?;
+pub(crate) async fn serve(link: Link, streams: bool, awake: bool) -> Result<(), Failure> {
+    let mut swarm = node(SERVER, CLIENT, link, streams, awake)?;
     listen(&mut swarm, link).await?;
     loop {
         let SwarmEvent::Behaviour(Event { peer, kind }) = swarm.select_next_some().await else {
@@ -84,8 +90,9 @@ impl Client {
         link: Link,
         address: Multiaddr,
         streams: bool,
+        awake: bool,
     ) -> Result<Self, Failure> {
-        let mut swarm = node(CLIENT, SERVER, link, streams)?;
+        let mut swarm = node(CLIENT, SERVER, link, streams, awake)?;
         let server = connect(&mut swarm, address).await?;
         swarm.behaviour_mut().open(server)?;
         let mut client = Self { swarm, server };
