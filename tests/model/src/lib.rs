@@ -4,7 +4,7 @@
 //!
 //! - [`term`], [`unify`], [`knowledge`]: the algebra, and what an attacker can make of what it saw.
 //! - [`wire`], [`message`]: what travels, and what covers what.
-//! - [`run`], [`write`], [`expect`], [`receive`], [`advance`]: what honest agents send, take and do.
+//! - [`run`], [`mod@write`], [`expect`], [`receive`], [`advance`]: what honest agents send, take and do.
 //! - [`config`], [`variant`]: who runs what, and what is broken on purpose.
 //! - [`property`], [`check`], [`search`], [`chart`]: what must hold, and how an attack is shown.
 //!
