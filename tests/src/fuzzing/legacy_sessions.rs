@@ -136,17 +136,20 @@ fn forge(honest: &Message, chance: &mut Chance) -> Option<Message> {
 }
 
 /// Whether two messages differ in anything that a receiver looks at: numbers of a handshake, tokens and
-/// ciphertext are ignored there.
+/// ciphertext are ignored there, and the digits of a key have either case.
 fn matters(one: &Message, other: &Message) -> bool {
-    let plain = |message: &Message| Unsigned {
-        sequence_num: None,
-        encrypted_payload: None,
-        jwt_token: None,
-        sender_public_key: None,
-        ..message.content().clone()
+    let looked_at = |message: &Message| {
+        let content = message.content().clone();
+        let key = content.sender_public_key.as_ref().map(|key| key.to_ascii_lowercase());
+        Unsigned {
+            sequence_num: None,
+            encrypted_payload: None,
+            jwt_token: None,
+            sender_public_key: key,
+            ..content
+        }
     };
-    plain(one) != plain(other)
-        || one.content().sender_public_key != other.content().sender_public_key
+    looked_at(one) != looked_at(other)
 }
 
 impl Side {
