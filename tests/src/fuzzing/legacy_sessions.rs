@@ -135,18 +135,21 @@ fn forge(honest: &Message, chance: &mut Chance) -> Option<Message> {
     Some(content.sign(&identity(ATTACKER)))
 }
 
-/// Whether two messages differ in anything that a receiver looks at: numbers of a handshake, tokens and
-/// ciphertext are ignored there.
-fn matters(one: &Message, other: &Message) -> bool {
-    let plain = |message: &Message| Unsigned {
+/// Whether a message differs from the honest one in anything that a receiver looks at: numbers of a handshake,
+/// tokens and ciphertext are ignored there. The key beside the signature may be left out, and its digits have
+/// either case.
+fn matters(forged: &Message, honest: &Message) -> bool {
+    let key = |message: &Message| {
+        message.content().sender_public_key.as_ref().map(|key| key.to_ascii_lowercase())
+    };
+    let rest = |message: &Message| Unsigned {
         sequence_num: None,
         encrypted_payload: None,
         jwt_token: None,
         sender_public_key: None,
         ..message.content().clone()
     };
-    plain(one) != plain(other)
-        || one.content().sender_public_key != other.content().sender_public_key
+    rest(forged) != rest(honest) || key(forged).is_some_and(|it| Some(it) != key(honest))
 }
 
 impl Side {
