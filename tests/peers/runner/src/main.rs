@@ -49,7 +49,7 @@ struct Args {
     /// How each process runs its tasks; without it, whatever is better
     #[arg(long, value_enum)]
     threads: Option<Threads>,
-    /// Milliseconds in which a shape shows what it can
+    /// Milliseconds in which a shape shows what it can, twice
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     trial: u64,
     /// The transport of what is built on libp2p
