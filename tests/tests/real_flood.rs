@@ -13,7 +13,7 @@ use serde_json::Value;
 fn flood(attacks: &str, most_memory: &str) -> Vec<Value> {
     let ran = Command::new(env!("CARGO_BIN_EXE_flood"))
         .args(["--only", attacks, "--same", "--unpinned", "--json", "--seconds", "1.5"])
-        .args(["--rate", "50", "--least-goodput", "0.6", "--most-recovery", "5000"])
+        .args(["--rate", "50", "--least-goodput", "0.4", "--most-recovery", "5000"])
         .args(["--most-memory", most_memory, "--memory-limit", "160"])
         .output()
         .unwrap();
@@ -32,7 +32,8 @@ fn flood(attacks: &str, most_memory: &str) -> Vec<Value> {
 
 #[test]
 fn connections_and_handshakes_of_strangers() {
-    let outcomes = flood("silent,noise-held,stranger-inits,forged-inits", "24");
+    // Strangers have 512 places, which take 33 MiB.
+    let outcomes = flood("silent,noise-held,stranger-inits,forged-inits", "48");
     // From public networks too, where there is root.
     assert!(outcomes.len() >= 4, "{outcomes:?}");
 }
