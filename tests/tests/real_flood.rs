@@ -13,7 +13,7 @@ use serde_json::Value;
 fn flood(attacks: &str, most_memory: &str) -> Vec<Value> {
     let ran = Command::new(env!("CARGO_BIN_EXE_flood"))
         .args(["--only", attacks, "--same", "--unpinned", "--json", "--seconds", "1.5"])
-        .args(["--rate", "50", "--least-goodput", "0.4", "--most-recovery", "5000"])
+        .args(["--rate", "50", "--least-goodput", "0.2", "--most-recovery", "5000"])
         .args(["--most-memory", most_memory, "--memory-limit", "160"])
         .output()
         .unwrap();
