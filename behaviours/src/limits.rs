@@ -20,12 +20,23 @@ use libp2p_swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
 };
+use peer_protocol::rate_limit::{KeyedLimiter, Quota, TokenBucket};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use self::strangers::Strangers;
 
 use crate::prefix::Prefix;
+
+/// Connections that may come in, of one network and of all: each costs key exchanges before anything is
+/// known of who it is.
+const PREFIX_QUOTA: Quota = Quota { per_minute: 1_200, burst: 256 };
+const QUOTA: Quota = Quota { per_minute: 30_000, burst: 1_024 };
+/// Networks that are remembered.
+const PREFIXES: usize = 4_096;
+/// Connections that may be opening at once while strangers have all their places: some may be of peers
+/// that are none.
+const OPENING: usize = 16;
 
 /// What one IPv4 /24 or IPv6 /48 may hold, and those behind one relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,15 +66,21 @@ pub enum Exceeded {
     /// Too many are not established yet.
     #[error("its network is opening {0} connections already")]
     Pending(usize),
+    /// Too many have come a moment ago.
+    #[error("too many connections have come in a short time")]
+    Rate,
     /// Too many strangers have come a moment ago.
     #[error("{0} peers without a session are connected already")]
     Strangers(usize),
 }
 
 /// The behaviour. It stands before those that record connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Behaviour {
     config: Config,
+    start: Instant,
+    arrivals: TokenBucket,
+    by_prefix: KeyedLimiter<Prefix>,
     pending: Counted,
     established: Counted,
     strangers: Strangers,
@@ -76,7 +93,17 @@ impl Behaviour {
     /// A behaviour that counts to what `config` says.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, ..Self::default() }
+        Self {
+            config,
+            start: Instant::now(),
+            arrivals: TokenBucket::default(),
+            by_prefix: KeyedLimiter::new(PREFIX_QUOTA, PREFIXES),
+            pending: Counted::default(),
+            established: Counted::default(),
+            strangers: Strangers::default(),
+            closing: VecDeque::new(),
+            waker: None,
+        }
     }
 
     /// The peer has a session: its connections are not a stranger's.
@@ -114,6 +141,10 @@ impl Counted {
         self.counts.get(&prefix).copied().unwrap_or(0)
     }
 
+    fn len(&self) -> usize {
+        self.prefixes.len()
+    }
+
     fn insert(&mut self, id: ConnectionId, prefix: Prefix) {
         if self.prefixes.insert(id, prefix).is_none() {
             *self.counts.entry(prefix).or_default() += 1;
@@ -146,11 +177,22 @@ impl NetworkBehaviour for Behaviour {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let Some(prefix) = limited(local, remote) else { return Ok(()) };
-        self.check_established(prefix)?;
-        let limit = self.config.pending;
-        if self.pending.held(prefix) >= limit {
-            return Err(ConnectionDenied::new(Exceeded::Pending(limit)));
+        let prefix = Prefix::between(local, remote);
+        let rate = |_| ConnectionDenied::new(Exceeded::Rate);
+        let now = Instant::now();
+        let since_start = peer_protocol::time::Instant::from_start(now - self.start);
+        if !prefix.is_local() {
+            self.check_established(prefix)?;
+            let limit = self.config.pending;
+            if self.pending.held(prefix) >= limit {
+                return Err(ConnectionDenied::new(Exceeded::Pending(limit)));
+            }
+            self.by_prefix.take(prefix, since_start).map_err(rate)?;
+        }
+        self.arrivals.take(QUOTA, since_start).map_err(rate)?;
+        let most = self.config.strangers;
+        if self.pending.len() >= OPENING && !self.strangers.have_places(most, now) {
+            return Err(ConnectionDenied::new(Exceeded::Strangers(most)));
         }
         self.pending.insert(id, prefix);
         Ok(())
@@ -401,6 +443,37 @@ mod tests {
         };
         assert!(matches!(connection, CloseConnection::One(closed) if closed == second));
         assert!(rig.limits.poll(&mut cx).is_pending());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_may_come_in_a_second_and_from_one_network_fewer() {
+        let mut rig = rig();
+        let mut come = |rig: &mut Rig, remote: &Multiaddr, many: usize| {
+            let taken = (0..many).filter(|_| {
+                let id = rig.pend(remote);
+                id.map(|id| rig.fail(id, remote)).is_ok()
+            });
+            taken.count()
+        };
+        assert_eq!(come(&mut rig, &neighbour(1), 1_000), 256);
+        let local: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        assert_eq!(come(&mut rig, &local, 2_000), 1_024 - 256);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!(come(&mut rig, &neighbour(1), 1_000), 20);
+        assert_eq!(come(&mut rig, &local, 2_000), 500 - 20);
+    }
+
+    /// While strangers have all their places, few connections are opened at once for the sake of others.
+    #[tokio::test(start_paused = true)]
+    async fn without_a_strangers_place_few_may_be_opening() {
+        let mut rig = rig();
+        rig.limits.config.strangers = 1;
+        let local: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        rig.connect(&local).unwrap();
+        let opening = (0..100).filter(|_| rig.pend(&local).is_ok());
+        assert_eq!(opening.count(), OPENING);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(rig.pend(&local).is_ok(), "one can give way now");
     }
 
     /// Clients of a relay are not limited as if they were its neighbours, nor together with them.

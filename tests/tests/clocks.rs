@@ -64,16 +64,16 @@ fn clocks_that_jump_together_interrupt_no_session_and_prevent_no_new_one() {
 
 #[test]
 fn while_one_clock_is_wrong_nothing_passes_and_once_it_is_right_everything_has_arrived() {
-    for_each_seed(6, |seed| {
-        for jump in [HOUR, -HOUR, 3 * DAY, -3 * DAY] {
+    for_each_seed(2, |seed| {
+        for jump in [HOUR, -3 * DAY] {
             let mut world = pair(seed);
             world.set_clock_error(1, jump);
             let requests = world.requests;
             send(&mut world, 20);
-            world.pass(Duration::from_secs(1_800));
+            world.pass(Duration::from_secs(600));
             assert!(!all_acknowledged(&world), "{jump}: what is an hour off is not believed");
             let tried = world.requests - requests;
-            assert!(tried < 3_000, "{jump}: {tried} requests in half an hour");
+            assert!(tried < 1_000, "{jump}: {tried} requests in ten minutes");
             world.set_clock_error(1, 0);
             assert!(world.pass_until(Duration::from_secs(120), all_acknowledged), "{jump}");
         }

@@ -38,9 +38,14 @@ impl Strangers {
         self.admitted.remove(peer);
     }
 
-    /// Whether a connection of `peer` can come in, be it that another one gives way.
+    /// Whether there is a place for one more, be it that another one gives way.
+    pub(super) fn have_places(&self, most: usize, now: Instant) -> bool {
+        self.held.len() < most || self.held.iter().any(|one| now - one.since >= GRACE)
+    }
+
+    /// Whether a connection of `peer` can come in.
     pub(super) fn have_room(&self, peer: &PeerId, most: usize, now: Instant) -> bool {
-        self.held.len() < most || self.admitted.contains(peer) || self.leaving(now).is_some()
+        self.admitted.contains(peer) || self.have_places(most, now)
     }
 
     /// Takes in a connection; returns the one that gives way to it, if one has to.

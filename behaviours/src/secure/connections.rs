@@ -108,6 +108,11 @@ impl Connections {
         self.peers.contains_key(peer)
     }
 
+    /// Peers with a connection.
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
     pub(super) fn ids(&self, peer: &PeerId) -> impl Iterator<Item = ConnectionId> {
         self.peers.get(peer).into_iter().flat_map(|to| to.list.iter().map(|it| it.id))
     }

@@ -11,6 +11,9 @@ use crate::prefix::Prefix;
 /// Most prefixes remembered, and most peers.
 const REMEMBERED: usize = 4096;
 
+/// Strangers that are told that they are refused; the others hear nothing.
+const REFUSALS: Quota = Quota { per_minute: 1200, burst: 240 };
+
 /// Quotas for started handshakes. Those that come over hops draw on quotas of their own, or whoever
 /// sits behind a neighbour could spend what is the neighbour's (§12.8).
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,7 @@ pub(crate) struct Gate {
     prefixes: KeyedLimiter<Prefix>,
     node: TokenBucket,
     quota: Quota,
+    refusals: TokenBucket,
     neighbours: KeyedLimiter<PeerId>,
     routed: TokenBucket,
     routed_quota: Quota,
@@ -58,6 +62,7 @@ impl Gate {
             prefixes: KeyedLimiter::new(config.prefix, REMEMBERED),
             node: TokenBucket::default(),
             quota: config.node,
+            refusals: TokenBucket::default(),
             neighbours: KeyedLimiter::new(config.routed, REMEMBERED),
             routed: TokenBucket::default(),
             routed_quota: config.routed_node,
@@ -81,6 +86,11 @@ impl Gate {
     /// spend what it needs to renew its session.
     pub(crate) fn admit_known(&mut self, peer: PeerId, now: Instant) -> Result<(), RateLimited> {
         self.peers.take(peer, now)
+    }
+
+    /// Whether a stranger is told that it is refused.
+    pub(crate) fn answers(&mut self, now: Instant) -> bool {
+        self.refusals.take(REFUSALS, now).is_ok()
     }
 
     /// Whether a handshake that `neighbour` brings over hops, in whoever's name, may start.
@@ -132,6 +142,13 @@ mod tests {
         let (mut gate, now) = (gate(), Instant::default());
         let mut from = |third| gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), now);
         assert_eq!((0..100).filter(|third| from(*third).is_ok()).count(), 5);
+    }
+
+    #[test]
+    fn few_strangers_are_told_that_they_are_refused() {
+        let (mut gate, now) = (gate(), Instant::default());
+        assert_eq!((0..1_000).filter(|_| gate.answers(now)).count(), 240);
+        assert!(gate.answers(now + std::time::Duration::from_millis(50)));
     }
 
     #[test]

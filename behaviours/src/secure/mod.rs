@@ -319,7 +319,7 @@ impl Behaviour {
     }
 
     fn make_room(&mut self) -> Result<(), SendError> {
-        if !self.peers.is_crowded() {
+        if !self.peers.is_crowded(self.connections.len()) {
             return Ok(());
         }
         let connections = &self.connections;

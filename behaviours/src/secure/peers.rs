@@ -21,8 +21,8 @@ pub(super) const INPUTS: usize = 256;
 /// refused once only these are left. A link has at most seventeen requests in flight.
 const RESERVED: usize = 64;
 
-/// From so many peers on, those that are missed by nobody go before they are too many.
-const CROWD: usize = 512;
+/// Of peers without a connection, those that are missed least go when there are so many: peer ids are free.
+const CROWD: usize = 256;
 
 /// One peer.
 pub(super) struct Peer {
@@ -229,20 +229,18 @@ impl Peers {
         self.map.len() >= self.most
     }
 
-    /// Whether there are so many that new ones are suspicious: peer ids are free.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.map.len() >= CROWD.min(self.most)
+    /// Whether there are too many besides the `connected` ones.
+    pub(super) fn is_crowded(&self, connected: usize) -> bool {
+        self.map.len() >= self.most.min(connected.saturating_add(CROWD))
     }
 
     /// Forgets the peer that is missed least: one that is not connected and to which nothing is on
-    /// its way, rather one without sessions, never a pinned one with any. Before there is no more room, only one
-    /// without sessions.
+    /// its way, rather one without sessions, never a pinned one with any.
     pub(super) fn evict(
         &mut self,
         is_connected: impl Fn(&PeerId) -> bool,
         trust: &dyn TrustView,
     ) -> Option<(PeerId, Peer)> {
-        let is_full = self.is_full();
         let mut found = None;
         for (id, peer) in &self.map {
             if is_connected(id) {
@@ -253,8 +251,8 @@ impl Peers {
                     found = Some(*id);
                     break;
                 }
-                Some(Worth::Sessions) if is_full => found = found.or(Some(*id)),
-                Some(Worth::Sessions) | None => {}
+                Some(Worth::Sessions) => found = found.or(Some(*id)),
+                None => {}
             }
         }
         self.map.remove_entry(&found?)
@@ -320,9 +318,8 @@ mod tests {
     }
 
     impl Rig {
-        /// That has no more room.
         fn new() -> Self {
-            Self { peers: Peers::new(0), ends: Vec::new() }
+            Self { peers: Peers::new(1_000), ends: Vec::new() }
         }
 
         fn add(&mut self) -> PeerId {
@@ -382,19 +379,16 @@ mod tests {
     }
 
     #[test]
-    fn in_a_crowd_only_those_without_sessions_go() {
+    fn it_is_crowded_by_those_without_a_connection() {
         let mut rig = Rig::new();
-        rig.peers.set_most(2 * CROWD);
-        let first = rig.with_session("first");
-        let bare = rig.add();
-        assert!(!rig.peers.is_crowded());
-        while !rig.peers.is_crowded() {
-            rig.with_session("more");
+        for _ in 0..CROWD {
+            assert!(!rig.peers.is_crowded(0));
+            rig.add();
         }
-        assert_eq!(rig.evict(&[]), Some(bare));
-        assert_eq!(rig.evict(&[]), None);
-        rig.peers.set_most(CROWD / 2);
-        assert_eq!(rig.evict(&[]), Some(first));
+        assert!(rig.peers.is_crowded(0));
+        assert!(!rig.peers.is_crowded(1));
+        rig.peers.set_most(2);
+        assert!(rig.peers.is_crowded(1_000), "there is no more room at all");
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl Behaviour {
             Ok(envelope) if envelope.header().kind.starts_handshake() => {
                 let old = self.connections.restarted(&peer, connection);
                 self.close_connections(peer, old);
-                let admitted = if self.is_known(&peer, &envelope.header().sender) {
+                let is_known = self.is_known(&peer, &envelope.header().sender);
+                let admitted = if is_known {
                     self.gate.admit_known(peer, now)
                 } else {
                     let prefix = self.connections.prefix(&peer, connection);
@@ -69,8 +70,8 @@ impl Behaviour {
                     Ok(()) => Input::Request(exchange, Box::new(Ok(envelope))),
                     Err(limited) => {
                         self.config.limit_hits.count(RateClass::Handshake);
-                        // In a crowd nobody gets a link only to be told that it is refused.
-                        if self.peers.is_crowded() && self.peers.get(&peer).is_none() {
+                        // A refusal takes a signature, and perhaps a link.
+                        if !is_known && !self.gate.answers(now) {
                             return self.drop_exchange(peer, exchange);
                         }
                         Input::Refuse(exchange, Box::new(envelope), limited)

@@ -53,7 +53,7 @@ impl Spread {
         numbers.sort_by(f64::total_cmp);
         let middle = numbers.len() / 2;
         let upper = *numbers.get(middle)?;
-        let lower = if numbers.len() % 2 == 0 { *numbers.get(middle - 1)? } else { upper };
+        let lower = if numbers.len().is_multiple_of(2) { *numbers.get(middle - 1)? } else { upper };
         let median = f64::midpoint(lower, upper);
         Some(Self { median, least: *numbers.first()?, most: *numbers.last()? })
     }
