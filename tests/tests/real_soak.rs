@@ -13,8 +13,8 @@ use tempfile::TempDir;
 fn a_minute_of_churn_leaves_nothing_behind() {
     let root = TempDir::new().unwrap();
     let plan = Plan {
-        warm_up: Duration::from_secs(12),
-        length: Duration::from_secs(40),
+        warm_up: Duration::from_secs(8),
+        length: Duration::from_secs(30),
         others: 3,
         seed: rand::random(),
         pace: 5.0,

@@ -213,8 +213,8 @@ fn names_in(text: &str) -> BTreeSet<String> {
     words.filter(ours).map(str::to_owned).collect()
 }
 
-#[test]
-fn the_document_names_all_and_nothing_else() {
+#[tokio::test]
+async fn the_document_names_all_and_nothing_else() {
     let families = families(&busy().text());
     let known = sample_names(&families);
     let text = include_str!("../../../docs/metrics.md");

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         bounds: Bounds {
             // A shorter run tells more of the allocator than of the hour.
             kib_per_hour: (args.minutes >= 30).then_some(1024.0),
-            kib_at_last: 4096.0,
+            kib_at_last: if args.minutes >= 30 { 4096.0 } else { 16_384.0 },
         },
     };
     let fine = match soak::run(&root, &plan, &mut report::say) {
