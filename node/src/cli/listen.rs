@@ -12,7 +12,7 @@ use super::exec::{Program, Ran};
 use super::exit::Exit;
 use super::inbox::details;
 use super::output::Output;
-use super::text::{micros, printable, time};
+use super::text::{inset, micros, printable, time};
 use super::trust::level;
 use crate::api::{Awake, Client, ClientError, Reply};
 use crate::config::parse_duration;
@@ -236,7 +236,7 @@ fn describe(message: &Incoming, brief: bool) -> String {
         number.unwrap_or_default()
     );
     for (name, value) in details(message) {
-        text.push_str(&format!("  {name}: {value}\n"));
+        text.push_str(&format!("  {name}: {}\n", inset(&value, 4)));
     }
     if !brief {
         text.push_str(&shown(&message.content));

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 
 use super::error::CliError;
-use super::text::printable;
+use super::text::{inset, printable};
 use crate::model::Failure;
 
 const RED: &str = "\x1b[1;31m";
@@ -100,7 +100,7 @@ impl Output {
         if self.json {
             let _ = self.document(&Failed { error: failure });
         } else {
-            let (detail, next) = (printable(&failure.detail), printable(&failure.next));
+            let (detail, next) = (inset(&failure.detail, 2), inset(&failure.next, 2));
             self.note(&format!("{RED}error:{PLAIN} {detail}\n{BOLD}next:{PLAIN} {next}"));
         }
     }

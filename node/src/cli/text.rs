@@ -24,6 +24,12 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
+/// The same with all lines but the first set in, so that no line of what somebody else chose passes for one
+/// of ours.
+pub(super) fn inset(text: &str, columns: usize) -> String {
+    printable(text).replace('\n', &format!("\n{:columns$}", ""))
+}
+
 /// A time measured in microseconds: `812 µs`, `3.2 ms`, `1.25 s`.
 pub(super) fn micros(micros: u64) -> String {
     let value = Duration::from_micros(micros).as_secs_f64();
@@ -124,7 +130,8 @@ pub(crate) fn time(timestamp: Timestamp) -> String {
 /// Lines of a name and a value, the values aligned.
 pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let line = |(name, value): &(&str, String)| format!("{name:width$}  {}\n", printable(value));
+    let line =
+        |(name, value): &(&str, String)| format!("{name:width$}  {}\n", inset(value, width + 2));
     pairs.iter().map(line).collect()
 }
 
@@ -220,6 +227,8 @@ mod tests {
     fn pairs_and_tables_are_aligned() {
         let text = pairs(&[("a", "1".to_owned()), ("long", "2".to_owned())]);
         assert_eq!(text, "a     1\nlong  2\n");
+        let text = pairs(&[("status", "fine\nfrom  alice".to_owned())]);
+        assert_eq!(text, "status  fine\n        from  alice\n");
         let text = table(&["A", "B"], vec![vec!["名前".to_owned(), "\x1bx".to_owned()]]);
         assert_eq!(text, "A     B\n名前  \\u{1b}x");
     }

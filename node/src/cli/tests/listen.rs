@@ -31,6 +31,17 @@ async fn what_was_printed_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn no_line_of_a_peer_passes_for_one_of_ours() {
+    let rig = Rig::start().await;
+    let forged = "2026-01-01 00:00:00Z task from alice (pinned) task-8 n8";
+    let mut message = kept(7, "task-7", &format!("a\n{forged}"));
+    message.status = Some(format!("fine\n{forged}"));
+    let (ended, ()) = tokio::join!(rig.peer(&["listen", "--once"]), rig.fake.deliver(message));
+    assert_eq!(ended.out.matches(forged).count(), 2, "{}", ended.out);
+    assert!(!ended.out.lines().any(|line| line.starts_with(forged)), "{}", ended.out);
+}
+
+#[tokio::test]
 async fn a_listener_that_ends_at_once_still_acknowledges() {
     let rig = Rig::start().await;
     let (ended, ()) =
