@@ -67,7 +67,7 @@ pub fn session(data: &[u8]) {
             match (step, chance.below(2)) {
                 (0, _) => now = pass(now, &mut chance),
                 (_, from) => {
-                    letters.extend(seal(&mut sides[from], from, now, &mut chance, &mut rng))
+                    letters.extend(seal(&mut sides[from], from, now, &mut chance, &mut rng));
                 }
             }
             continue;

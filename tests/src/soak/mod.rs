@@ -101,7 +101,7 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
         work.start();
         tokio::spawn(watch(Arc::clone(&work), pids, begun, plan.reading, Arc::clone(&readings)));
     });
-    let rng = StdRng::seed_from_u64(plan.seed ^ 0x6368_7572_6e);
+    let rng = StdRng::seed_from_u64(plan.seed ^ 0x0063_6875_726e);
     let mut churn = Churn::new(stage, Arc::clone(&work), &runtime, rng, plan.pace);
 
     churn.run(plan.warm_up, &mut || {})?;

@@ -28,7 +28,7 @@ pub fn store(data: &[u8]) {
     if write_rows(&disk, data).is_none() {
         return;
     }
-    let before = disk.clone();
+    let before = disk;
     let Ok(store) = Store::on(move || before.clone()) else { return };
     let read = read_all(&store);
     let again = read_all(&store);
