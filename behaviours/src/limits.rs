@@ -448,7 +448,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn so_many_may_come_in_a_second_and_from_one_network_fewer() {
         let mut rig = rig();
-        let mut come = |rig: &mut Rig, remote: &Multiaddr, many: usize| {
+        let come = |rig: &mut Rig, remote: &Multiaddr, many: usize| {
             let taken = (0..many).filter(|_| {
                 let id = rig.pend(remote);
                 id.map(|id| rig.fail(id, remote)).is_ok()
