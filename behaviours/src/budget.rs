@@ -225,10 +225,10 @@ mod tests {
             stream.read_bytes(&mut Stalling(FREE), MAX_ENVELOPE_LEN).await
         };
         let mut reads: Vec<_> = (0..100).map(|_| stalled(requests.clone()).boxed()).collect();
-        let ended = reads.iter_mut().filter_map(FutureExt::now_or_never);
+        let ended = reads.iter_mut().filter_map(|read| read.now_or_never());
         assert_eq!(ended.filter(Result::is_err).count(), 100 - REQUESTS_BUDGET / MAX_ENVELOPE_LEN);
         let whole = vec![7; MAX_ENVELOPE_LEN];
-        let read = sessions.clone().read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();
+        let read = sessions.read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();
         assert!(read.is_some_and(|read| read.is_ok()));
         drop(reads);
         let read = requests.clone().read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();

@@ -1,6 +1,8 @@
 //! Wall clocks that jump by hours and days, while sessions are open and messages wait
 //! (`docs/PROTOCOL.md` §2.6, §8.6).
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 use std::time::Duration;
 
 use peer_tests::simulation::durable::Gale;

@@ -1,6 +1,6 @@
 //! Faults of the machine that a node is on: a disk that fills up while it runs.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 #![cfg(feature = "nodes")]
 
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! A short flood of each kind: honest peers are not shut out, memory stays bounded, and once it is over everything
 //! is as before. How much is left to them meanwhile `scripts/bench flood` measures: here others use the cores.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 #![cfg(feature = "nodes")]
 
 use std::process::Command;

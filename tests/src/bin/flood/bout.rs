@@ -101,7 +101,7 @@ impl Pair {
         let Address { listen } = victim.told()?;
         let to = at(&listen, setting.public).ok_or("the victim listens nowhere")?;
         let home = dir.join("honest");
-        let mut args = vec!["honest".into(), home.clone().into_os_string()];
+        let mut args = vec!["honest".into(), home.into_os_string()];
         args.extend([to.to_string().into(), setting.rate.to_string().into()]);
         let mut honest = Role::start(way(setting.cores.map(|cores| cores.1)), args, None)?;
         let gauge = Gauge::start(victim.id(), &mut honest)?;
