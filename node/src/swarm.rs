@@ -77,7 +77,7 @@ pub(crate) fn build(
     let own_key = *link.handshake.identity.public_key();
     let behaviour = Behaviour {
         prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config {
-            strangers: usize::try_from(config.max_connections() / 2).unwrap_or(usize::MAX),
+            strangers: usize::try_from(config.max_connections().div_ceil(2)).unwrap_or(usize::MAX),
             ..prefix_limits::Config::default()
         }),
         limits: connection_limits::Behaviour::new(limits(config.max_connections())),

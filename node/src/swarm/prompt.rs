@@ -1,26 +1,62 @@
 //! Streams that are not taken in at once are refused. Yamux keeps 256 of a connection for later, each with
 //! up to 256 KiB that have come on it: whoever opens streams and says nothing on the first ones would
-//! fill this node's memory with the others.
+//! fill this node's memory with the others. And whoever opens them faster than any peer has use for waits:
+//! a stream that is opened and reset costs its sender two short frames, and this node a negotiation.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent, StreamMuxerExt as _};
+use peer_protocol::rate_limit::{Quota, TokenBucket};
+use peer_protocol::time;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Streams that wait while the swarm takes no more.
 const MAX_WAITING: usize = 4;
+/// Streams that may come in on one connection. While there are more nothing is read from it, so that its
+/// other side has to wait too.
+const QUOTA: Quota = Quota { per_minute: 30_000, burst: 256 };
 
-/// A multiplexed connection whose streams do not wait.
+/// A multiplexed connection whose streams do not wait, and come no faster than they may.
 #[derive(Debug)]
 pub(super) struct Prompt<M: StreamMuxer> {
     inner: M,
     waiting: VecDeque<M::Substream>,
+    start: Instant,
+    arrivals: TokenBucket,
+    /// Until when nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl<M: StreamMuxer> Prompt<M> {
-    pub(super) const fn new(inner: M) -> Self {
-        Self { inner, waiting: VecDeque::new() }
+impl<M: StreamMuxer + Unpin> Prompt<M> {
+    pub(super) fn new(inner: M) -> Self {
+        let (waiting, arrivals) = (VecDeque::new(), TokenBucket::default());
+        Self { inner, waiting, start: Instant::now(), arrivals, pause: None }
+    }
+
+    /// Ready while the connection may be read.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.take();
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes a token for a stream, or begins a pause until there is one.
+    fn take(&mut self) {
+        let now = time::Instant::from_start(self.start.elapsed());
+        let taken = self.arrivals.take(QUOTA, now);
+        self.pause = taken.err().map(|limited| Box::pin(sleep(limited.retry_after)));
+    }
+
+    /// A stream that comes in. If there is no token for it, nothing more comes until there is.
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
+        ready!(self.poll_pause(cx));
+        let stream = ready!(self.inner.poll_inbound_unpin(cx))?;
+        self.take();
+        Poll::Ready(Ok(stream))
     }
 }
 
@@ -38,7 +74,7 @@ where
     ) -> Poll<Result<M::Substream, M::Error>> {
         match self.waiting.pop_front() {
             Some(stream) => Poll::Ready(Ok(stream)),
-            None => self.inner.poll_inbound_unpin(cx),
+            None => self.poll_arrival(cx),
         }
     }
 
@@ -58,7 +94,8 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<StreamMuxerEvent, M::Error>> {
-        match self.inner.poll_inbound_unpin(cx) {
+        ready!(self.poll_pause(cx));
+        match self.poll_arrival(cx) {
             Poll::Ready(stream) => {
                 let stream = stream?;
                 // One that is dropped is reset.
@@ -68,6 +105,7 @@ where
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+            Poll::Pending if self.pause.is_some() => Poll::Pending,
             Poll::Pending => self.inner.poll_unpin(cx),
         }
     }
@@ -76,8 +114,9 @@ where
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
-    use futures::task::noop_waker;
+    use futures::task::{noop_waker, noop_waker_ref};
 
     use super::*;
 
@@ -115,8 +154,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn streams_that_are_taken_at_once_all_come_in() {
+    #[tokio::test(start_paused = true)]
+    async fn streams_that_are_taken_at_once_all_come_in() {
         let mut muxer = Prompt::new(Inner(100));
         let waker = noop_waker();
         let mut cx = Context::from_waker(&waker);
@@ -131,8 +170,8 @@ mod tests {
         assert_eq!(taken, 100);
     }
 
-    #[test]
-    fn of_streams_that_nobody_takes_few_wait() {
+    #[tokio::test(start_paused = true)]
+    async fn of_streams_that_nobody_takes_few_wait() {
         let mut muxer = Prompt::new(Inner(100));
         let waker = noop_waker();
         let mut cx = Context::from_waker(&waker);
@@ -140,5 +179,30 @@ mod tests {
             let _: Poll<io::Result<StreamMuxerEvent>> = muxer.poll_unpin(&mut cx);
         }
         assert_eq!((muxer.inner.0, muxer.waiting.len()), (0, MAX_WAITING));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_opens_streams_too_fast_waits_and_is_heard_again() {
+        let mut muxer = Prompt::new(Inner(100_000));
+        let taken = async |muxer: &mut Prompt<Inner>, during: Duration| {
+            let mut taken = 0;
+            let taking = std::future::poll_fn(|cx| {
+                while muxer.poll_inbound_unpin(cx).is_ready() {
+                    taken += 1;
+                }
+                Poll::<()>::Pending
+            });
+            let _ = tokio::time::timeout(during, taking).await;
+            taken
+        };
+        // The one that finds no token is what the pause is for.
+        let burst = taken(&mut muxer, Duration::ZERO).await;
+        assert_eq!(burst, QUOTA.burst + 1);
+        let second = taken(&mut muxer, Duration::from_secs(1)).await;
+        assert!((300..=500).contains(&second), "{second} in a second");
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let before = muxer.inner.0;
+        assert!(muxer.poll_unpin(&mut cx).is_pending());
+        assert_eq!(muxer.inner.0, before, "nothing is read during a pause");
     }
 }
