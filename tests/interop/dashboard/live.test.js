@@ -9,7 +9,8 @@ import { after, before, test } from 'node:test'
 import { assertClean, Browser, screenshot, visit } from './browser.js'
 import { eventually, Node } from './node.js'
 
-const FILE = 32 << 20
+// Long enough for the page to be seen drawing it half done.
+const FILE = 128 << 20
 
 let alice, bob, carol, browser, page
 
