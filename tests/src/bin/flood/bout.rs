@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use serde::Serialize;
 
 use crate::Failure;
 use crate::attacker::Done;
-use crate::case::{Case, Place, word};
+use crate::case::{Case, Place, Transport, word};
 use crate::child::{Role, Way};
 use crate::gauge::{Gauge, Span};
 use crate::nodes::{Address, Newcomer};
@@ -92,6 +93,7 @@ impl Pair {
         std::fs::create_dir_all(&home)?;
         let mut args = vec!["victim".into(), home.clone().into_os_string()];
         args.push("/ip4/127.0.0.1/tcp/0".into());
+        args.push("/ip4/127.0.0.1/udp/0/quic-v1".into());
         if setting.public {
             args.push("/ip4/45.0.0.1/tcp/0".into());
         }
@@ -99,7 +101,8 @@ impl Pair {
         let own = Way { memory: setting.memory, ..way(setting.cores.map(|cores| cores.0)) };
         let mut victim = Role::start(own, args, Some(&log))?;
         let Address { listen } = victim.told()?;
-        let to = at(&listen, setting.public).ok_or("the victim listens nowhere")?;
+        let to = at(&listen, setting.public, Transport::Tcp);
+        let to = to.ok_or("the victim listens nowhere")?;
         let home = dir.join("honest");
         let mut args = vec!["honest".into(), home.into_os_string()];
         args.extend([to.to_string().into(), setting.rate.to_string().into()]);
@@ -116,7 +119,8 @@ impl Pair {
         sleep_until(self.steady + time.min(Duration::from_secs(3)));
         let before = Span { from: self.steady, to: Instant::now() };
         let (log, spent) = (self.log(dir), self.gauge.processor());
-        let to = at(&self.listen, case.place != Place::Loopback).ok_or("not listening there")?;
+        let to = at(&self.listen, case.place != Place::Loopback, case.transport);
+        let to = to.ok_or("the victim does not listen there")?;
         let rate = if case.attack.has_pace() { RATE } else { UNBOUNDED };
         let way = Way { core: cores.map(|cores| cores.1), nice: cores.is_some(), memory: None };
         let args = [
@@ -164,7 +168,7 @@ impl Pair {
 
     /// Somebody new, as soon as the attack is over.
     fn newcomer(&self, dir: &Path, public: bool) -> Result<Newcomer, Failure> {
-        let to = at(&self.listen, public).ok_or("the victim listens nowhere")?;
+        let to = at(&self.listen, public, Transport::Tcp).ok_or("the victim listens nowhere")?;
         let home = tempfile::tempdir_in(dir)?;
         let way = Way { core: self.setting.cores.map(|cores| cores.1), ..Way::default() };
         let args = ["newcomer".into(), home.path().as_os_str().to_owned(), to.to_string().into()];
@@ -176,9 +180,12 @@ impl Pair {
     }
 }
 
-fn at(listen: &[Multiaddr], public: bool) -> Option<&Multiaddr> {
+fn at(listen: &[Multiaddr], public: bool, transport: Transport) -> Option<&Multiaddr> {
     let is_public = |address: &&Multiaddr| address.to_string().starts_with("/ip4/45.");
-    listen.iter().find(|address| is_public(address) == public)
+    let is_quic = |address: &&Multiaddr| address.iter().any(|part| part == Protocol::QuicV1);
+    listen.iter().find(|address| {
+        is_public(address) == public && is_quic(address) == (transport == Transport::Quic)
+    })
 }
 
 fn sleep_until(end: Instant) {

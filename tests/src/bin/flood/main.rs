@@ -21,7 +21,7 @@ use libp2p::Multiaddr;
 
 use self::attacker::Orders;
 use self::bout::{Pair, Setting};
-use self::case::{Attack, Case, Place};
+use self::case::{Attack, Case, Place, Transport};
 use self::nodes::Load;
 use self::report::Goals;
 
@@ -51,6 +51,9 @@ struct Args {
     /// Only these attacks
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Attack>,
+    /// How the attacker connects
+    #[arg(long, value_enum, default_value_t = Transport::Tcp)]
+    transport: Transport,
     /// Only from these places
     #[arg(long, value_enum, value_delimiter = ',')]
     place: Vec<Place>,
@@ -154,7 +157,7 @@ fn compare(args: &Args) -> Result<bool, Failure> {
     };
     let mut outcomes = Vec::new();
     let mut pair = None;
-    for (number, case) in Case::all(&args.only, &places).into_iter().enumerate() {
+    for (number, case) in Case::all(&args.only, &places, args.transport).into_iter().enumerate() {
         eprintln!("{} …", case.name());
         let dir = root.path().join(if args.same { 0 } else { number }.to_string());
         let mut current = match pair.take() {
