@@ -12,12 +12,7 @@ struct Rig {
 
 fn rig() -> Rig {
     Rig {
-        limits: Behaviour::new(Config {
-            established: 3,
-            relayed: 5,
-            pending: 2,
-            strangers: 1_000,
-        }),
+        limits: Behaviour::new(Config { established: 3, relayed: 5, pending: 2, strangers: 1_000 }),
         next: 0,
     }
 }
@@ -57,8 +52,7 @@ impl Rig {
 
     fn establish(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), Exceeded> {
         let peer = PeerId::random();
-        let taken =
-            self.limits.handle_established_inbound_connection(id, peer, &local(), remote);
+        let taken = self.limits.handle_established_inbound_connection(id, peer, &local(), remote);
         if let Err(denied) = taken {
             self.fail(id, remote);
             return Err(cause(denied));
@@ -143,8 +137,7 @@ fn those_that_were_pending_at_once_are_counted_when_they_are_established() {
 #[test]
 fn local_networks_are_not_limited() {
     let mut rig = rig();
-    for remote in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.7/tcp/1", "/ip6/::1/tcp/1", "/memory/1"]
-    {
+    for remote in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.7/tcp/1", "/ip6/::1/tcp/1", "/memory/1"] {
         let remote = remote.parse().unwrap();
         assert!((0..100).all(|_| rig.connect(&remote).is_ok()));
     }
@@ -162,8 +155,7 @@ async fn of_too_many_strangers_one_is_closed_for_each_that_comes() {
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     assert!(rig.connect(&local).is_ok());
     let mut cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(ToSwarm::CloseConnection { connection, .. }) = rig.limits.poll(&mut cx)
-    else {
+    let Poll::Ready(ToSwarm::CloseConnection { connection, .. }) = rig.limits.poll(&mut cx) else {
         panic!("nobody gives way");
     };
     assert!(matches!(connection, CloseConnection::One(closed) if closed == second));
@@ -206,8 +198,7 @@ async fn without_a_strangers_place_few_may_be_opening() {
 fn those_behind_a_relay_have_a_share_of_their_own() {
     let mut limits = rig().limits;
     let (over, remote) = (PeerId::random(), PeerId::random());
-    let local: Multiaddr =
-        format!("/ip4/192.0.2.1/tcp/1/p2p/{over}/p2p-circuit").parse().unwrap();
+    let local: Multiaddr = format!("/ip4/192.0.2.1/tcp/1/p2p/{over}/p2p-circuit").parse().unwrap();
     let remote: Multiaddr = format!("/p2p/{remote}").parse().unwrap();
     let endpoint =
         ConnectedPoint::Listener { local_addr: local.clone(), send_back_addr: remote.clone() };

@@ -12,8 +12,8 @@ use std::time::Duration;
 use libp2p_core::PeerId;
 use libp2p_core::upgrade::NegotiationError;
 use libp2p_request_response::{
-    self as request_response, Event, InboundFailure, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
-    ProtocolSupport, ResponseChannel,
+    self as request_response, Event, InboundFailure, InboundRequestId, Message, OutboundFailure,
+    OutboundRequestId, ProtocolSupport, ResponseChannel,
 };
 use libp2p_swarm::{
     CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent,

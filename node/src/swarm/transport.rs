@@ -23,6 +23,12 @@ use crate::config::PrivateNetwork;
 /// Time for a dial, and for the handshakes of the transport.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What may be open, and lie unread, on each connection over QUIC; libp2p would have 15 MB there. These
+/// windows are not part of the store that other connections share.
+const QUIC_STREAMS: u32 = 128;
+const QUIC_STREAM_WINDOW: u32 = 512 << 10;
+const QUIC_WINDOW: u32 = 1 << 20;
+
 type Connections = Boxed<(PeerId, StreamMuxerBox)>;
 
 /// The transport of a node, and the relay client that belongs to it.
@@ -55,7 +61,11 @@ fn plain() -> tcp::tokio::Transport {
 }
 
 fn quic(keypair: &Keypair) -> Connections {
-    quic::tokio::Transport::new(quic::Config::new(keypair))
+    let mut config = quic::Config::new(keypair);
+    config.max_concurrent_stream_limit = QUIC_STREAMS;
+    config.max_stream_data = QUIC_STREAM_WINDOW;
+    config.max_connection_data = QUIC_WINDOW;
+    quic::tokio::Transport::new(config)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed()
 }
@@ -96,11 +106,7 @@ where
     })
 }
 
-fn secured<T>(
-    transport: T,
-    noise: &noise::Config,
-    multiplex: &multiplex::Config,
-) -> Connections
+fn secured<T>(transport: T, noise: &noise::Config, multiplex: &multiplex::Config) -> Connections
 where
     T: Transport + Send + Unpin + 'static,
     T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -108,7 +114,9 @@ where
     T::Dial: Send + 'static,
     T::ListenerUpgrade: Send + 'static,
 {
+    let wires = multiplex.clone();
     transport
+        .map(move |socket, _| wires.wire(socket))
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
         .multiplex(multiplex.clone())

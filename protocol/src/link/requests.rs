@@ -6,9 +6,7 @@ use super::batch::Batch;
 use super::owed::Receipts;
 use super::{Event, Link, RequestId, Transmit};
 use crate::id::{MessageId, Nonce, SessionId, StreamId};
-use crate::limits::{
-    BATCH_TARGET_LEN, MAX_BATCH, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT,
-};
+use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT};
 use crate::message::Message;
 use crate::time::{Instant, Now};
 

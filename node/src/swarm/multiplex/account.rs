@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::MAX_STREAMS;
 use super::store::Store;
 
-/// What every connection may hold without asking: a frame as this program sends them, and a little.
+/// What may lie unread on every connection's streams without asking: a frame as this program sends them,
+/// and a little.
 pub(super) const OWN: usize = 20 << 10;
 /// What a frame takes besides its bytes.
 pub(super) const FRAME: usize = 64;
@@ -25,6 +26,8 @@ const MOST: usize = 2 * MAX_STREAMS;
 #[derive(Debug)]
 pub(super) struct Account {
     store: Arc<Store>,
+    /// Bytes that it may hold without asking.
+    own: usize,
     state: Mutex<State>,
 }
 
@@ -35,7 +38,7 @@ struct State {
     lost: usize,
     /// Bytes that lie in memory for this connection.
     held: usize,
-    /// Those of the store: all beyond [`OWN`].
+    /// Those of the store: all beyond its own.
     taken: usize,
     /// When any of it was last read.
     read: Instant,
@@ -82,7 +85,7 @@ impl Unread {
 }
 
 impl Account {
-    pub(super) fn new(store: Arc<Store>) -> Arc<Self> {
+    pub(super) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
         let state = State {
             streams: HashMap::new(),
             lost: 0,
@@ -94,7 +97,7 @@ impl Account {
             waker: None,
             waits: false,
         };
-        Arc::new(Self { store, state: Mutex::new(state) })
+        Arc::new(Self { store, own, state: Mutex::new(state) })
     }
 
     pub(super) const fn store(&self) -> &Arc<Store> {
@@ -140,7 +143,7 @@ impl Account {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "too many streams are opened"));
         }
         let frame = if len == 0 { 0 } else { FRAME };
-        let needed = (state.held + len + frame).saturating_sub(OWN).saturating_sub(state.taken);
+        let needed = (state.held + len + frame).saturating_sub(self.own + state.taken);
         if needed > 0 {
             if !self.store.take(needed, state.taken) {
                 state.waker = Some(waker.clone());
@@ -217,7 +220,7 @@ impl Account {
 
     /// Returns to the store what is not needed any more.
     fn give_back(&self, state: &mut State) {
-        let needed = state.held.saturating_sub(OWN);
+        let needed = state.held.saturating_sub(self.own);
         if state.taken > needed {
             self.store.give(state.taken - needed);
             state.taken = needed;

@@ -31,8 +31,37 @@ pub(super) struct Frames<C> {
     admitted: bool,
     /// Bytes that are missing of the body.
     body: usize,
-    /// There was no room for the frame, and it waits.
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// There was no room for the frame.
+    waiting: Option<Waiting>,
+}
+
+/// A frame that waits for room.
+pub(super) struct Waiting(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Waiting {
+    /// Ready once `account` has taken in a frame: its stream, its length, whether it opens the stream.
+    pub(super) fn poll_room(
+        waiting: &mut Option<Self>,
+        account: &Arc<Account>,
+        (id, len, opens): (u32, usize, bool),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(Self(returned)) = waiting
+                && returned.as_mut().poll(cx).is_ready()
+            {
+                *waiting = None;
+            }
+            if account.arrives(id, len, opens, cx.waker())? {
+                *waiting = None;
+                return Poll::Ready(Ok(()));
+            }
+            if waiting.is_some() {
+                return Poll::Pending;
+            }
+            *waiting = Some(Self(Box::pin(Arc::clone(account.store()).returned())));
+        }
+    }
 }
 
 impl<C> std::fmt::Debug for Frames<C> {
@@ -57,21 +86,10 @@ impl<C> Frames<C> {
             let reason = format!("a frame of {len} bytes");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason)));
         }
-        while matches!(kind, DATA | WINDOW_UPDATE) {
-            if let Some(waiting) = &mut self.waiting
-                && waiting.as_mut().poll(cx).is_ready()
-            {
-                self.waiting = None;
-            }
-            if self.account.arrives(id, len, opens, cx.waker())? {
-                break;
-            }
-            if self.waiting.is_some() {
-                return Poll::Pending;
-            }
-            self.waiting = Some(Box::pin(Arc::clone(self.account.store()).returned()));
+        if matches!(kind, DATA | WINDOW_UPDATE) {
+            let frame = (id, len, opens);
+            ready!(Waiting::poll_room(&mut self.waiting, &self.account, frame, cx))?;
         }
-        self.waiting = None;
         self.admitted = true;
         self.body = len;
         Poll::Ready(Ok(()))

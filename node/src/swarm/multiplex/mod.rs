@@ -1,12 +1,13 @@
 //! Yamux, and an account of what lies in memory because nobody has read it yet. Yamux lets every stream
-//! of every connection have 256 KiB unread, which adds up to gigabytes for whoever opens many streams
-//! from many peer ids. Here all connections share one store for that, and one that finds no room in it is
+//! of every connection have 256 KiB unread, and Noise every connection 64 KiB of a frame, which adds up to
+//! gigabytes for whoever opens many streams from many peer ids. Here all connections share one store for that, and one that finds no room in it is
 //! not read until there is some (`docs/PROTOCOL.md` §14.1).
 
 mod account;
 mod frames;
 mod store;
 mod stream;
+mod wire;
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
@@ -21,10 +22,11 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use yamux::{Connection, ConnectionError, FrameDecodeError, Mode};
 
-use self::account::Account;
+use self::account::{Account, OWN};
 use self::frames::Frames;
 pub(super) use self::store::Store;
 pub(super) use self::stream::Stream;
+pub(super) use self::wire::Wire;
 
 /// Streams of one connection, of both sides.
 const MAX_STREAMS: usize = 256;
@@ -52,11 +54,16 @@ impl Config {
         Self { yamux, store }
     }
 
+    /// A connection below Noise, whose frames have room in the same store.
+    pub(super) fn wire<C>(&self, io: C) -> Wire<C> {
+        Wire::new(io, Arc::clone(&self.store))
+    }
+
     fn muxer<C>(self, io: C, mode: Mode) -> Muxer<C>
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
-        let account = Account::new(self.store);
+        let account = Account::new(self.store, OWN);
         let io = Frames::new(io, Arc::clone(&account));
         let connection = Connection::new(io, self.yamux, mode);
         Muxer { connection, account, arrived: VecDeque::new() }
@@ -151,10 +158,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         self.connection.poll_close(cx).map_err(reason)
     }
 
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<StreamMuxerEvent>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
         match self.poll_next(cx) {
             Poll::Ready(Ok(stream)) => {
                 // One that is dropped is reset.

@@ -278,3 +278,55 @@ async fn a_frame_longer_than_a_window_ends_the_connection() {
     let ended = poll_fn(|cx| muxer.poll_inbound_unpin(cx)).await;
     assert!(ended.is_err());
 }
+
+/// The end of a connection below Noise, and what it has read of it.
+async fn take(store: &Arc<Store>, sent: &[u8]) -> (Wire<Io>, DuplexStream, usize) {
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    tokio::io::AsyncWriteExt::write_all(&mut far, sent).await.unwrap();
+    let mut wire = Wire::new(io(near), Arc::clone(store));
+    let mut read = 0;
+    let mut piece = [0; 8 << 10];
+    while let Ok(len) =
+        tokio::time::timeout(Duration::from_millis(100), wire.read(&mut piece)).await
+    {
+        read += len.unwrap();
+    }
+    (wire, far, read)
+}
+
+const NAMES: &[u8] = b"\x13/multistream/1.0.0\n\x07/noise\n";
+
+/// Without the account it would be 64 KiB for each of two hundred.
+#[tokio::test(start_paused = true)]
+async fn frames_of_noise_that_lack_a_byte_take_no_more_than_the_store() {
+    let store = Arc::new(Store::with_room(1 << 20));
+    let sent = [NAMES, &[0xff; 2 + 0xffff - 1]].concat();
+    let (mut wires, mut read) = (Vec::new(), 0);
+    for _ in 0..200 {
+        let (wire, far, len) = take(&store, &sent).await;
+        read += len;
+        wires.push((wire, far));
+    }
+    assert!(read >= 512 << 10, "{read}");
+    assert!(read <= (1 << 20) + 200 * (10 << 10), "{read}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_of_noise_that_are_whole_come_through_one_after_the_other() {
+    let store = Arc::new(Store::with_room(256 << 10));
+    let frame = |len: u16| [&len.to_be_bytes()[..], &vec![7; len.into()]].concat();
+    let frames: Vec<u8> = [32, 0, 0xffff, 1, 9_000, 0xffff].into_iter().flat_map(frame).collect();
+    let other: &[u8] = b"\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n\x07/noise\n";
+    for names in [NAMES, other] {
+        let sent = [names, &frames].concat();
+        let (mut wire, far, read) = take(&store, &sent).await;
+        assert_eq!(read, sent.len());
+        drop(far);
+        assert_eq!(wire.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!(store.available(), 256 << 10);
+    }
+    let endless = [b"\x02x\n".repeat(20), Vec::new()].concat();
+    let (near, mut far) = tokio::io::duplex(PIPE);
+    tokio::io::AsyncWriteExt::write_all(&mut far, &endless).await.unwrap();
+    assert!(Wire::new(io(near), store).read(&mut [0; 8 << 10]).await.is_err());
+}

@@ -114,7 +114,9 @@ fn sent(pair: &mut Pair) -> usize {
     let mut sent = 0;
     while let Some(transmit) = pair.links[0].poll_transmit() {
         sent += match transmit {
-            Transmit::Request { envelope, .. } | Transmit::Answer { envelope, .. } => envelope.len(),
+            Transmit::Request { envelope, .. } | Transmit::Answer { envelope, .. } => {
+                envelope.len()
+            }
             Transmit::Drop { .. } => 0,
         };
     }

@@ -63,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) newcomer_ms: f64,
     /// Share of a core that the victim used meanwhile.
     pub(crate) processor: f64,
+    /// What it used more than before, for each time, in microseconds.
+    pub(crate) cost_us: f64,
     /// What the victim wrote to its log, in bytes.
     pub(crate) log: u64,
     /// Whether the victim still runs.
@@ -116,9 +118,12 @@ impl Pair {
     pub(crate) fn bear(&mut self, case: Case, dir: &Path) -> Result<Outcome, Failure> {
         let Setting { cores, seconds, public, .. } = self.setting;
         let time = Duration::from_secs_f64(seconds);
+        sleep_until(self.steady);
+        let (idle, quiet) = (self.gauge.processor(), Instant::now());
         sleep_until(self.steady + time.min(Duration::from_secs(3)));
         let before = Span { from: self.steady, to: Instant::now() };
         let (log, spent) = (self.log(dir), self.gauge.processor());
+        let usual = (spent - idle) / quiet.elapsed().as_secs_f64().max(0.1);
         let to = at(&self.listen, case.place != Place::Loopback, case.transport);
         let to = to.ok_or("the victim does not listen there")?;
         let rate = if case.attack.has_pace() { RATE } else { UNBOUNDED };
@@ -141,6 +146,7 @@ impl Pair {
         attacker.wait()?;
         let during = Span { from: begun, to: Instant::now() };
         let spent = self.gauge.processor() - spent;
+        let lasted = (during.to - during.from).as_secs_f64();
         let newcomer = self.newcomer(dir, public)?;
         sleep_until(during.to + AFTER);
         let after = Span { from: during.to, to: Instant::now() };
@@ -160,7 +166,8 @@ impl Pair {
             memory,
             recovery_ms: recovered.map(|time| time.as_secs_f64() * 1e3),
             newcomer_ms: newcomer.took_ms,
-            processor: spent / (during.to - during.from).as_secs_f64(),
+            processor: spent / lasted,
+            cost_us: 1e6 * (spent - usual * lasted).max(0.0) / (done.times.max(1) as f64),
             log: self.log(dir).saturating_sub(log),
             alive: self.victim.is_running(),
         })

@@ -85,6 +85,9 @@ struct Args {
     /// Most that may be logged in an attack, in bytes
     #[arg(long, default_value_t = 64 << 10)]
     most_log: u64,
+    /// Most time of its processor for each connection, request or frame, in microseconds
+    #[arg(long, default_value_t = f64::INFINITY)]
+    most_cost: f64,
     /// Most data that the victim may have, in MiB; with more it dies
     #[arg(long)]
     memory_limit: Option<u64>,
@@ -150,6 +153,7 @@ fn compare(args: &Args) -> Result<bool, Failure> {
         memory: args.most_memory,
         recovery: args.most_recovery,
         log: args.most_log,
+        cost: args.most_cost,
     };
     let root = match &args.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,

@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use std::task::Poll;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use libp2p::Multiaddr;
 use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt as _, SubstreamBox};
 use libp2p::core::transport::{DialOpts, PortUse};
 use libp2p::core::upgrade::OutboundConnectionUpgrade as _;
@@ -14,7 +15,6 @@ use libp2p::core::{Endpoint, Transport as _};
 use libp2p::identity::Keypair;
 use libp2p::tcp::tokio::TcpStream;
 use libp2p::{noise, quic, yamux};
-use libp2p::Multiaddr;
 use tokio::sync::{mpsc, oneshot};
 
 use super::source::Source;
