@@ -15,6 +15,8 @@ mod driver;
 mod durable;
 pub(crate) mod gate;
 mod hops;
+mod inputs;
+mod outputs;
 mod peers;
 mod routed;
 pub(crate) mod stream;
@@ -53,10 +55,12 @@ use self::awake::Awake;
 use self::carrier::{Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
-use self::driver::{Driver, Input, Output, Reach, Work};
+use self::driver::{Driver, Input, Reach, Work};
 use self::durable::{Durable, Notice};
 use self::gate::Gate;
-use self::peers::{INPUTS, Peer, Peers};
+use self::inputs::inputs;
+use self::outputs::{OutputSender, Outputs, outputs};
+use self::peers::{Peer, Peers};
 use self::routed::Routed;
 use self::stream::Streams;
 use crate::budget::Budget;
@@ -65,8 +69,6 @@ use crate::keep_alive::KeepAlive;
 
 /// Most peers with a link at once.
 const MAX_PEERS: usize = 4096;
-/// Places in the channel from links to the behaviour.
-const OUTPUTS: usize = 1024;
 /// A link is forgotten when there was neither a way to its peer nor anything for it in so much time, and
 /// at the latest after twice as much. No envelope that it has seen is taken again by then (§2.6).
 const FORGOTTEN_AFTER: Duration = NONCE_LIFETIME;
@@ -121,10 +123,8 @@ pub struct Behaviour {
     connections: Connections,
     /// Made when there is something to say, or to answer.
     peers: Peers,
-    outputs: mpsc::Receiver<(PeerId, Output)>,
-    /// Those that are being dealt with; empty between polls.
-    told: Vec<(PeerId, Output)>,
-    outputs_sender: mpsc::Sender<(PeerId, Output)>,
+    outputs: Outputs,
+    outputs_sender: OutputSender,
     /// For [`Connections::next_choice`].
     timer: Option<Pin<Box<Sleep>>>,
     /// When links are next looked for that nobody needs.
@@ -143,7 +143,7 @@ impl Behaviour {
         trust: Arc<dyn TrustView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
+        let (outputs_sender, outputs) = outputs();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
@@ -161,7 +161,6 @@ impl Behaviour {
             timer: None,
             forgetting: None,
             outputs,
-            told: Vec::new(),
             outputs_sender,
             pending: VecDeque::new(),
             waker: None,
@@ -328,7 +327,7 @@ impl Behaviour {
     fn start(&self, id: PeerId, key: PublicKey) -> Peer {
         let rng = Box::new(rand::make_rng::<StdRng>());
         let link = Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng);
-        let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
+        let (inputs, inputs_receiver) = inputs();
         let (reach, reach_receiver) = watch::channel(Reach::default());
         let routed = Routed::new(Arc::clone(&self.config), key);
         let (notices, notices_receiver) = mpsc::unbounded_channel();

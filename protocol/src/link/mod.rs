@@ -172,7 +172,7 @@ impl Link {
     }
 
     /// Queues a volatile message; it is sent, and sent again, until it is acknowledged, refused, or
-    /// `deadline` has passed. Each ends in one [`Event::Receipt`] or [`Event::Failed`].
+    /// `deadline` has passed. Each ends in one [`Event::Receipts`] or [`Event::Failed`].
     ///
     /// # Errors
     /// [`QueueFull`] if too much waits already; the message is then not queued.

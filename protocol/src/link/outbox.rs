@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use hashlink::DefaultHashBuilder;
+
 use super::batch::Batch;
 use super::event::QueueFull;
 use super::pace::Pacer;
@@ -52,7 +54,7 @@ pub(super) struct TimedOut {
 /// Every message is in `entries`, which say where else it is; nothing else is anywhere.
 #[derive(Default)]
 pub(super) struct Outbox {
-    entries: HashMap<MessageId, Entry>,
+    entries: HashMap<MessageId, Entry, DefaultHashBuilder>,
     /// The lowest number goes first.
     waiting: BTreeMap<u64, MessageId>,
     /// Chunks, which go after everything else.
