@@ -40,6 +40,8 @@ pub(super) struct Peer {
     unsettled: HashSet<MessageId, DefaultHashBuilder>,
     /// Messages that the owner writes.
     writing: usize,
+    /// Whether there was neither a way to it nor anything for its link when that was last looked at.
+    idle: bool,
 }
 
 impl Peer {
@@ -64,6 +66,7 @@ impl Peer {
             entity,
             unsettled,
             writing: 0,
+            idle: false,
         }
     }
 
@@ -153,6 +156,12 @@ impl Peer {
         }
     }
 
+    /// Whether nothing is lost with the link, and nobody can reach the peer.
+    fn is_idle(&self) -> bool {
+        let is_away = !self.direct && !self.hops && self.sessions.is_empty();
+        is_away && self.unsettled.is_empty() && self.writing == 0
+    }
+
     /// What forgetting the link would lose; `None` if it must not be forgotten.
     fn worth(&self, trust: &dyn TrustView) -> Option<Worth> {
         let pinned = || {
@@ -204,7 +213,9 @@ impl Peers {
 
     /// The peer, which is used now.
     pub(super) fn touch(&mut self, id: &PeerId) -> Option<&mut Peer> {
-        self.map.to_back(id)
+        let peer = self.map.to_back(id)?;
+        peer.idle = false;
+        Some(peer)
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Peer> {
@@ -227,6 +238,20 @@ impl Peers {
     /// Whether there are too many besides the `connected` ones.
     pub(super) fn is_crowded(&self, connected: usize) -> bool {
         self.map.len() >= self.most.min(connected.saturating_add(CROWD))
+    }
+
+    /// Forgets the peers that were idle when this was last called, and have been since.
+    pub(super) fn forget_idle(&mut self) -> Vec<PeerId> {
+        let mut gone = Vec::new();
+        self.map.retain(|id, peer| {
+            let is_idle = peer.is_idle();
+            let goes = std::mem::replace(&mut peer.idle, is_idle) && is_idle;
+            if goes {
+                gone.push(*id);
+            }
+            !goes
+        });
+        gone
     }
 
     /// Forgets the peer that is missed least: one that is not connected and to which nothing is on
@@ -372,6 +397,31 @@ mod tests {
         assert_eq!(rig.evict(&[]), Some(second));
         assert_eq!(rig.evict(&[]), None);
         assert!(rig.peers.get(&pinned).is_some());
+    }
+
+    #[test]
+    fn who_was_idle_twice_in_a_row_is_forgotten() {
+        let mut rig = Rig::new();
+        let [gone, connected, over_hops] = [rig.add(), rig.add(), rig.add()];
+        let [used, writing, awaited] = [rig.add(), rig.add(), rig.add()];
+        let with_session = rig.with_session("somebody");
+        rig.peers.get_mut(&connected).unwrap().set_direct(true);
+        rig.peers.get_mut(&over_hops).unwrap().set_hops(true);
+        rig.peers.get_mut(&writing).unwrap().writing = 1;
+        let body = Body::from(Heartbeat::default());
+        let message = Message::new(&mut rand::rng(), &body, None).unwrap();
+        let input = Input::Send(message, Instant::default());
+        assert!(rig.peers.get_mut(&awaited).unwrap().offer(input));
+        assert_eq!(rig.peers.forget_idle(), []);
+        rig.peers.touch(&used);
+        assert_eq!(rig.peers.forget_idle(), [gone]);
+        assert_eq!(rig.peers.forget_idle(), [used]);
+        rig.peers.get_mut(&connected).unwrap().set_direct(false);
+        assert_eq!(rig.peers.forget_idle(), []);
+        assert_eq!(rig.peers.forget_idle(), [connected]);
+        for id in [over_hops, writing, awaited, with_session] {
+            assert!(rig.peers.get(&id).is_some());
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl NetworkBehaviour for Behaviour {
                         .map_out(|never| match never {});
                     return Poll::Ready(event);
                 }
-                Poll::Pending if self.choose_connections(cx) => {}
+                Poll::Pending if self.choose_connections(cx) || self.forget_idle(cx) => {}
                 Poll::Pending => {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;

@@ -28,7 +28,15 @@ fn shortest_forms_only() {
 fn indefinite_lengths_tags_floats_and_null_are_refused() {
     assert!(matches!(refused(&[0x5f, 0xff]), CborError::NotDeterministic { .. }));
     assert!(matches!(refused(&[0x9f, 0xff]), CborError::NotDeterministic { .. }));
-    for other in [&[0xc0, 0x00][..], &[0xf6], &[0xf9, 0, 0], &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0]] {
+    // Tags 20 and 21 have the arguments of false and true.
+    for other in [
+        &[0xc0, 0x00][..],
+        &[0xd4],
+        &[0xd5, 0x00],
+        &[0xf6],
+        &[0xf9, 0, 0],
+        &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0],
+    ] {
         assert!(matches!(refused(other), CborError::Unsupported { .. }), "{other:x?}");
     }
 }
