@@ -134,8 +134,15 @@ fn each_kind_of_item_is_taken_for_itself_only() {
         }
     }
 
-    let items: [&[u8]; 7] =
-        [&[0x05], &[0x24], &[0x41, b'x'], &[0x61, b'x'], &[0x81, 0x05], &[0xa1, 0x61, b'k', 0x05], &[0xf5]];
+    let items: [&[u8]; 7] = [
+        &[0x05],
+        &[0x24],
+        &[0x41, b'x'],
+        &[0x61, b'x'],
+        &[0x81, 0x05],
+        &[0xa1, 0x61, b'k', 0x05],
+        &[0xf5],
+    ];
     let taken_by = |takes: fn(&[u8]) -> bool| items.map(|item| u8::from(takes(item)));
     assert_eq!(taken_by(takes::<u8>), [1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(taken_by(takes::<i64>), [1, 1, 0, 0, 0, 0, 0]);
