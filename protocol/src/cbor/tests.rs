@@ -1,5 +1,9 @@
-use super::*;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+
+use super::*;
 
 fn refused(bytes: &[u8]) -> CborError {
     check(bytes).expect_err("these bytes must be refused")
@@ -60,7 +64,140 @@ fn sizes_are_checked_before_they_are_believed() {
     assert!(matches!(refused(&[0x62, 0xff, 0xfe]), CborError::NotDeterministic { .. }));
 }
 
+/// Whatever a type can ask for. Keys of one letter are in order as they stand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Everything<'a> {
+    #[serde(borrow, with = "serde_bytes")]
+    b: Cow<'a, [u8]>,
+    c: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    e: Option<OneOf>,
+    i: i64,
+    l: Vec<u16>,
+    m: BTreeMap<String, u8>,
+    n: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    s: Vec<Self>,
+    t: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum OneOf {
+    One(u8),
+    Other(String),
+}
+
+fn everything() -> impl Strategy<Value = Everything<'static>> {
+    let one_of = prop_oneof![any::<u8>().prop_map(OneOf::One), ".{0,3}".prop_map(OneOf::Other)];
+    let parts = (
+        proptest::collection::vec(any::<u8>(), 0..40),
+        any::<(bool, i64, u64)>(),
+        proptest::option::of(one_of),
+        proptest::collection::vec(any::<u16>(), 0..4),
+        proptest::collection::btree_map("[a-z]", any::<u8>(), 0..3),
+        ".{0,30}",
+    );
+    let flat = parts.prop_map(|(bytes, (c, i, n), e, l, m, t)| Everything {
+        b: bytes.into(),
+        c,
+        e,
+        i,
+        l,
+        m,
+        n,
+        s: Vec::new(),
+        t,
+    });
+    flat.prop_recursive(3, 8, 2, |inner| {
+        let several = proptest::collection::vec(inner, 1..3);
+        several.prop_map(|s| Everything { s, ..Everything::default() })
+    })
+}
+
+#[test]
+fn each_kind_of_item_is_taken_for_itself_only() {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Of<T> {
+        #[expect(dead_code, reason = "it is only decoded")]
+        a: T,
+    }
+
+    fn takes<T: for<'de> Deserialize<'de> + std::fmt::Debug>(value: &[u8]) -> bool {
+        let bytes = [&[0xa1, 0x61, b'a'], value].concat();
+        assert_eq!(check(&bytes), Ok(()));
+        match decode::<Of<T>>(&bytes) {
+            Ok(_) => true,
+            Err(CborError::Shape { .. }) => false,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    let items: [&[u8]; 7] = [
+        &[0x05],
+        &[0x24],
+        &[0x41, b'x'],
+        &[0x61, b'x'],
+        &[0x81, 0x05],
+        &[0xa1, 0x61, b'k', 0x05],
+        &[0xf5],
+    ];
+    let taken_by = |takes: fn(&[u8]) -> bool| items.map(|item| u8::from(takes(item)));
+    assert_eq!(taken_by(takes::<u8>), [1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(taken_by(takes::<i64>), [1, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(taken_by(takes::<serde_bytes::ByteBuf>), [0, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(taken_by(takes::<String>), [0, 0, 0, 1, 0, 0, 0]);
+    assert_eq!(taken_by(takes::<Vec<u8>>), [0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(taken_by(takes::<BTreeMap<String, u8>>), [0, 0, 0, 0, 0, 1, 0]);
+    assert_eq!(taken_by(takes::<bool>), [0, 0, 0, 0, 0, 0, 1]);
+    assert!(!takes::<(u8, u8)>(&[0x83, 1, 2, 3]), "a part that nobody asked for");
+    assert!(!takes::<OneOf>(&[0xa2, 0x63, b'O', b'n', b'e', 1, 0x63, b'T', b'w', b'o', 1]));
+    assert!(!takes::<OneOf>(&[0xa0]) && !takes::<OneOf>(&[0x63, b'O', b'n', b'e']));
+}
+
+#[test]
+fn levels_are_counted_while_values_are_read() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Nested(Vec<Self>);
+
+    let deepest = [vec![0x81; MAX_CBOR_DEPTH - 1], vec![0x80]].concat();
+    assert!(decode::<Nested>(&deepest).is_ok());
+    let deeper = [vec![0x81; MAX_CBOR_DEPTH], vec![0x80]].concat();
+    assert_eq!(decode::<Nested>(&deeper), Err(CborError::TooDeep));
+}
+
 proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(value in everything()) {
+        let bytes = encode(&value);
+        prop_assert_eq!(check(&bytes), Ok(()));
+        prop_assert_eq!(decode::<Everything<'_>>(&bytes), Ok(value));
+    }
+
+    /// One pass finds all that the check finds, and calls it the same.
+    #[test]
+    fn a_value_has_one_encoding_only(
+        value in everything(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..3),
+    ) {
+        let mut bytes = encode(&value);
+        for (place, byte, change) in changes {
+            let place = place.index(bytes.len());
+            match change {
+                0 => bytes[place] = byte,
+                1 => bytes.insert(place, byte),
+                _ => bytes.truncate(place + 1),
+            }
+        }
+        match (check(&bytes), decode::<Everything<'_>>(&bytes)) {
+            (Ok(()), Ok(value)) => prop_assert_eq!(encode(&value), bytes),
+            (Ok(()), Err(CborError::Shape { .. })) => {}
+            (Ok(()), Err(error)) => prop_assert!(false, "{error}"),
+            (Err(error), decoded) => prop_assert_eq!(decoded, Err(error)),
+        }
+    }
+
     #[test]
     fn heads_are_shortest_and_lengths_agree(major in 0_u8..2, argument: u64) {
         let mut out = Vec::new();

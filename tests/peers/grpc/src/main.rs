@@ -15,6 +15,10 @@ use std::process::{Command, ExitCode};
 use clap::{Parser, ValueEnum};
 use peer_contest::{Failure, Threads, drive};
 
+/// The one that ours has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the build script makes.
 mod service {
     #![allow(

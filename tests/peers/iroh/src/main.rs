@@ -15,6 +15,10 @@ use peer_contest::{Failure, Threads, drive};
 
 use self::endpoint::{bind, dial};
 
+/// The one that ours has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// iroh in a comparison.
 #[derive(Debug, Parser)]
 #[command(name = "peers-iroh")]
