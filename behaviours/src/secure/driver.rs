@@ -31,7 +31,7 @@ pub(super) const OUTPUTS_AT_ONCE: usize = 64;
 const HEARD: Duration = Duration::from_millis(500);
 
 /// What the behaviour tells a link. Each peer's channel has room for 32 of them from the start, so that what
-/// is large and seldom is boxed.
+/// is large is boxed.
 pub(super) enum Input {
     Request(ExchangeId, Box<Result<Envelope, EnvelopeError>>),
     Refuse(ExchangeId, Box<Envelope>, RateLimited),
@@ -42,7 +42,7 @@ pub(super) enum Input {
     RoutedAnswer(RequestId, Vec<u8>),
     Failed(RequestId),
     Open,
-    Send(Message, Instant),
+    Send(Box<Message>, Instant),
     Close(String),
     /// A session stream.
     Stream(Opener, ConnectionId, Box<Stream>),
@@ -258,7 +258,7 @@ impl Work {
             Input::Failed(id) => self.link.handle_failure(id, now),
             Input::Open => self.link.open(now),
             Input::Close(reason) => self.link.close(&reason, now),
-            Input::Send(message, deadline) => self.queue(message, deadline),
+            Input::Send(message, deadline) => self.queue(*message, deadline),
             Input::Stream(opener, connection, stream) if self.link.has_session() => {
                 if opener == Opener::Own {
                     self.wish.answered();
@@ -375,12 +375,14 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use super::super::durable::Notice;
     use super::*;
 
     #[test]
     fn what_each_idle_peer_holds_is_small() {
         // The channel's first block, and what is beside the boxed work in the task.
-        assert!(size_of::<Input>() <= 128, "{}", size_of::<Input>());
+        assert!(size_of::<Input>() <= 48, "{}", size_of::<Input>());
+        assert!(size_of::<Notice>() <= 32, "{}", size_of::<Notice>());
         assert!(size_of::<Driver>() <= 128, "{}", size_of::<Driver>());
         assert!(size_of::<Work>() <= 5 << 10, "{}", size_of::<Work>());
     }

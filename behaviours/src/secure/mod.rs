@@ -215,7 +215,7 @@ impl Behaviour {
         message: Message,
         deadline: Instant,
     ) -> Result<(), SendError> {
-        self.offer(peer, Input::Send(message, deadline))
+        self.offer(peer, Input::Send(Box::new(message), deadline))
     }
 
     /// Hands ordered messages to the link with `peer`; see [`Link::hand`]. It keeps them until they are
@@ -239,7 +239,7 @@ impl Behaviour {
         sender: EntityId,
         messages: Vec<Message>,
     ) -> Result<(), SendError> {
-        self.peer(peer)?.notify(Notice::Mail(sender, messages));
+        self.peer(peer)?.notify(Notice::Mail(Box::new((sender, messages))));
         Ok(())
     }
 

@@ -414,7 +414,7 @@ mod tests {
         rig.peers.get_mut(&writing).unwrap().writing = 1;
         let body = Body::from(Heartbeat::default());
         let message = Message::new(&mut rand::rng(), &body, None).unwrap();
-        let input = Input::Send(message, Instant::default());
+        let input = Input::Send(Box::new(message), Instant::default());
         assert!(rig.peers.get_mut(&awaited).unwrap().offer(input));
         assert_eq!(rig.peers.forget_idle(), []);
         rig.peers.touch(&used);
@@ -449,7 +449,7 @@ mod tests {
         let [one, two] = [(); 2].map(|()| Message::new(&mut rand::rng(), &body, None).unwrap());
         let (first, second) = (one.id, two.id);
         for message in [one, two] {
-            let input = Input::Send(message, Instant::default());
+            let input = Input::Send(Box::new(message), Instant::default());
             assert!(rig.peers.get_mut(&id).unwrap().offer(input));
         }
         let status = ReceiptStatus::Received;
