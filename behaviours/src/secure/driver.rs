@@ -367,12 +367,14 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use super::super::durable::Notice;
     use super::*;
 
     #[test]
     fn what_each_idle_peer_holds_is_small() {
-        // What is beside the boxed work in the task.
+        // What is beside the boxed work in the task, and the channel's first block.
         assert!(size_of::<Input>() <= 128, "{}", size_of::<Input>());
+        assert!(size_of::<Notice>() <= 32, "{}", size_of::<Notice>());
         assert!(size_of::<Driver>() <= 128, "{}", size_of::<Driver>());
         assert!(size_of::<Work>() <= 5 << 10, "{}", size_of::<Work>());
     }

@@ -45,7 +45,7 @@ impl Resumes for NoDisk {
 }
 
 /// What must neither be lost nor overtaken. There are never more of them than messages in a window and
-/// messages being written.
+/// messages being written. Each peer's channel has room for 32 of them from the start, so that they are small.
 #[derive(Debug)]
 pub(super) enum Notice {
     Hand(Vec<Message>),
@@ -53,7 +53,7 @@ pub(super) enum Notice {
     Stored(Vec<MessageId>),
     NotStored(Vec<MessageId>),
     Processed(Vec<MessageId>),
-    Mail(EntityId, Vec<Message>),
+    Mail(Box<(EntityId, Vec<Message>)>),
 }
 
 /// What is to be told to the link.
@@ -70,7 +70,8 @@ impl Word {
             Self::Notice(Notice::Stored(ids)) => link.stored(&ids, now),
             Self::Notice(Notice::NotStored(ids)) => link.not_stored(&ids, now),
             Self::Notice(Notice::Processed(ids)) => link.processed(&ids, now),
-            Self::Notice(Notice::Mail(sender, messages)) => {
+            Self::Notice(Notice::Mail(mail)) => {
+                let (sender, messages) = *mail;
                 link.take_mail(&sender, messages, now);
             }
             Self::Resumed(resume) => link.resume(&resume, now),

@@ -238,7 +238,7 @@ impl Behaviour {
         sender: EntityId,
         messages: Vec<Message>,
     ) -> Result<(), SendError> {
-        self.peer(peer)?.notify(Notice::Mail(sender, messages));
+        self.peer(peer)?.notify(Notice::Mail(Box::new((sender, messages))));
         Ok(())
     }
 

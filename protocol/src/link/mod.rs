@@ -167,6 +167,7 @@ impl Link {
     pub fn open(&mut self, now: Now) {
         let usable = self.sessions.newest().is_some_and(|session| session.can_send(now.instant));
         self.opening.wanted = !usable;
+        self.opening.wished = now.instant;
         self.opening.hurry();
         self.flush(now);
     }
@@ -242,7 +243,7 @@ impl Link {
             self.next_receipt_tick(now),
             self.next_gathered(now),
             self.next_unresponsive_tick(),
-            self.next_reminder(),
+            self.next_reminder(now),
         ]
         .into_iter()
         .flatten()

@@ -21,6 +21,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 pub(super) struct Opening {
     /// Whether the owner asked for a session.
     pub(super) wanted: bool,
+    /// When it last did.
+    pub(super) wished: Instant,
     pub(super) machine: Option<Handshake>,
     /// The three-way handshake yields a session before the peer has confirmed that it has one too.
     pub(super) unconfirmed: Option<Session>,

@@ -21,6 +21,8 @@ const FULL_BATCH: usize = MAX_BATCH / 4;
 const SMALLEST_HALF: usize = 16;
 /// How often an owner without a connection is reminded that there is something to send.
 const REMIND: Duration = Duration::from_secs(2);
+/// For how long the owner is asked for a connection if there is nothing to send.
+const WISHED: Duration = Duration::from_secs(60);
 
 /// Longest pause between two reminders that requests go unanswered.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
@@ -185,7 +187,7 @@ impl Link {
     fn seek_session(&mut self, now: Now) {
         if self.connected {
             self.seek_handshake(now);
-        } else if self.needs_connection() {
+        } else if self.needs_connection(now.instant) {
             let due = self.asked_for_connection.is_none_or(|at| at + REMIND <= now.instant);
             if due {
                 self.asked_for_connection = Some(now.instant);
@@ -194,13 +196,16 @@ impl Link {
         }
     }
 
-    fn needs_connection(&self) -> bool {
-        !self.connected && (self.opening.wanted || self.has_something_to_send())
+    /// Whether to ask for a connection: for what is to be sent, and for a while for somebody who only wants
+    /// a session. If there is a connection later, that is opened nevertheless.
+    fn needs_connection(&self, now: Instant) -> bool {
+        let wished = || self.opening.wanted && now.since(self.opening.wished) < WISHED;
+        !self.connected && (self.has_something_to_send() || wished())
     }
 
     /// When the owner is to be reminded that a connection is needed.
-    pub(super) fn next_reminder(&self) -> Option<Instant> {
-        self.asked_for_connection.filter(|_| self.needs_connection()).map(|at| at + REMIND)
+    pub(super) fn next_reminder(&self, now: Instant) -> Option<Instant> {
+        self.asked_for_connection.filter(|_| self.needs_connection(now)).map(|at| at + REMIND)
     }
 
     /// Whether a session is needed for what waits.

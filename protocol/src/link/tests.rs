@@ -388,6 +388,57 @@ fn a_lost_connection_keeps_the_session() {
     assert_eq!((pair.messages(1).len(), pair.sessions(0).len()), (2, 1));
 }
 
+/// A peer that has gone for good is not called for ever because somebody once wanted a session with it.
+#[test]
+fn who_only_wants_a_session_asks_for_a_connection_for_a_minute() {
+    let mut pair = Pair::new(|_| {});
+    for link in &mut pair.links {
+        link.disconnected(pair.now);
+    }
+    let now = pair.now;
+    pair.links[0].open(now);
+    pair.settle();
+    let asked = |pair: &Pair| {
+        pair.events[0].iter().filter(|event| **event == Event::NeedConnection).count()
+    };
+    for _ in 0..70 {
+        pair.pass(Duration::from_secs(1));
+    }
+    let so_far = asked(&pair);
+    assert!((25..=30).contains(&so_far), "{so_far} times in a minute");
+    assert_eq!(pair.links[0].poll_timeout(pair.now.instant), None, "there is nothing to do");
+    for _ in 0..70 {
+        pair.pass(Duration::from_secs(1));
+    }
+    assert_eq!(asked(&pair), so_far);
+    pair.send(0, task("news"), None);
+    pair.settle();
+    assert_eq!(asked(&pair), so_far + 1, "there is something to send");
+    for link in &mut pair.links {
+        link.connected(pair.now);
+    }
+    pair.settle();
+    assert_eq!((pair.messages(1).len(), pair.sessions(0).len()), (1, 1));
+}
+
+#[test]
+fn a_wish_for_a_session_outlives_the_asking_for_a_connection() {
+    let mut pair = Pair::new(|_| {});
+    for link in &mut pair.links {
+        link.disconnected(pair.now);
+    }
+    let now = pair.now;
+    pair.links[0].open(now);
+    for _ in 0..90 {
+        pair.pass(Duration::from_secs(1));
+    }
+    for link in &mut pair.links {
+        link.connected(pair.now);
+    }
+    pair.settle();
+    assert_eq!(pair.sessions(0).len(), 1);
+}
+
 #[test]
 fn closing_ends_the_session_on_both_sides() {
     let mut pair = Pair::new(|_| {});

@@ -23,6 +23,8 @@ use crate::swarms::{self, Kind, Peer, PeerEvent};
 const AT_ONCE: usize = 48;
 /// A peer that has no session tries again after this long.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Most time for a peer to be connected and ready.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages of 1 KiB that each busy peer has under way.
 const WINDOW: usize = 64;
 const LEN: usize = 1024;
@@ -49,10 +51,11 @@ pub(crate) struct Args {
 #[derive(Debug, Default)]
 struct Shared {
     ready: AtomicUsize,
+    failed: AtomicUsize,
     acknowledged: AtomicU64,
 }
 
-/// Connects them, prints `ready SECONDS`, and then does what lines on standard input say: `busy N` has the
+/// Connects them, prints `ready SECONDS` (what keeps one from it ends the process), and then does what lines on standard input say: `busy N` has the
 /// first N send until `still`, which prints how many messages were acknowledged in how many seconds. Ends
 /// with the input.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
@@ -66,10 +69,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         tokio::spawn(async move {
             if let Err(error) = live(args, number, &shared, &places, told).await {
                 eprintln!("peer {number}: {error}");
+                shared.failed.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
     while shared.ready.load(Ordering::Relaxed) < args.count as usize {
+        if shared.failed.load(Ordering::Relaxed) > 0 {
+            return Err("not all are ready".into());
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!("ready {}", begun.elapsed().as_secs_f64());
@@ -105,12 +112,12 @@ async fn live(
 ) -> Result<(), Failure> {
     let place = places.acquire().await?;
     let mut swarm = swarms::peer(args.kind, args.first + number, false)?;
-    // Each 200 come from a network of their own, as far as a node can tell: limits are for networks.
-    let network = (args.first + number) / 200;
-    let [_, _, high, low] = network.to_be_bytes();
-    let own = Multiaddr::empty().with(Protocol::Ip4([127, high + 1, low, 1].into()));
+    let own = Multiaddr::empty().with(Protocol::Ip4([127, 0, 0, 1].into()));
     swarm.listen_on(own.with(Protocol::Tcp(0)))?;
-    while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
+    let listening = async {
+        while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
+    };
+    tokio::time::timeout(PATIENCE, listening).await.map_err(|_| "it cannot listen")?;
     swarm.dial(args.to.clone())?;
     let server = meet(&mut swarm, args.kind, &args.to).await?;
     shared.ready.fetch_add(1, Ordering::Relaxed);
@@ -159,6 +166,8 @@ async fn meet(
     };
     let mut again = tokio::time::interval(AGAIN);
     again.tick().await;
+    let end = Instant::now() + PATIENCE;
+    let mut last = "nothing has happened".to_owned();
     loop {
         tokio::select! {
             event = swarm.select_next_some() => match event {
@@ -175,14 +184,20 @@ async fn meet(
                     if matches!(event.kind, EventKind::Link(link::Event::SessionReady(_))) {
                         return Ok(server);
                     }
+                    last = format!("{:?}", event.kind);
                 }
                 SwarmEvent::Behaviour(PeerEvent::Asking(request_response::Event::Message {
                     message: request_response::Message::Response { .. },
                     ..
                 })) => return Ok(server),
+                SwarmEvent::ConnectionClosed { cause, .. } => last = format!("closed: {cause:?}"),
+                SwarmEvent::OutgoingConnectionError { error, .. } => last = error.to_string(),
                 _ => {}
             },
             _ = again.tick() => {
+                if Instant::now() > end {
+                    return Err(format!("it is not ready: {last}").into());
+                }
                 if !swarm.is_connected(&server) {
                     swarm.dial(to.clone())?;
                 } else if kind == Kind::Ours

@@ -12,6 +12,9 @@ use crate::swarms::Kind;
 /// Peers at once.
 const PEERS: [u32; 4] = [1, 10, 100, 1000];
 
+/// Until everybody who is busy has as much under way as it may have.
+const FILLING: Duration = Duration::from_secs(2);
+
 /// One figure: messages a second, and the server's microseconds of processor time for each.
 type Figure = (f64, f64);
 
@@ -51,9 +54,9 @@ pub(crate) fn growth(seconds: f64) -> Result<(), Failure> {
 }
 
 fn figure(server: &Server, crowd: &mut Role, busy: u32, seconds: f64) -> Result<Figure, Failure> {
-    // Streams are opened and buffers filled first.
+    // Streams are opened and buffers filled first; of a thousand peers each has 64 messages to sign.
     crowd.tell(&format!("busy {busy}"))?;
-    std::thread::sleep(Duration::from_secs_f64(seconds / 4.0));
+    std::thread::sleep(Duration::from_secs_f64(seconds / 4.0).max(FILLING));
     crowd.tell(&format!("busy {busy}"))?;
     let before = taken(server.pid())?.cpu;
     std::thread::sleep(Duration::from_secs_f64(seconds));

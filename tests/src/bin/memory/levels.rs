@@ -47,7 +47,7 @@ pub(crate) fn connections(count: u32, rounds: usize) -> Result<(), Failure> {
         for (place, (what, kind)) in CONTESTANTS.iter().enumerate() {
             let server = match kind {
                 None => {
-                    Server::node(root.path(), &format!("server{round}"), 8 * count.max(128), 0)?
+                    Server::node(root.path(), &format!("server{round}"), 8 * count.max(128), count)?
                 }
                 Some(kind) => Server::own(*kind)?,
             };

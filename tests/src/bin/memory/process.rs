@@ -53,7 +53,7 @@ pub(crate) enum Server {
 impl Server {
     /// A whole node below `root`, with room for so many connections, and no limits on how often its peers
     /// may do things. The first `known` peers of crowds are pinned: of strangers' handshakes a node admits
-    /// 1,200 a minute.
+    /// 1,200 a minute, and 120 from one network.
     pub(crate) fn node(root: &Path, name: &str, room: u32, known: u32) -> Result<Self, Failure> {
         let options = Options::tcp(root, name).arg("--dht").arg("server");
         std::fs::create_dir_all(&options.dir)?;

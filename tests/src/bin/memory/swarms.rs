@@ -15,15 +15,33 @@ use libp2p::{identify, noise, ping, tcp, yamux};
 use peer_behaviours::SystemClock;
 use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::{self, GateConfig};
-use peer_protocol::crypto::Ed25519Authenticator;
+use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
 use peer_protocol::handshake::Config;
-use peer_protocol::identity::Identity;
+use peer_protocol::identity::{Admission, EntityId, Identity, TrustError, TrustLevel, TrustView};
 use peer_protocol::link::LinkConfig;
 use peer_protocol::rate_limit::{Quota, RateProfile};
-use peer_tests::people::Trust;
+use peer_protocol::time::Timestamp;
 
 use crate::Failure;
 use crate::asking::{Asking, answer, asking};
+
+/// Strangers' requests are limited, which is not what is measured either.
+#[derive(Debug)]
+struct AllPinned;
+
+impl TrustView for AllPinned {
+    fn judge(&self, _: &EntityId, _: &PublicKey) -> Result<(), TrustError> {
+        Ok(())
+    }
+
+    fn admit(&self, _: &EntityId, _: &PublicKey, _: Timestamp) -> Result<Admission, TrustError> {
+        Ok(Admission::Unrecorded)
+    }
+
+    fn level(&self, _: &EntityId, _: &PublicKey) -> Option<TrustLevel> {
+        Some(TrustLevel::Pinned)
+    }
+}
 
 /// Nobody is refused for a rate, which is not what is measured.
 const FREE: Quota = Quota { per_minute: 1_000_000_000, burst: 100_000_000 };
@@ -103,8 +121,7 @@ fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
     let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(Config::new(identity)) };
     let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
     let clock = Arc::new(SystemClock::new());
-    Ok(secure::Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
-        .with_max_peers(16_384))
+    Ok(secure::Behaviour::new(config, gate, Arc::new(AllPinned), clock).with_max_peers(16_384))
 }
 
 fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Failure> {
