@@ -34,6 +34,8 @@ pub(super) struct Account {
 #[derive(Debug)]
 struct State {
     streams: HashMap<u32, Unread>,
+    /// Whether any of them was dropped.
+    dropped: bool,
     /// The frame under way, if it is for no stream: Yamux throws it away once it is complete.
     lost: usize,
     /// Bytes that lie in memory for this connection.
@@ -88,6 +90,7 @@ impl Account {
     pub(super) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
         let state = State {
             streams: HashMap::new(),
+            dropped: false,
             lost: 0,
             held: 0,
             taken: 0,
@@ -190,8 +193,10 @@ impl Account {
 
     /// The owner of a stream has dropped it.
     pub(super) fn dropped(&self, id: u32) {
-        if let Some(stream) = self.state().streams.get_mut(&id) {
+        let mut state = self.state();
+        if let Some(stream) = state.streams.get_mut(&id) {
             stream.dropped = true;
+            state.dropped = true;
         }
     }
 
@@ -203,7 +208,7 @@ impl Account {
     /// Yamux has let go of the streams that were dropped, unless it is still writing.
     pub(super) fn settle(&self) {
         let mut state = self.state();
-        if state.blocked {
+        if state.blocked || !std::mem::take(&mut state.dropped) {
             return;
         }
         let mut freed = 0;
