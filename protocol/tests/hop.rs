@@ -18,8 +18,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use peer_protocol::crypto::PublicKey;
+use peer_protocol::limits::{MAX_ENVELOPE_LEN, MAX_HOP_HEAD_LEN};
 use peer_protocol::registry::Place;
-use peer_protocol::routing::{Header, HopError, Outcome, Packet, PacketId, Reason, Refusal};
+use peer_protocol::routing::{Head, Header, HopError, Outcome, Packet, PacketId, Reason, Refusal};
 use peer_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -314,6 +315,31 @@ fn hop_vectors_hold() {
     for vector in &file.refused {
         let error = Packet::decode(&hex::decode(&vector.packet).unwrap()).unwrap_err();
         assert_eq!(error.reason().as_str(), vector.reason, "{}: {error}", vector.name);
+    }
+}
+
+/// What is too long is not read, and what is just as long as it may be is.
+#[test]
+fn heads_and_envelopes_are_measured_to_the_byte() {
+    let header = Header {
+        id: PacketId::from_bytes([7; 16]),
+        origin: PublicKey::from_bytes(&key("a")).unwrap(),
+        destination: PublicKey::from_bytes(&key("z")).unwrap(),
+        hop_limit: 10,
+        expiry: Timestamp::from_millis(1_800_000_000_000),
+    };
+    let longest = Packet { header, envelope: vec![7; MAX_ENVELOPE_LEN].into() };
+    assert_eq!(Packet::decode(&longest.encode()), Ok(longest.clone()));
+    let len = MAX_ENVELOPE_LEN + 1;
+    let longer = Packet { envelope: vec![7; len].into(), ..longest };
+    assert_eq!(Packet::decode(&longer.encode()), Err(HopError::TooLong { len }));
+    for len in [MAX_HOP_HEAD_LEN, MAX_HOP_HEAD_LEN + 1, MAX_HOP_HEAD_LEN + 2] {
+        // An array of that many bytes: no head, but CBOR.
+        let junk = [&[0x99], &((len - 3) as u16).to_be_bytes()[..], &vec![0; len - 3]].concat();
+        let errors = [Header::decode(&junk).unwrap_err(), Head::decode(&junk).unwrap_err()];
+        for error in errors {
+            assert_eq!(error == HopError::HeadTooLong { len }, len > MAX_HOP_HEAD_LEN, "{error}");
+        }
     }
 }
 

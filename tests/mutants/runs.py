@@ -155,7 +155,7 @@ class Runs:
             spent += usual
             result["left"] -= len(batch)
             names = [test.name for test in batch]
-            outcome, _, said = program.run(mutant["number"], names, 2 + 10 * usual)
+            outcome, _, said = program.run(mutant["number"], names, 1 + 10 * usual)
             if outcome != "passed":
                 # An abort names nobody.
                 failed = re.findall(r"(?m)^    (\S+)$", said.rpartition("\nfailures:\n")[2])

@@ -14,6 +14,7 @@ fn a_minute_of_churn_leaves_nothing_behind() {
     let root = TempDir::new().unwrap();
     let plan = Plan {
         warm_up: Duration::from_secs(8),
+        haste: 1.0,
         length: Duration::from_secs(30),
         others: 3,
         seed: rand::random(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -13,6 +14,7 @@ pub(crate) struct Commits {
     writes: Histogram,
     bytes: Counter,
     failed: Counter,
+    cached: Gauge,
 }
 
 impl Default for Commits {
@@ -22,6 +24,7 @@ impl Default for Commits {
             writes: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             bytes: Counter::default(),
             failed: Counter::default(),
+            cached: Gauge::default(),
         }
     }
 }
@@ -39,6 +42,11 @@ impl Commits {
         }
     }
 
+    /// So much of the file is in memory now.
+    pub(super) fn cached(&self, bytes: usize) {
+        self.cached.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn register(&self, registry: &mut Registry) {
         let help = "How long commits of the store took, those that failed included";
         let duration = self.duration.clone();
@@ -47,6 +55,8 @@ impl Commits {
         registry.register("store_commit_writes", help, self.writes.clone());
         let help = "What these writes took in memory";
         registry.register_with_unit("store_committed", help, Unit::Bytes, self.bytes.clone());
+        let help = "What is kept in memory of the file";
+        registry.register_with_unit("store_cached", help, Unit::Bytes, self.cached.clone());
         let help = "Commits that failed";
         registry.register("store_commits_failed", help, self.failed.clone());
     }

@@ -81,6 +81,12 @@ impl Inner {
         done.map_err(|failed| self.place.error(failed))
     }
 
+    /// Bytes of the file that are in memory.
+    pub(super) fn cached_bytes(&self) -> usize {
+        let state = self.shared();
+        state.database.as_ref().map_or(0, |database| database.cache_stats().used_bytes())
+    }
+
     /// Opens the file if it is not open, unless nobody knows any more what is on disk. Whoever was told that a write failed relies on that: what is on
     /// disk of it nevertheless is taken back first.
     fn make_ready(&self) -> Result<(), StoreError> {

@@ -110,6 +110,7 @@ impl Thread {
         let writes = submitted.iter().map(|submitted| submitted.writes.len()).sum();
         let bytes = submitted.iter().map(|submitted| submitted.len).sum();
         self.shared.commits.count(took, (writes, bytes), written.is_ok());
+        self.shared.commits.cached(self.store.inner.cached_bytes());
         let failing_since = self.shared.ended(written.as_ref().err());
         match (&written, failing_since) {
             (Ok(_), since) => {

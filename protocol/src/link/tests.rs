@@ -1,10 +1,14 @@
 //! Two links on a perfect carrier and a virtual clock. Lossy carriers, attacks and simulations are in
 //! `protocol/tests`.
 
+mod failing;
 mod flood;
 mod gathering;
+mod holding;
+mod lane;
 mod mail;
 mod ordered;
+mod outbox;
 mod silence;
 mod waiting;
 

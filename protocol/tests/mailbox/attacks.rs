@@ -7,3 +7,4 @@ mod prekeys;
 mod receipts;
 mod receiving;
 mod roles;
+mod sending;

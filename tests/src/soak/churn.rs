@@ -21,7 +21,6 @@ pub(super) struct Churn<'a> {
     work: Arc<Work>,
     runtime: &'a Runtime,
     rng: StdRng,
-    pace: f64,
     faults: Vec<String>,
 }
 
@@ -31,9 +30,8 @@ impl<'a> Churn<'a> {
         work: Arc<Work>,
         runtime: &'a Runtime,
         rng: StdRng,
-        pace: f64,
     ) -> Self {
-        Self { stage, work, runtime, rng, pace, faults: Vec::new() }
+        Self { stage, work, runtime, rng, faults: Vec::new() }
     }
 
     /// Goes on for `length`, and looks at the clock in between.
@@ -78,7 +76,7 @@ impl<'a> Churn<'a> {
     }
 
     fn time(&mut self, seconds: std::ops::Range<f64>) -> Duration {
-        Duration::from_secs_f64(self.rng.random_range(seconds) / self.pace)
+        Duration::from_secs_f64(self.rng.random_range(seconds) / self.work.pace())
     }
 
     fn die(&mut self, who: usize, away: Duration, look: &mut dyn FnMut()) -> Result<(), String> {

@@ -41,6 +41,9 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct Plan {
     /// How long the nodes work before their levels are taken down.
     pub warm_up: Duration,
+    /// By how much faster everything happens in that time: what is bounded has to be full before it can be
+    /// told from what is not.
+    pub haste: f64,
     /// How long they work after that.
     pub length: Duration,
     /// Nodes that come and go, at least two.
@@ -95,20 +98,22 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
     let actors = stage.nodes.iter().map(|node| Actor::new(node.entity(), node.dir()));
     let actors = actors.collect::<Result<Vec<_>, _>>()?;
     let pids: Vec<_> = stage.nodes.iter().take(WATCHED).map(crate::processes::Node::id).collect();
-    let work = Work::new(actors, old, stage.gateway, root, plan.seed, plan.pace)?;
+    let work = Work::new(actors, old, stage.gateway, root, plan.seed)?;
     let readings: Readings = Arc::new(Mutex::new(vec![Vec::new(); WATCHED]));
+    work.set_pace(plan.pace * plan.haste);
     runtime.block_on(async {
         work.start();
         tokio::spawn(watch(Arc::clone(&work), pids, begun, plan.reading, Arc::clone(&readings)));
     });
     let rng = StdRng::seed_from_u64(plan.seed ^ 0x0063_6875_726e);
-    let mut churn = Churn::new(stage, Arc::clone(&work), &runtime, rng, plan.pace);
+    let mut churn = Churn::new(stage, Arc::clone(&work), &runtime, rng);
 
     churn.run(plan.warm_up, &mut || {})?;
     rest(&mut churn, &work, &runtime, plan)?;
     let before = lowest(&readings, plan.reading);
     say(&format!("warm after {} s; the levels at rest are taken", begun.elapsed().as_secs()));
     let from = begun.elapsed().as_secs_f64();
+    work.set_pace(plan.pace);
     work.rest(false);
     let mut told = Instant::now();
     churn.run(plan.length, &mut || {
@@ -149,7 +154,7 @@ async fn watch(
         for (who, pid) in pids.iter().enumerate() {
             let Ok(samples) = work.actors[who].client.metrics().await else { continue };
             let at = begun.elapsed().as_secs_f64();
-            match samples::read(at, *pid, &work.actors[who].dir, &samples) {
+            match samples::read(at, *pid, &samples) {
                 Some(levels) => lock(&readings)[who].push(levels),
                 None => work.ledger().fault(format!("{} has died", work.actors[who].entity)),
             }
@@ -231,11 +236,12 @@ fn progress(begun: Instant, work: &Work, readings: &Readings) -> String {
     for (actor, all) in work.actors.iter().zip(lock(readings).iter()) {
         let Some(levels) = all.last() else { continue };
         line += &format!(
-            "\n          {:<5} {:.1} MiB resident, {:.1} own, {} files, {} threads, {} tasks, {} sessions, \
+            "\n          {:<5} {:.1} MiB resident, {:.1} own, {:.1} of it the store's cache, {} files, {} threads, {} tasks, {} sessions, \
              {} connections, {} known, {} queued, {:.1} s",
             actor.entity,
             levels.resident / 1024.0,
             levels.own / 1024.0,
+            levels.cached / 1024.0,
             levels.files,
             levels.threads,
             levels.tasks,

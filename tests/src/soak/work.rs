@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,8 +68,8 @@ pub(super) struct Work {
     ledger: Mutex<Ledger>,
     tally: Mutex<BTreeMap<&'static str, Tally>>,
     seed: u64,
-    /// Pauses are shorter by this factor.
-    pace: f64,
+    /// Pauses are shorter by this factor: the bits of a number.
+    pace: AtomicU64,
     resting: AtomicBool,
     over: AtomicBool,
     under_way: AtomicUsize,
@@ -91,7 +91,6 @@ impl Work {
         gateway: SocketAddr,
         root: &Path,
         seed: u64,
-        pace: f64,
     ) -> Result<Arc<Self>, String> {
         let files = root.join("files");
         std::fs::create_dir_all(&files).map_err(|error| error.to_string())?;
@@ -103,7 +102,7 @@ impl Work {
             ledger: Mutex::new(Ledger::new(seed)),
             tally: Mutex::default(),
             seed,
-            pace,
+            pace: AtomicU64::new(1_f64.to_bits()),
             resting: AtomicBool::new(false),
             over: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
@@ -135,6 +134,16 @@ impl Work {
     /// Ends all work and all agents.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// How fast everything happens.
+    pub(super) fn pace(&self) -> f64 {
+        f64::from_bits(self.pace.load(Ordering::SeqCst))
+    }
+
+    /// From now on everything happens so fast.
+    pub(super) fn set_pace(&self, pace: f64) {
+        self.pace.store(pace.to_bits(), Ordering::SeqCst);
     }
 
     /// Nothing new is begun while it rests.
@@ -178,7 +187,7 @@ impl Work {
         let room = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         tokio::spawn(async move {
             while !work.is_over() {
-                let pause = seconds * rng.random_range(0.5..1.5) / work.pace;
+                let pause = seconds * rng.random_range(0.5..1.5) / work.pace();
                 tokio::time::sleep(Duration::from_secs_f64(pause)).await;
                 let rng = StdRng::seed_from_u64(rng.next_u64());
                 if work.resting.load(Ordering::SeqCst) {

@@ -12,6 +12,7 @@ use crate::limits::{MAX_WINDOW_BYTES, MAX_WINDOW_MESSAGES};
 use crate::message::{MessageKind, ReceiptStatus};
 
 mod hold;
+mod state;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 

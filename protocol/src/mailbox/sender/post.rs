@@ -216,8 +216,10 @@ impl Post {
         let (mut items, mut told, mut bytes) = (Vec::new(), Vec::new(), 0);
         for parcel in self.parcels.iter_mut().filter(|parcel| parcel.stale) {
             let messages = parcel.in_order(waiting);
-            let prekey = self.prekeys.pop().or(self.last_resort);
-            let Some(prekey) = prekey.filter(|_| !messages.is_empty()) else { break };
+            let own = self.prekeys.pop();
+            let Some(prekey) = own.or(self.last_resort).filter(|_| !messages.is_empty()) else {
+                break;
+            };
             let sealed = Draft {
                 id: parcel.id,
                 recipient: peer,
@@ -230,7 +232,7 @@ impl Post {
             let Ok(item) = sealed else { break };
             bytes += item.as_bytes().len();
             if items.len() == MAX_PUT_ITEMS || bytes > MAX_PUT_BYTES {
-                self.prekeys.push(prekey);
+                self.prekeys.extend(own);
                 break;
             }
             parcel.sealed_to(prekey.id);

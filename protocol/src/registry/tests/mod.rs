@@ -1,6 +1,7 @@
 mod attacks;
 mod freshness;
 mod keys;
+mod mailboxes;
 mod model;
 mod resolve;
 mod search;

@@ -70,6 +70,24 @@ fn the_newest_valid_answer_holds_whatever_else_is_said() {
     assert_eq!(found(lookup.finish(&strangers()).unwrap()), (new, 0));
 }
 
+/// What a seeker that knows the key asks before the last answer is in.
+#[test]
+fn the_newest_of_a_key_is_known_while_answers_come() {
+    let (old, new) = (signed("a", 1, NOW - SECOND), signed("a", 1, NOW));
+    let of = |lookup: &Lookup, seed| {
+        let newest = lookup.newest_of(identity("a", seed).public_key());
+        newest.map(|verified| verified.as_bytes().clone())
+    };
+    let mut lookup = lookup([&Bytes::from_static(b"noise")]);
+    assert!(lookup.is_empty());
+    for (answer, newest) in [(&old, &old), (&new, &new), (&old, &new)] {
+        lookup.feed(answer, NOW).unwrap();
+        assert!(!lookup.is_empty());
+        assert_eq!(of(&lookup, 1).as_ref(), Some(newest));
+        assert_eq!(of(&lookup, 2), None);
+    }
+}
+
 #[test]
 fn nothing_valid_is_nothing_found() {
     let lookup = lookup([&Bytes::from_static(b"noise")]);

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::limits::{MAX_CHANGED_KEYS, MAX_FOUND_PROVIDERS};
 
 type Store = ProviderStore<Bytes>;
 
@@ -91,6 +92,24 @@ fn lies_cost_a_search_at_most_85_queries_and_bounded_memory() {
     assert_eq!(search.found().len(), 2_048);
 }
 
+/// Providers cost their inventor nothing, and the search a look at each.
+#[test]
+fn a_search_all_of_whose_providers_are_rejected_ends() {
+    let mut search = CapabilitySearch::new(can("x"), 1);
+    let root = search.next_key().unwrap();
+    let mut looked_at = 0;
+    for answer in 0..200 {
+        for liar in search.feed(&root, answer * 20..(answer + 1) * 20) {
+            assert!(search.reject(liar));
+            looked_at += 1;
+        }
+    }
+    search.answered(&root);
+    assert_eq!(looked_at, MAX_FOUND_PROVIDERS);
+    assert!(search.is_done() && search.found().is_empty());
+    assert_eq!(search.next_key(), None);
+}
+
 #[test]
 fn when_the_root_leads_to_nobody_its_children_are_asked() {
     let mut search = CapabilitySearch::new(can("x"), 9);
@@ -172,9 +191,31 @@ fn providers_are_refreshed_expire_and_come_back_from_disk() {
         assert_eq!(store.get(&key, NOW + day).map(Provider::peer).collect::<Vec<_>>(), [&peer(1)]);
         assert_eq!((store.sweep(NOW + day), store.len()), (1, 1));
         assert!(store.remove(&key, &peer(1)) && store.is_empty());
+        assert!(!store.remove(&key, &peer(1)), "it is gone");
     }
     let late = warm.import(Origin::Own, key.as_bytes(), provider(1), NOW, NOW);
     assert!(matches!(late, Err(Refusal::Record(RegistryError::Expired { .. }))));
+}
+
+/// Entries of providers change whenever they are put: what is on disk is to live as long as they do.
+#[test]
+fn keys_of_providers_that_changed_are_told_and_no_more_than_are_bounded() {
+    let mut store = store(Limits { total: 1 << 20, per_source: 1 << 20, per_key: 20 });
+    let key = Key::of_providers(&can("x"), &Shard::root());
+    let mut put = |key: &Key, now| {
+        let put = store.put(Origin::Peer(peer(1)), key.as_bytes(), provider(1), now);
+        put.unwrap();
+        store.take_changed(2)
+    };
+    assert_eq!(put(&key, NOW), [key]);
+    assert!(put(&key, NOW).is_empty(), "the same again lives no longer");
+    assert_eq!(put(&key, NOW + SECOND), [key]);
+    for number in 0..=MAX_CHANGED_KEYS as u64 {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        store.put(Origin::Peer(peer(1)), &bytes, provider(1), NOW).unwrap();
+    }
+    assert_eq!(store.take_changed(usize::MAX).len(), MAX_CHANGED_KEYS);
 }
 
 #[test]

@@ -214,6 +214,29 @@ fn records_verified_elsewhere_are_taken_too() {
     assert_eq!(store.get(&key, NOW), Some(&new));
 }
 
+/// They are counted by these words.
+#[test]
+fn each_reason_has_words_of_its_own() {
+    let reasons = [
+        Reason::TooLong,
+        Reason::Malformed,
+        Reason::WrongKey,
+        Reason::Ttl,
+        Reason::Future,
+        Reason::Expired,
+        Reason::Identity,
+        Reason::Signature,
+        Reason::Untrusted,
+        Reason::Superseded,
+        Reason::Crowded,
+        Reason::SourceFull,
+        Reason::Full,
+    ];
+    let words: std::collections::BTreeSet<_> = reasons.map(Reason::as_str).into();
+    assert_eq!(words.len(), reasons.len());
+    assert!(!words.contains(""));
+}
+
 /// Sources of ten belong together.
 fn tens(source: &u32) -> Option<u32> {
     (*source < 90).then(|| 1_000 + source / 10)
@@ -268,6 +291,14 @@ fn keys_that_changed_are_told_once() {
     assert_eq!(told(&mut store), sorted(&[middle]));
     put(&mut store, 1, near, &signed(near, 1, NOW)).unwrap();
     assert_eq!(told(&mut store), sorted(&[near, far]), "the farthest gave way");
+    store.sweep(NOW);
+    store.remove(&key_of(far), &public(1));
+    assert!(told(&mut store).is_empty(), "nothing was there to go");
     store.sweep(NOW + RECORD_TTL);
-    assert_eq!(told(&mut store), sorted(&[middle, near]));
+    assert_eq!(store.take_changed(1).len(), 1, "no more than is asked for");
+    assert_eq!(told(&mut store).len(), 1);
+    put(&mut store, 1, near, &signed(near, 1, NOW)).unwrap();
+    told(&mut store);
+    store.remove(&key_of(near), &public(1));
+    assert_eq!(told(&mut store), sorted(&[near]));
 }

@@ -50,15 +50,65 @@ fn packets_under_way_are_bounded_by_neighbour_and_in_all() {
     assert_eq!(rig.router.stats().under_way, 0);
 }
 
+/// As much as is allowed in all, to the last byte, and again when it is done with.
 #[test]
 fn bytes_under_way_are_bounded() {
     let mut rig = Rig::with(60, rich());
-    let mut bytes = 0;
-    for neighbour in 1..=30 {
-        bytes += taken(&mut rig, neighbour, MAX_ENVELOPE_LEN, 100).0 * MAX_ENVELOPE_LEN;
+    for _ in 0..2 {
+        let (mut ids, mut neighbours) = (Vec::new(), (1..=30).cycle());
+        let mut fill = |rig: &mut Rig, ids: &mut Vec<_>, mut free: usize| {
+            while free > 0 {
+                let packet = rig.packet(500, free.min(MAX_ENVELOPE_LEN));
+                free -= packet.envelope.len();
+                rig.bring(neighbours.next().unwrap(), packet);
+                let (id, _, packet) = rig.handed();
+                ids.push((id, packet.envelope.len()));
+            }
+            assert_eq!(taken(rig, 40, 1, 1).1.unwrap().reason, Reason::Busy);
+        };
+        fill(&mut rig, &mut ids, MAX_CARRIED_BYTES);
+        // One that ends makes as much room as it took.
+        let (id, len) = ids.remove(0);
+        rig.answer(id, 2);
+        rig.drain();
+        fill(&mut rig, &mut ids, len);
+        ids.into_iter().for_each(|(id, _)| rig.answer(id, 2));
+        rig.drain();
     }
-    assert!(bytes <= MAX_CARRIED_BYTES);
-    assert!(bytes > MAX_CARRIED_BYTES - MAX_ENVELOPE_LEN);
+}
+
+#[test]
+fn own_packets_take_no_room_of_others_and_make_room_when_they_end() {
+    let mut rig = Rig::with(60, rich());
+    for _ in 0..2 {
+        for _ in 0..MAX_PACKETS {
+            rig.send(501);
+        }
+        assert_eq!(rig.router.send(key(501), Bytes::new(), &mut rig.rng, rig.now), Err(TooMuch));
+        let ids: Vec<_> = rig.drain().0.into_iter().map(|(id, ..)| id).collect();
+        assert_eq!(taken(&mut rig, 1, 10, 1), (1, None));
+        ids.into_iter().for_each(|id| rig.answer(id, 2));
+        assert_eq!(rig.events().len(), MAX_PACKETS);
+    }
+}
+
+#[test]
+fn one_neighbour_has_so_many_packets_under_way_and_no_more() {
+    let mut rig = Rig::with(1, rich());
+    let ids: Vec<_> = (0..64)
+        .map(|_| {
+            rig.send(500);
+            // That it is there is said again: it counts for nothing.
+            rig.router.neighbour_up(key(1), rig.now);
+            rig.handed().0
+        })
+        .collect();
+    rig.send(500);
+    assert!(rig.drain().0.is_empty());
+    assert!(matches!(rig.events().as_slice(), [Event::Failed { .. }]));
+    rig.answer(ids[0], 2);
+    rig.send(500);
+    rig.handed();
 }
 
 #[test]

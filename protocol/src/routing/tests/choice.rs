@@ -1,7 +1,7 @@
 //! Which neighbour comes next, and what is learnt.
 
 use super::*;
-use crate::limits::{MAX_CARRIED_TRIES, MAX_OWN_TRIES, ROUTE_LIFE, ROUTE_PENALTY};
+use crate::limits::{MAX_CARRIED_TRIES, MAX_OWN_TRIES, MAX_PACKET_LIFE, ROUTE_LIFE, ROUTE_PENALTY};
 use crate::registry::Place;
 
 fn distance(a: &PublicKey, b: &PublicKey) -> [u8; 32] {
@@ -55,6 +55,31 @@ fn a_carrier_tries_three_and_never_goes_back() {
     assert!(!tried.contains(&key(1)), "back to where it came from");
     assert!(!tried.contains(&key(900)), "back to its origin");
     assert_eq!(told.1, Outcome::Refused(Reason::Unanswered.into()));
+}
+
+#[test]
+fn a_carrier_with_nobody_else_left_does_not_go_back() {
+    let mut rig = Rig::new(2);
+    rig.router.neighbour_up(key(900), rig.now);
+    let packet = rig.packet(50, 10);
+    rig.bring(1, packet);
+    let (id, next, _) = rig.handed();
+    assert_eq!(next, key(2));
+    rig.refuse(id, Reason::NoRoute);
+    let (handed, told) = rig.drain();
+    assert!(handed.is_empty());
+    assert_eq!(told, [(ExchangeId(0), Outcome::Refused(Reason::NoRoute.into()))]);
+}
+
+#[test]
+fn nothing_is_tried_when_its_time_is_over() {
+    let mut rig = Rig::new(2);
+    rig.send(50);
+    let (id, _, _) = rig.handed();
+    rig.now = rig.now + MAX_PACKET_LIFE;
+    rig.refuse(id, Reason::NoRoute);
+    assert!(rig.drain().0.is_empty());
+    assert!(matches!(rig.events().as_slice(), [Event::Failed { .. }]));
 }
 
 #[test]
@@ -115,12 +140,62 @@ fn a_slow_neighbour_gets_company() {
     let due = rig.router.poll_timeout().unwrap().since(rig.now.instant);
     assert!((Duration::from_millis(500)..Duration::from_millis(1_500)).contains(&due), "{due:?}");
     rig.pass(u64::try_from(due.as_millis()).unwrap());
-    let (_, second, packet) = rig.handed();
+    let (quick, second, packet) = rig.handed();
     assert_ne!(first, second);
+    assert_ne!(slow, quick, "each is reported by its own id");
     assert_eq!(packet.header.id, sent);
     rig.answer(slow, 5);
     assert!(matches!(rig.events().as_slice(), [Event::Answered { hops: 5, .. }]));
     assert_eq!(rig.router.stats().under_way, 0);
+}
+
+/// Ways that are known to be slow get more time, up to four seconds.
+#[test]
+fn patience_grows_with_what_an_answer_took_before() {
+    let mut patience = Duration::ZERO;
+    for (millis, least) in [(100, 0), (900, 1_800), (1_900, 3_800), (3_000, 4_000)] {
+        let mut rig = Rig::new(2);
+        rig.send(50);
+        let (id, first, _) = rig.handed();
+        rig.now = rig.now + Duration::from_millis(millis);
+        rig.answer(id, 2);
+        rig.send(50);
+        assert_eq!(rig.handed().1, first);
+        let now = rig.router.poll_timeout().unwrap().since(rig.now.instant);
+        assert!(now > patience && now >= Duration::from_millis(least), "{now:?} after {millis} ms");
+        assert!(now <= Duration::from_secs(4));
+        patience = now;
+    }
+}
+
+/// While the newest try is open its elders may fail; once it has failed, the next one is made.
+#[test]
+fn the_next_try_is_made_when_the_newest_fails() {
+    let mut rig = Rig::new(4);
+    rig.send(50);
+    let (oldest, _, _) = rig.handed();
+    let late = rig.router.poll_timeout().unwrap().since(rig.now.instant);
+    rig.pass(u64::try_from(late.as_millis()).unwrap());
+    let (newer, _, _) = rig.handed();
+    rig.refuse(newer, Reason::NoRoute);
+    let (newest, _, _) = rig.handed();
+    rig.refuse(oldest, Reason::NoRoute);
+    assert!(rig.drain().0.is_empty(), "the newest is still open");
+    rig.refuse(newest, Reason::NoRoute);
+    rig.handed();
+}
+
+#[test]
+fn a_penalty_leaves_alone_what_is_not_meant() {
+    let mut rig = Rig::new(4);
+    rig.send(51);
+    let packet = rig.packet(50, 10);
+    rig.bring(1, packet);
+    rig.send(50);
+    rig.drain();
+    rig.router.penalise(&key(50), rig.now);
+    let (_, _, packet) = rig.handed();
+    assert_eq!((packet.header.origin, packet.header.destination), (key(0), key(50)));
 }
 
 #[test]
@@ -185,6 +260,40 @@ fn a_lost_neighbour_fails_what_it_had_and_is_forgotten_with_its_routes() {
     // A late report about it changes nothing.
     rig.router.handle_failure(id, rig.now);
     assert!(rig.drain().0.is_empty());
+}
+
+#[test]
+fn the_routes_over_a_lost_neighbour_are_gone_though_nothing_was_under_way() {
+    let mut rig = Rig::new(1);
+    rig.send(50);
+    let (id, _, _) = rig.handed();
+    rig.answer(id, 2);
+    rig.router.neighbour_down(&key(1), rig.now);
+    assert_eq!(rig.router.hops(&key(50), rig.now.instant), None);
+    assert_eq!(rig.router.stats().routes, 0);
+    assert!(!rig.router.has_neighbours());
+    rig.router.neighbour_up(key(0), rig.now);
+    assert!(!rig.router.has_neighbours(), "nobody is its own neighbour");
+}
+
+#[test]
+fn a_new_neighbour_gets_nothing_that_is_still_tried_or_of_others() {
+    let mut rig = Rig::new(2);
+    rig.send(50);
+    rig.handed();
+    rig.router.neighbour_up(key(3), rig.now);
+    assert!(rig.drain().0.is_empty(), "the try is not late");
+    let packet = rig.packet(51, 10);
+    rig.bring(3, packet);
+    let mut handed = rig.drain().0;
+    while !handed.is_empty() {
+        rig.pass(2_000);
+        handed = rig.drain().0;
+    }
+    rig.router.neighbour_up(key(4), rig.now);
+    let to: Vec<_> =
+        rig.drain().0.into_iter().map(|(.., packet)| packet.header.destination).collect();
+    assert_eq!(to, [key(50)]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod arrivals;
 mod bounds;
 mod choice;
+mod routes;
+mod told;
 
 use std::time::Duration;
 

@@ -20,17 +20,20 @@ const AT_ONCE: usize = 32;
 const ROUNDS: usize = 3;
 /// Peers of one process, which may open 20,000 files on many machines, two for each.
 const CROWD: u32 = 2_500;
-/// Until a node has noticed that peers have gone, and has forgotten what it does not keep.
-const LEAVING: Duration = Duration::from_secs(45);
+/// Until a node has noticed that peers have gone, and has called them in vain.
+const LEAVING: Duration = Duration::from_secs(20);
 
 /// How it goes for `count` sessions.
 pub(crate) fn sessions(count: u32, seconds: f64) -> Result<(), Failure> {
     let root = tempfile::tempdir()?;
-    let server = Server::node(root.path(), "server", count + count / 3)?;
-    let Server::Node(honest) = Server::node(root.path(), "honest", 64)? else {
+    let server = Server::node(root.path(), "server", count + count / 3, count)?;
+    let Server::Node(honest) = Server::node(root.path(), "honest", 64, 0)? else {
         return Err("no node".into());
     };
     honest.run(&["connect", &server.address()]).map_err(|error| error.to_string())?;
+    // Strangers' requests are limited.
+    pin(&honest, node(&server)?)?;
+    pin(node(&server)?, &honest)?;
     let runtime = Runtime::new()?;
     let (asking, answering) = (client(&honest)?, client(node(&server)?)?);
     runtime.spawn(answer(answering));
@@ -99,6 +102,14 @@ fn node(server: &Server) -> Result<&Node, Failure> {
         Server::Node(node) => Ok(node),
         Server::Own(..) => Err("no node".into()),
     }
+}
+
+/// Has `node` trust `other`.
+fn pin(node: &Node, other: &Node) -> Result<(), Failure> {
+    let status = other.status().map_err(|error| error.to_string())?;
+    let fingerprint = status["fingerprint"].as_str().unwrap_or_default();
+    node.run(&["trust", "pin", other.entity(), fingerprint]).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 fn client(node: &Node) -> Result<Client, Failure> {

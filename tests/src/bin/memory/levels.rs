@@ -46,7 +46,9 @@ pub(crate) fn connections(count: u32, rounds: usize) -> Result<(), Failure> {
     for round in 0..rounds {
         for (place, (what, kind)) in CONTESTANTS.iter().enumerate() {
             let server = match kind {
-                None => Server::node(root.path(), &format!("server{round}"), 8 * count.max(128))?,
+                None => {
+                    Server::node(root.path(), &format!("server{round}"), 8 * count.max(128), 0)?
+                }
                 Some(kind) => Server::own(*kind)?,
             };
             std::thread::sleep(SETTLING / 4);

@@ -4,10 +4,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use peer_node::trust_file::TrustFile;
+use peer_protocol::identity::TrustStore;
+use peer_protocol::time::Timestamp;
 use peer_tests::processes::{Node, Options};
 
 use crate::Failure;
-use crate::swarms::Kind;
+use crate::swarms::{self, Kind};
 
 /// What a process takes now.
 #[derive(Debug, Clone, Copy)]
@@ -49,13 +52,21 @@ pub(crate) enum Server {
 
 impl Server {
     /// A whole node below `root`, with room for so many connections, and no limits on how often its peers
-    /// may do things.
-    pub(crate) fn node(root: &Path, name: &str, room: u32) -> Result<Self, Failure> {
+    /// may do things. The first `known` peers of crowds are pinned: of strangers' handshakes a node admits
+    /// 1,200 a minute.
+    pub(crate) fn node(root: &Path, name: &str, room: u32, known: u32) -> Result<Self, Failure> {
         let options = Options::tcp(root, name).arg("--dht").arg("server");
         std::fs::create_dir_all(&options.dir)?;
-        let rates = ["task", "heartbeat"]
-            .map(|class| format!("[rate.{class}]\nper_minute = 1000000\nburst = 1000000\n"));
+        let rates = ["rate.task", "rate.heartbeat", "trusted_rate.task", "trusted_rate.heartbeat"]
+            .map(|class| format!("[{class}]\nper_minute = 1000000\nburst = 1000000\n"));
         std::fs::write(options.dir.join("config.toml"), rates.concat())?;
+        let mut trust = TrustStore::default();
+        for number in 0..known {
+            let identity = swarms::identity(number)?;
+            let (entity, fingerprint) = (identity.entity().clone(), identity.fingerprint());
+            trust.pin(entity, fingerprint, Timestamp::default());
+        }
+        TrustFile::save(&options.dir.join("trust.json"), &trust)?;
         let options = options.arg("--max-connections").arg(&room.to_string());
         Ok(Self::Node(Box::new(Node::start(options)?)))
     }

@@ -84,9 +84,14 @@ fn kad(own: PeerId, server: bool) -> kad::Behaviour<MemoryStore> {
     kad
 }
 
-fn secured(seed: &[u8; 32], name: &str) -> Result<secure::Behaviour, Failure> {
-    let key = Arc::new(Ed25519Authenticator::from_seed(seed));
-    let identity = Identity::new(Some(name.parse()?), key)?;
+/// Who peer number `number` is.
+pub(crate) fn identity(number: u32) -> Result<Identity, Failure> {
+    let (seed, _) = key(number)?;
+    let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
+    Ok(Identity::new(Some(format!("idle{number}").parse()?), key)?)
+}
+
+fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
     let rate = RateProfile {
         handshake: FREE,
         heartbeat: FREE,
@@ -117,11 +122,11 @@ fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Fa
 
 /// A peer, with a number that its key and name follow from.
 pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Boxed<Peer>>, Failure> {
-    let (seed, key) = key(number)?;
+    let (_, key) = key(number)?;
     let own = key.public().to_peer_id();
     let (ours, full) = (kind == Kind::Ours, kind != Kind::Bare);
     let behaviour = Peer {
-        secure: if ours { Some(secured(&seed, &format!("idle{number}"))?) } else { None }.into(),
+        secure: if ours { Some(secured(identity(number)?)?) } else { None }.into(),
         asking: (!ours).then(asking).into(),
         identify: full.then(|| identify(&key)).into(),
         ping: full.then(ping).into(),

@@ -17,7 +17,7 @@ use peer_tests::soak::{self, Bounds, Plan};
     after_help = "Exit codes: 0 all arrived once and nothing grew; 1 something did not; 2 wrong usage."
 )]
 struct Args {
-    /// How long, without a tenth before it to warm up
+    /// How long, without a tenth before it to warm up, up to eight times as fast
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     minutes: u64,
     /// Nodes that come and go
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     let length = Duration::from_secs(60 * args.minutes);
     let plan = Plan {
         warm_up: length / 10,
+        haste: (8.0 / args.pace).max(1.0),
         length,
         others: usize::from(args.nodes),
         seed: args.seed.unwrap_or_else(rand::random),
