@@ -109,7 +109,8 @@ fn everything() -> impl Strategy<Value = Everything<'static>> {
         s: Vec::new(),
         t,
     });
-    flat.prop_recursive(3, 8, 2, |inner| {
+    // Each level is two of CBOR, of which there are eight.
+    flat.prop_recursive(2, 8, 2, |inner| {
         let several = proptest::collection::vec(inner, 1..3);
         several.prop_map(|s| Everything { s, ..Everything::default() })
     })
