@@ -197,5 +197,11 @@ mod tests {
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
         drop(bytes(vec![0; LARGE - 1]));
         assert!(kept().buffers.iter().all(|buffer| buffer.capacity() >= LARGE));
+        give(again);
+        assert!(kept_bytes() >= LEN);
+        // The second time it has not been needed since the first.
+        give_back();
+        give_back();
+        assert!(kept().buffers.iter().all(|buffer| buffer.as_ptr() != place));
     }
 }

@@ -157,15 +157,58 @@ fn each_kind_of_item_is_taken_for_itself_only() {
     assert!(!takes::<OneOf>(&[0xa0]) && !takes::<OneOf>(&[0x63, b'O', b'n', b'e']));
 }
 
-#[test]
-fn levels_are_counted_while_values_are_read() {
-    #[derive(Debug, PartialEq, Deserialize)]
-    struct Nested(Vec<Self>);
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Nest(Vec<Nest>);
 
-    let deepest = [vec![0x81; MAX_CBOR_DEPTH - 1], vec![0x80]].concat();
-    assert!(decode::<Nested>(&deepest).is_ok());
-    let deeper = [vec![0x81; MAX_CBOR_DEPTH], vec![0x80]].concat();
-    assert_eq!(decode::<Nested>(&deeper), Err(CborError::TooDeep));
+/// Also by a type that holds itself, and however much lies side by side.
+#[test]
+fn what_is_nested_is_read_as_deep_as_it_may_be() {
+    let nested = |levels: usize| {
+        let mut bytes = vec![0x81; levels - 1];
+        bytes.push(0x80);
+        bytes
+    };
+    for levels in 1..40 {
+        let read = decode::<Nest>(&nested(levels)).map(drop);
+        assert_eq!(read, check(&nested(levels)), "{levels} levels");
+        assert_eq!(read.is_ok(), levels <= MAX_CBOR_DEPTH, "{levels} levels");
+    }
+    for levels in [MAX_CBOR_DEPTH - 1, MAX_CBOR_DEPTH] {
+        let many = [vec![0x94], nested(levels).repeat(20)].concat();
+        assert_eq!(decode::<Nest>(&many).is_ok(), levels < MAX_CBOR_DEPTH);
+    }
+}
+
+#[test]
+fn what_is_found_where_something_else_belongs_is_named() {
+    let said = |found: &str, wanted: &str| {
+        Some(CborError::Shape { detail: format!("{found} where {wanted} belongs") })
+    };
+    for (bytes, found) in [
+        (&[0x01][..], "an integer"),
+        (&[0x20], "an integer"),
+        (&[0x41, 0x00], "bytes"),
+        (&[0x80], "an array"),
+        (&[0xa0], "a map"),
+        (&[0xf5], "a simple value"),
+    ] {
+        assert_eq!(decode::<String>(bytes).err(), said(found, "text"));
+    }
+    assert_eq!(decode::<u64>(&[0x61, b'a']).err(), said("text", "an integer"));
+}
+
+/// One of several without content is text (`text_enum!`), and has no second encoding as a map.
+#[test]
+fn one_of_several_without_content_is_no_map() {
+    #[derive(Debug, Deserialize)]
+    enum Several {
+        One,
+        Two(u64),
+    }
+    assert!(matches!(decode::<Several>(&[0xa1, 0x63, b'T', b'w', b'o', 7]), Ok(Several::Two(7))));
+    for bytes in [&[0xa1, 0x63, b'O', b'n', b'e', 0][..], &[0x63, b'O', b'n', b'e'], &[0xa0]] {
+        assert!(matches!(decode::<Several>(bytes), Err(CborError::Shape { .. })), "{bytes:x?}");
+    }
 }
 
 proptest! {

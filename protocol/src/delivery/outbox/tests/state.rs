@@ -109,6 +109,65 @@ fn windows_that_are_filled_with_one_write_share_the_budget_too() {
     }
 }
 
+/// §8.1: what one peer's window leaves of the budget goes to whoever had to wait for it.
+#[test]
+fn room_that_one_peer_leaves_is_given_to_another_that_waits_for_it() {
+    let mib = 1 << 20;
+    let mut rig = Rig::new();
+    let mut ids = Vec::new();
+    for to in 1..=(MAX_WINDOWS_BYTES / MAX_WINDOW_BYTES) as u8 {
+        rig.outbox.attach(peer(to));
+        ids.extend((0..MAX_WINDOW_BYTES / mib).map(|_| rig.accept_for(to, mib)));
+        rig.accepted();
+    }
+    rig.outbox.attach(peer(100));
+    for _ in 0..3 {
+        rig.accept_for(100, mib);
+        rig.accepted();
+    }
+    // It has one in any case, which is one too much.
+    for (acknowledged, loads) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
+        if acknowledged > 0 {
+            let id = ids[acknowledged - 1];
+            rig.outbox.acknowledged(&peer(1), &[id], ReceiptStatus::Delivered, rig.now);
+        }
+        while let Some(effect) = rig.outbox.poll_effect() {
+            match effect {
+                Effect::Write { ticket, .. } => rig.outbox.written(ticket, true, rig.now),
+                Effect::Load { peer: of, from, to, .. } => {
+                    assert_eq!((of, from, to), (peer(100), 1, 1));
+                    rig.loads.push((from, to));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(rig.loads.len(), loads, "{acknowledged} acknowledged");
+    }
+}
+
+#[test]
+fn a_message_is_accepted_once() {
+    let mut rig = Rig::new();
+    rig.outbox.attach(peer(1));
+    let message = rig.message(10);
+    let again = |rig: &mut Rig| {
+        let message = message.clone();
+        rig.outbox.accept(peer(1), message, WEEK, rig.now)
+    };
+    assert_eq!(again(&mut rig), Ok(()));
+    assert_eq!(again(&mut rig), Err(NotAccepted::Known));
+    rig.settle();
+    assert_eq!(again(&mut rig), Err(NotAccepted::Known));
+    // What the disk says of it, asked for another reason, changes nothing while it is unsettled.
+    let found = vec![(0, message.id, Status::Delivered)];
+    rig.outbox.recalled(&peer(1), found, ReceiptStatus::Processed, rig.now);
+    rig.settle();
+    assert_eq!(rig.last(message.id), Some(Status::Sent));
+    rig.acknowledge(&[message.id], ReceiptStatus::Delivered);
+    assert_eq!(rig.last(message.id), Some(Status::Delivered));
+    assert_eq!(again(&mut rig), Err(NotAccepted::Known), "more may be heard of it");
+}
+
 /// What was never in the window leaves no place in it.
 #[test]
 fn what_is_cancelled_behind_the_window_lets_nothing_in() {
