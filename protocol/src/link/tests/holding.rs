@@ -43,6 +43,18 @@ fn the_times_at_which_things_are_sent_again_are_spread() {
     assert!(jitter.iter().any(|jitter| *jitter < 0.1) && jitter.iter().any(|jitter| *jitter > 0.9));
 }
 
+#[test]
+fn what_is_sent_as_volatile_has_no_place_in_a_stream() {
+    let mut pair = Pair::new(|_| {});
+    let stream = crate::id::StreamId::random(&mut pair.ids);
+    let message = Message::new(&mut pair.ids, &task("hello").into(), None).unwrap();
+    let order = Some(crate::delivery::Order { after: None, number: 3, stream });
+    let deadline = pair.now.instant + Duration::from_secs(60);
+    pair.links[0].send(Message { order, ..message }, deadline, pair.now).unwrap();
+    pair.settle();
+    assert_eq!(pair.messages(1).iter().map(|message| message.order).collect::<Vec<_>>(), [None]);
+}
+
 /// Takes nothing.
 #[derive(Debug)]
 struct AdmitNone;
