@@ -92,7 +92,7 @@ fn who_begins_sends_at_once_and_who_answers_when_the_other_has_it_too() {
 #[test]
 fn while_an_older_one_serves_the_new_one_waits_to_be_used_by_the_peer() {
     let minute = Duration::from_secs(60);
-    for (left, wait) in [(30_000, 1_000), (600, 600), (20, 50)] {
+    for (left, wait) in [(45_000, 1_000), (600, 600), (20, 50)] {
         let ([older, _], [_, newer]) = (session(1, minute), session(2, HOUR));
         let (first, second) = (older.id(), newer.id());
         let end = older.expires();
@@ -130,6 +130,16 @@ fn of_too_many_sessions_one_goes_that_the_peer_never_used() {
     }
     assert!(sessions.get(ids[0]).is_some(), "the one in use stays");
     assert!(sessions.remove(ids[0]) && !sessions.remove(ids[0]));
+    // All but the new one were used: the oldest goes.
+    let mut sessions = Sessions::default();
+    for number in 0..=MAX_SESSIONS_PER_PEER as u64 {
+        let [_, theirs] = session(20 + number, HOUR);
+        let id = theirs.id();
+        let gone = sessions.install(theirs, NOW);
+        assert_eq!(gone.is_some(), number == MAX_SESSIONS_PER_PEER as u64);
+        assert_ne!(gone, Some(id), "the new one stays");
+        sessions.confirmed(id, NOW);
+    }
     // All in use: the oldest goes.
     let mut sessions = Sessions::default();
     let mut ids = Vec::new();
