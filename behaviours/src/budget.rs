@@ -2,25 +2,32 @@
 //! this node's memory (`docs/PROTOCOL.md` §14.1).
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _};
-use peer_protocol::spare;
+use peer_protocol::rate_limit::{Quota, TokenBucket};
+use peer_protocol::{spare, time};
+use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Bytes of something oversized that are read and thrown away, so that its sender gets to read why
 /// it is refused.
 const MAX_DISCARDED: u64 = 4 << 20;
+/// Frames longer than is taken that one connection may announce. A program that knows the protocol
+/// announces none; one that does it again and again is only a burden.
+const TOO_LONG: Quota = Quota { per_minute: 60, burst: 10 };
 /// Bytes that are read without asking the budget: handshakes, and most messages.
 const FREE: usize = 4 << 10;
 /// The budget for what peers with a session send on their streams, of the node and of one peer.
 const NODE_BUDGET: usize = 64 << 20;
-const PEER_BUDGET: usize = 8 << 20;
-/// The budget for requests, which anybody may send, of the node and of one connection.
-const REQUESTS_BUDGET: usize = 8 << 20;
-const CONNECTION_BUDGET: usize = 4 << 20;
+const PEER_BUDGET: usize = 2 << 20;
+/// The budgets for what anybody may send, of the node; one connection gets half. For requests, for packets
+/// over hops, and for version 1.0.
+const REQUESTS_BUDGET: usize = 4 << 20;
+const HOPS_BUDGET: usize = 3 << 20;
+const LEGACY_BUDGET: usize = 1 << 20;
 /// What one permit stands for.
 const UNIT: usize = 1 << 10;
 
@@ -37,13 +44,41 @@ pub(crate) struct Budget {
     /// The behaviour's own codec has none.
     connection: Option<Arc<Semaphore>>,
     waits: bool,
+    /// Of one connection, as its share is.
+    conduct: Arc<Conduct>,
+}
+
+/// How often a connection has announced more than is taken.
+#[derive(Debug)]
+struct Conduct {
+    start: Instant,
+    too_long: Mutex<TokenBucket>,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self { start: Instant::now(), too_long: Mutex::default() }
+    }
+}
+
+/// A connection announces frames longer than is taken, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("it announces more than is taken again and again")]
+pub(crate) struct Insistent;
+
+impl Insistent {
+    /// Whether that is what the error says.
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
 }
 
 impl Default for Budget {
     /// The one of session streams.
     fn default() -> Self {
         let node = Arc::new(Semaphore::new(NODE_BUDGET / UNIT));
-        Self { node, share: PEER_BUDGET, connection: None, waits: true }
+        let conduct = Arc::default();
+        Self { node, share: PEER_BUDGET, connection: None, waits: true, conduct }
     }
 }
 
@@ -52,16 +87,60 @@ impl Default for Budget {
 impl Clone for Budget {
     fn clone(&self) -> Self {
         let own = || Arc::new(Semaphore::new(self.share / UNIT));
-        let connection = Some(self.connection.clone().unwrap_or_else(own));
-        Self { node: Arc::clone(&self.node), connection, ..*self }
+        let (connection, conduct) = match &self.connection {
+            Some(connection) => (Arc::clone(connection), Arc::clone(&self.conduct)),
+            None => (own(), Arc::default()),
+        };
+        let (node, connection) = (Arc::clone(&self.node), Some(connection));
+        Self { node, share: self.share, connection, waits: self.waits, conduct }
     }
 }
 
 impl Budget {
     /// The one of requests: strangers cannot spend what session streams need.
     pub(crate) fn requests() -> Self {
-        let node = Arc::new(Semaphore::new(REQUESTS_BUDGET / UNIT));
-        Self { node, share: CONNECTION_BUDGET, connection: None, waits: false }
+        Self::of_strangers(REQUESTS_BUDGET)
+    }
+
+    /// The one of packets over hops.
+    pub(crate) fn hops() -> Self {
+        Self::of_strangers(HOPS_BUDGET)
+    }
+
+    /// The one of version 1.0.
+    pub(crate) fn legacy() -> Self {
+        Self::of_strangers(LEGACY_BUDGET)
+    }
+
+    fn of_strangers(bytes: usize) -> Self {
+        let node = Arc::new(Semaphore::new(bytes / UNIT));
+        let conduct = Arc::default();
+        Self { node, share: bytes / 2, connection: None, waits: false, conduct }
+    }
+
+    /// Notes that more is announced than is taken.
+    ///
+    /// # Errors
+    /// [`Insistent`] if that has happened too often.
+    pub(crate) fn too_long(&self) -> io::Result<()> {
+        let now = time::Instant::from_start(self.conduct.start.elapsed());
+        let mut bucket = self.conduct.too_long.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(TOO_LONG, now).map_err(|_| io::Error::other(Insistent))
+    }
+
+    /// Reads something oversized and throws it away, as far as that is worth it.
+    ///
+    /// # Errors
+    /// [`Insistent`] if there was too much of that on the connection; else those of `io`.
+    pub(crate) async fn discard(
+        &self,
+        io: &mut (impl AsyncRead + Unpin),
+        len: usize,
+    ) -> io::Result<()> {
+        self.too_long()?;
+        let mut rest = io.take(MAX_DISCARDED.min(len as u64));
+        futures::io::copy(&mut rest, &mut futures::io::sink()).await?;
+        Ok(())
     }
 
     /// Asks for `len` more bytes that may be held.
@@ -146,13 +225,6 @@ pub(crate) async fn read_len(io: &mut (impl AsyncRead + Unpin)) -> io::Result<us
     Ok(u32::from_be_bytes(len) as usize)
 }
 
-/// Reads something oversized and throws it away, as far as that is worth it.
-pub(crate) async fn discard(io: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<()> {
-    let mut rest = io.take(MAX_DISCARDED.min(len as u64));
-    futures::io::copy(&mut rest, &mut futures::io::sink()).await?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::{Pin, pin};
@@ -233,6 +305,22 @@ mod tests {
         drop(reads);
         let read = requests.clone().read_bytes(&mut whole.as_slice(), whole.len()).now_or_never();
         assert!(read.is_some_and(|read| read.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_announces_too_much_again_and_again_is_told_from_others() {
+        let behaviour = Budget::requests();
+        let (insistent, other) = (behaviour.clone(), behaviour.clone());
+        for _ in 0..10 {
+            let stream = insistent.clone();
+            assert!(stream.discard(&mut [7; 100].as_slice(), MAX_ENVELOPE_LEN + 1).await.is_ok());
+        }
+        let error = insistent.clone().discard(&mut [].as_slice(), 1).await.unwrap_err();
+        assert!(Insistent::is(&error), "{error}");
+        assert!(!Insistent::is(&io::ErrorKind::UnexpectedEof.into()));
+        assert!(other.too_long().is_ok());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(insistent.too_long().is_ok());
     }
 
     #[test]

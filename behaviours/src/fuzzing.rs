@@ -53,7 +53,7 @@ pub async fn outcome(io: &mut (impl AsyncRead + Unpin + Send)) -> Option<Outcome
 
 /// A message that comes as a request on `/peer/1.0.0`.
 pub async fn legacy_request(io: &mut (impl AsyncRead + Unpin + Send)) -> Option<Message> {
-    let mut codec = legacy::codec::Codec;
+    let mut codec = legacy::codec::Codec::default();
     match codec.read_request(&PROTOCOL, io).await.ok()? {
         legacy::codec::Request::Incoming(message) => message.ok().map(|message| *message),
         legacy::codec::Request::Outgoing(_) => None,

@@ -17,9 +17,9 @@ use crate::error::NodeError;
 use crate::event_loop::redial::Redial;
 use crate::model::{SessionStatus, Traffic};
 
-/// Most peers remembered. Of those that nobody asked for and that are not connected, the one not seen
-/// for longest goes, one without a session first.
-const MAX_PEERS: usize = 4096;
+/// Peers remembered, where few connections are allowed. Of those that nobody asked for and that are not
+/// connected, the one not seen for longest goes, one without a session first.
+const LEAST_PEERS: usize = 4096;
 /// Most addresses of a peer's own account.
 const MAX_HEARSAY: usize = 8;
 /// Most addresses of a peer that were found on the local network.
@@ -224,12 +224,30 @@ impl Peer {
 }
 
 /// All peers known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Directory {
     peers: HashMap<PeerId, Peer>,
+    most: usize,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { peers: HashMap::new(), most: LEAST_PEERS }
+    }
 }
 
 impl Directory {
+    /// For a node that allows so many connections: whoever is connected has a place, and as many others.
+    pub(crate) fn for_connections(connections: u32) -> Self {
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+        Self { most: connections.saturating_mul(2).max(LEAST_PEERS), ..Self::default() }
+    }
+
+    /// Peers known.
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
     pub(crate) fn get(&self, id: &PeerId) -> Option<&Peer> {
         self.peers.get(id)
     }
@@ -242,7 +260,7 @@ impl Directory {
     pub(crate) fn entry(&mut self, id: PeerId) -> Option<&mut Peer> {
         if !self.peers.contains_key(&id) {
             let key = secure::key_of(&id)?;
-            if self.peers.len() >= MAX_PEERS {
+            if self.peers.len() >= self.most {
                 let gone = self
                     .peers
                     .iter()
@@ -383,6 +401,29 @@ mod tests {
             }
             assert_eq!(directory.resolve(&name), Ok(victim));
         }
+    }
+
+    #[test]
+    fn whoever_may_be_connected_has_a_place() {
+        use libp2p::identity::Keypair;
+        let peer = |number: u32| {
+            let mut seed = [7; 32];
+            seed[..4].copy_from_slice(&number.to_be_bytes());
+            Keypair::ed25519_from_bytes(seed).unwrap().public().to_peer_id()
+        };
+        let mut directory = Directory::for_connections(3_000);
+        for number in 0..6_000 {
+            let id = peer(number);
+            let connection = ConnectionId::new_unchecked(number as usize);
+            let known = directory.entry(id).unwrap();
+            known.connections.insert(connection, "/ip4/192.0.2.7/tcp/1".parse().unwrap());
+        }
+        assert!(directory.entry(peer(6_000)).is_none(), "nobody can be forgotten");
+        directory.get_mut(&peer(17)).unwrap().connections.clear();
+        assert!(directory.entry(peer(6_000)).is_some());
+        assert!(directory.get(&peer(17)).is_none());
+        assert_eq!(directory.len(), 6_000);
+        assert_eq!(Directory::for_connections(64).most, LEAST_PEERS);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use peer_protocol::crypto::PublicKey;
 use peer_protocol::error::ErrorCode;
 use peer_protocol::id::TransferId;
 use peer_protocol::identity::Fingerprint;
+use peer_protocol::limits::MAX_BODY_LEN;
 use peer_protocol::link::Admission;
 use peer_protocol::message::{Body, ErrorReport, Message, MessageKind};
 
@@ -22,8 +23,12 @@ const VOLATILE: Bounds = Bounds { messages: 4096, bytes: 64 << 20 };
 const ORDERED: Bounds = Bounds { messages: 65_536, bytes: 512 << 20 };
 /// Of both, one peer gets at most one part in so many.
 const SHARES: usize = 8;
+/// Most bytes of volatile messages of one peer that is not pinned: two of the longest.
+const UNPINNED: usize = 2 * MAX_BODY_LEN;
 /// When a sender tries again that met a full inbox, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1000;
+
+const FULL_SHARE: &str = "this peer's share of the inbox is full: no agent takes messages";
 
 /// Whose share a message counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +86,7 @@ impl Usage {
     ) -> Result<(), &'static str> {
         let own = self.shares.get(&share).copied().unwrap_or_default();
         if !own.fits(bytes, bounds, SHARES) {
-            return Err("this peer's share of the inbox is full: no agent takes messages");
+            return Err(FULL_SHARE);
         }
         let mut wider = self.total;
         wider.bytes += bounds.bytes / SHARES;
@@ -153,6 +158,10 @@ impl Room {
         let mut usage = lock(&self.volatile);
         // A wake-up is small, and what brings the agent that makes room: it may use the last share.
         let entitled = || message.kind == MessageKind::WakeUp || self.is_pinned(share);
+        let own = usage.shares.get(&share).map_or(0, |own| own.bytes);
+        if own + bytes > UNPINNED && share != Share::Legacy && !self.is_pinned(share) {
+            return Err(later(FULL_SHARE));
+        }
         usage.check(share, bytes, VOLATILE, entitled).map_err(later)?;
         usage.add(share, 1, bytes);
         Ok(())
@@ -303,6 +312,16 @@ pub(crate) mod tests {
         assert!(room.admit(&key(2), &message).is_ok());
         room.leave(Share::of(&key(1)), message.body.len());
         assert!(room.admit(&key(1), &message).is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_pinned_leaves_little_in_memory() {
+        let room = room();
+        let message = report(1 << 20);
+        assert_eq!((0..100).filter(|_| room.admit(&key(1), &message).is_ok()).count(), 2);
+        let friend = Fingerprint::of(&key(2));
+        drop(room.trust.pin("friend".parse().unwrap(), friend, Timestamp::default()));
+        assert_eq!((0..100).filter(|_| room.admit(&key(2), &message).is_ok()).count(), 7);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Building the swarm: its transport, its behaviours, their limits.
 
+mod multiplex;
 mod parts;
 mod prompt;
 mod transport;
@@ -32,7 +33,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
 /// Streams of one connection at once whose protocol is not known yet.
-const MAX_NEGOTIATING: usize = 64;
+const MAX_NEGOTIATING: usize = 32;
 /// Most dials at once on behalf of others: tests of their addresses, and hole punching.
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
@@ -77,7 +78,7 @@ pub(crate) fn build(
     let own_key = *link.handshake.identity.public_key();
     let behaviour = Behaviour {
         prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config {
-            strangers: usize::try_from(config.max_connections().div_ceil(2)).unwrap_or(usize::MAX),
+            strangers: strangers(config.max_connections()),
             ..prefix_limits::Config::default()
         }),
         limits: connection_limits::Behaviour::new(limits(config.max_connections())),
@@ -150,6 +151,11 @@ fn legacy_config(
 /// Most peers with a link: all that are connected, and those that were or are reached over hops.
 fn links(connections: u32) -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX).saturating_mul(2).max(LEAST_LINKS)
+}
+
+/// Places for peers without a session. Each costs some 50 KiB, most of it Noise's and Yamux's buffers.
+fn strangers(connections: u32) -> usize {
+    usize::try_from(connections.div_ceil(4)).unwrap_or(usize::MAX)
 }
 
 /// Inbound connections leave room for this node's own dials.

@@ -339,23 +339,32 @@ mod tests {
             (RateClass::Mailbox, 60, 120),
         ] {
             assert_eq!(profile.quota(class), Quota { per_minute, burst });
-            let mut limiter = PeerLimiter::default();
+            let counted = Arc::new(LimitHits::default());
+            let mut limiter = PeerLimiter::counting(Arc::clone(&counted));
             let now = Instant::from_start(Duration::from_secs(1));
             let taken = (0..1000).filter(|_| limiter.take(&profile, class, now).is_ok()).count();
             assert_eq!(taken, burst as usize);
-            let hits = RateClass::ALL.map(|class| limiter.hits.get(class));
+            let hits = RateClass::ALL.map(|class| counted.get(class));
             let refused = |other| if other == class { 1000 - u64::from(burst) } else { 0 };
             assert_eq!(hits, RateClass::ALL.map(refused));
         }
     }
 
     #[test]
+    fn a_class_is_called_as_in_configuration() {
+        for class in RateClass::ALL {
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+        }
+    }
+
+    #[test]
     fn memory_for_keys_is_bounded() {
         let mut limiter = KeyedLimiter::new(Quota { per_minute: 5, burst: 1 }, 100);
+        assert!(limiter.is_empty());
         for key in 0..10_000 {
             assert!(limiter.take(key, Instant::default()).is_ok());
         }
-        assert_eq!(limiter.len(), 100);
+        assert_eq!((limiter.len(), limiter.is_empty()), (100, false));
         assert!(limiter.take(9_999, Instant::default()).is_err());
     }
 }

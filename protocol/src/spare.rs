@@ -1,7 +1,8 @@
 //! Large buffers that are used again. An allocator gives memory of that size back to the system at once,
 //! and each page of it costs a fault when it is next asked for: a quarter of the time of bulk.
 //!
-//! One store for the process, as an allocator is; it is bounded, and changes nothing but the time.
+//! One store for the process, as an allocator is; it is bounded, and changes nothing but the time. What is not
+//! asked for any more is given back by [`give_back`], which whoever has a clock calls now and then.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,15 +15,21 @@ const LARGE: usize = 64 << 10;
 const MOST_BYTES: usize = 8 << 20;
 const MOST: usize = 32;
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: VecDeque::new(), bytes: 0 });
+static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
 
 /// Buffers, the one kept longest first.
 struct Kept {
     buffers: VecDeque<Vec<u8>>,
     bytes: usize,
+    /// The fewest that were here at once since unused ones were last given back.
+    unused: usize,
 }
 
 impl Kept {
+    const fn new() -> Self {
+        Self { buffers: VecDeque::new(), bytes: 0, unused: 0 }
+    }
+
     /// A buffer that holds `len` bytes, and not more than twice as many: what is accounted for by its
     /// length takes no more memory than that.
     fn take(&mut self, len: usize) -> Option<Vec<u8>> {
@@ -30,6 +37,7 @@ impl Kept {
         let place = self.buffers.iter().rposition(fits)?;
         let buffer = self.buffers.remove(place)?;
         self.bytes -= buffer.capacity();
+        self.unused = self.unused.min(self.buffers.len());
         Some(buffer)
     }
 
@@ -41,6 +49,16 @@ impl Kept {
         {
             self.bytes -= oldest.capacity();
         }
+        self.unused = self.unused.min(self.buffers.len());
+    }
+
+    /// Takes out as many as nobody has asked for since this was last called, the oldest.
+    fn take_unused(&mut self) -> VecDeque<Vec<u8>> {
+        let in_use = self.buffers.split_off(self.unused.min(self.buffers.len()));
+        let unused = std::mem::replace(&mut self.buffers, in_use);
+        self.bytes = self.buffers.iter().map(Vec::capacity).sum();
+        self.unused = self.buffers.len();
+        unused
     }
 }
 
@@ -83,6 +101,19 @@ pub fn give(buffer: Vec<u8>) {
     }
 }
 
+/// Gives the memory of those back to the allocator that were not needed since this was last called.
+pub fn give_back() {
+    let unused = kept().take_unused();
+    // Not while others wait for the lock.
+    drop(unused);
+}
+
+/// Bytes of the buffers that are kept and in nobody's use.
+#[must_use]
+pub fn kept_bytes() -> usize {
+    kept().bytes
+}
+
 /// Bytes whose buffer is given back when nobody needs them any more.
 #[must_use]
 pub fn bytes(buffer: Vec<u8>) -> Bytes {
@@ -113,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_buffer_serves_what_it_fits_and_what_is_kept_is_bounded() {
-        let mut kept = Kept { buffers: VecDeque::new(), bytes: 0 };
+        let mut kept = Kept::new();
         kept.give(of(2 * LARGE));
         assert!(kept.take(LARGE - 1).is_none(), "it would take more than twice the memory");
         assert!(kept.take(2 * LARGE + 1).is_none());
@@ -127,6 +158,25 @@ mod tests {
             kept.give(of(LARGE));
         }
         assert_eq!((kept.bytes, kept.buffers.len()), (MOST * LARGE, MOST), "the oldest go");
+    }
+
+    #[test]
+    fn what_nobody_needs_for_a_while_is_given_back_and_what_is_in_use_is_not() {
+        let mut kept = Kept::new();
+        for _ in 0..6 {
+            kept.give(of(LARGE));
+        }
+        assert_eq!(kept.take_unused().len(), 0, "they have just come");
+        for _ in 0..10 {
+            // Two at once, again and again.
+            let two = [kept.take(LARGE), kept.take(LARGE)];
+            two.into_iter().flatten().for_each(|buffer| kept.give(buffer));
+        }
+        assert_eq!(kept.take_unused().len(), 4);
+        assert_eq!((kept.bytes, kept.buffers.len()), (2 * LARGE, 2));
+        assert_eq!(kept.take_unused().len(), 2, "nobody needed them");
+        assert_eq!((kept.bytes, kept.buffers.len()), (0, 0));
+        assert_eq!(kept.take_unused().len(), 0);
     }
 
     #[test]
@@ -147,5 +197,11 @@ mod tests {
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
         drop(bytes(vec![0; LARGE - 1]));
         assert!(kept().buffers.iter().all(|buffer| buffer.capacity() >= LARGE));
+        give(again);
+        assert!(kept_bytes() >= LEN);
+        // The second time it has not been needed since the first.
+        give_back();
+        give_back();
+        assert!(kept().buffers.iter().all(|buffer| buffer.as_ptr() != place));
     }
 }

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "nodes")]
 pub mod dht;
+#[cfg(feature = "behaviours")]
+pub mod framed;
 pub mod fuzzing;
 pub mod pairs;
 pub mod people;

@@ -4,13 +4,11 @@
 
 use std::io;
 
-use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use libp2p_swarm::StreamProtocol;
 use peer_protocol::legacy::{MAX_MESSAGE_LEN, Message, MessageError, ValueError};
 
-/// Bytes of an oversized request that are read and thrown away, so that its sender gets to read why
-/// it is refused.
-const MAX_DISCARDED: u64 = 1 << 20;
+use crate::budget::{Budget, read_len};
 
 /// What travels as a request.
 #[derive(Debug)]
@@ -21,9 +19,18 @@ pub enum Request {
     Incoming(Result<Box<Message>, MessageError>),
 }
 
-/// The codec of `/peer/1.0.0`. An answer is the bytes of a message, or none.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Codec;
+/// The codec of `/peer/1.0.0`. An answer is the bytes of a message, or none. What it reads counts towards
+/// a [`Budget`] of its own.
+#[derive(Debug, Clone)]
+pub struct Codec {
+    budget: Budget,
+}
+
+impl Default for Codec {
+    fn default() -> Self {
+        Self { budget: Budget::legacy() }
+    }
+}
 
 impl libp2p_request_response::Codec for Codec {
     type Protocol = StreamProtocol;
@@ -36,11 +43,10 @@ impl libp2p_request_response::Codec for Codec {
     {
         let len = read_len(io).await?;
         if len > MAX_MESSAGE_LEN {
-            let mut rest = io.take(MAX_DISCARDED.min(len as u64));
-            futures::io::copy(&mut rest, &mut futures::io::sink()).await?;
+            self.budget.discard(io, len).await?;
             return Ok(Request::Incoming(Err(too_long(len).into())));
         }
-        let bytes = read_bytes(io, len).await?;
+        let bytes = self.budget.read_bytes(io, len).await?;
         Ok(Request::Incoming(Message::parse(&bytes).map(Box::new)))
     }
 
@@ -52,7 +58,7 @@ impl libp2p_request_response::Codec for Codec {
         if len > MAX_MESSAGE_LEN {
             return Err(io::Error::new(io::ErrorKind::InvalidData, too_long(len)));
         }
-        read_bytes(io, len).await
+        self.budget.read_bytes(io, len).await
     }
 
     async fn write_request<T>(
@@ -85,23 +91,6 @@ impl libp2p_request_response::Codec for Codec {
 
 const fn too_long(len: usize) -> ValueError {
     ValueError::TooLong { len, max: MAX_MESSAGE_LEN }
-}
-
-async fn read_len(io: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-    let mut len = [0; 4];
-    io.read_exact(&mut len).await?;
-    Ok(u32::from_be_bytes(len) as usize)
-}
-
-/// Reads `len` bytes, at most [`MAX_MESSAGE_LEN`]. Memory grows with what really arrives.
-async fn read_bytes(io: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(len.min(4 << 10));
-    io.take(len as u64).read_to_end(&mut bytes).await?;
-    if bytes.len() < len {
-        let detail = format!("the frame announced {len} bytes, but {} came", bytes.len());
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, detail));
-    }
-    Ok(bytes)
 }
 
 async fn write_frame(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {

@@ -14,7 +14,7 @@ use peer_protocol::envelope::Envelope;
 use peer_protocol::limits::{MAX_ENVELOPE_LEN, MAX_HOP_HEAD_LEN};
 use peer_protocol::routing::{Head, Header, HopError, Outcome, Packet};
 
-use crate::budget::{Budget, discard, read_len};
+use crate::budget::{Budget, read_len};
 
 /// What travels as a request.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Codec {
 
 impl Default for Codec {
     fn default() -> Self {
-        Self { budget: Budget::requests(), destination: None }
+        Self { budget: Budget::hops(), destination: None }
     }
 }
 
@@ -55,12 +55,13 @@ impl Codec {
     async fn read_frames(&self, io: &mut (impl AsyncRead + Unpin)) -> io::Result<Frames> {
         let len = read_len(io).await?;
         if len > MAX_HOP_HEAD_LEN {
+            self.budget.too_long()?;
             return Ok(Err(HopError::HeadTooLong { len }));
         }
         let head = self.budget.read_bytes(io, len).await?;
         let len = read_len(io).await?;
         if len > MAX_ENVELOPE_LEN {
-            discard(io, len).await?;
+            self.budget.discard(io, len).await?;
             return Ok(Err(HopError::TooLong { len }));
         }
         Ok(Ok((head, self.budget.read_bytes(io, len).await?)))

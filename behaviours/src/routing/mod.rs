@@ -255,11 +255,17 @@ impl Behaviour {
                     self.set_speaks(&peer, false);
                 }
             }
-            Inner::InboundFailure { request_id, .. } | Inner::ResponseSent { request_id, .. } => {
-                if let Some(exchange) = self.by_inbound.remove(&request_id) {
-                    self.exchanges.remove(&exchange);
-                }
+            Inner::InboundFailure { peer, connection_id, request_id, error } => {
+                self.pending.extend(crate::secure::ends(peer, connection_id, &error));
+                self.forget(&request_id);
             }
+            Inner::ResponseSent { request_id, .. } => self.forget(&request_id),
+        }
+    }
+
+    fn forget(&mut self, request: &InboundRequestId) {
+        if let Some(exchange) = self.by_inbound.remove(request) {
+            self.exchanges.remove(&exchange);
         }
     }
 

@@ -12,16 +12,18 @@ use std::time::Duration;
 use libp2p_core::PeerId;
 use libp2p_core::upgrade::NegotiationError;
 use libp2p_request_response::{
-    self as request_response, Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
-    ProtocolSupport, ResponseChannel,
+    self as request_response, Event, InboundFailure, InboundRequestId, Message, OutboundFailure,
+    OutboundRequestId, ProtocolSupport, ResponseChannel,
 };
 use libp2p_swarm::{
-    ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent, ToSwarm,
+    CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent,
+    ToSwarm,
 };
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 
 use super::codec::{Codec, Request};
+use crate::budget::Insistent;
 
 /// The protocol's name.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.1.0");
@@ -158,10 +160,10 @@ impl Carrier {
                 };
                 (peer, connection_id, arrival)
             }
-            Event::InboundFailure { peer, request_id, error, .. } => {
+            Event::InboundFailure { peer, connection_id, request_id, error } => {
                 tracing::debug!(%peer, %error, "a request from the peer failed");
                 self.forget(request_id);
-                return None;
+                return ends(peer, connection_id, &error).map(Polled::Swarm);
             }
             Event::ResponseSent { request_id, .. } => {
                 self.forget(request_id);
@@ -176,6 +178,17 @@ impl Carrier {
             self.exchanges.remove(&exchange);
         }
     }
+}
+
+/// What is to be done about a connection whose request failed for its conduct.
+pub(crate) fn ends<E, I>(
+    peer_id: PeerId,
+    connection: ConnectionId,
+    error: &InboundFailure,
+) -> Option<ToSwarm<E, I>> {
+    let InboundFailure::Io(error) = error else { return None };
+    let connection = CloseConnection::One(connection);
+    Insistent::is(error).then_some(ToSwarm::CloseConnection { peer_id, connection })
 }
 
 /// Whether the peer refused the protocol. With lazy negotiation that comes to light only when the

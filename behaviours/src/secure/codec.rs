@@ -8,7 +8,7 @@ use libp2p_swarm::StreamProtocol;
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::limits::MAX_ENVELOPE_LEN;
 
-use crate::budget::{Budget, discard, read_len};
+use crate::budget::{Budget, read_len};
 
 /// What travels as a request.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl libp2p_request_response::Codec for Codec {
     {
         let len = read_len(io).await?;
         if len > MAX_ENVELOPE_LEN {
-            discard(io, len).await?;
+            self.budget.discard(io, len).await?;
             return Ok(Request::Incoming(Err(EnvelopeError::TooLong { len })));
         }
         let bytes = self.budget.read_bytes(io, len).await?;

@@ -14,24 +14,21 @@ use peer_protocol::link::{Event, ExchangeId, Link, RequestId, SendFailure, Trans
 use peer_protocol::message::Message;
 use peer_protocol::rate_limit::RateLimited;
 use peer_protocol::time::{Instant, Now};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::alarm::Alarm;
 use super::awake::Awake;
 use super::durable::Durable;
+use super::inputs::Inputs;
+use super::outputs::{AT_ONCE, Gone, OutputSender};
 use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
 use crate::clock::Clock;
 
-/// Inputs that are taken in before anything goes out, so that it goes out together.
-const INPUTS_AT_ONCE: usize = 128;
-/// Outputs that the behaviour is told at once.
-pub(super) const OUTPUTS_AT_ONCE: usize = 64;
 /// How often the behaviour hears that a connection carries frames.
 const HEARD: Duration = Duration::from_millis(500);
 
-/// What the behaviour tells a link. Each peer's channel has room for 32 of them from the start, so that what
-/// is large and seldom is boxed.
+/// What the behaviour tells a link. Many may wait, so that what is large and seldom is boxed.
 pub(super) enum Input {
     Request(ExchangeId, Box<Result<Envelope, EnvelopeError>>),
     Refuse(ExchangeId, Box<Envelope>, RateLimited),
@@ -79,7 +76,7 @@ pub(super) struct Reach {
 pub(super) struct Driver {
     pub(super) peer: PeerId,
     pub(super) reach: watch::Receiver<Reach>,
-    pub(super) outputs: mpsc::Sender<(PeerId, Output)>,
+    pub(super) outputs: OutputSender,
     pub(super) awake: Awake,
     /// Boxed, because a future holds what it was given beside what it made of it.
     pub(super) work: Box<Work>,
@@ -90,7 +87,7 @@ pub(super) struct Work {
     link: Link,
     routed: Routed,
     clock: Arc<dyn Clock>,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     durable: Durable,
     streams: Streams,
     wish: Wish,
@@ -102,16 +99,12 @@ pub(super) struct Work {
     outputs: VecDeque<Output>,
 }
 
-/// The behaviour has dropped its end.
-struct Gone;
-
 impl Driver {
     /// Runs until the behaviour drops its end.
     pub(super) async fn run(self) {
         let Self { peer, reach: mut reachable, outputs, awake, mut work } = self;
         let mut reach = Reach::default();
         let mut alarm = Alarm::default();
-        let mut told = Vec::new();
         loop {
             let now = work.clock.now().instant;
             let due = work.next_timeout(now);
@@ -134,14 +127,12 @@ impl Driver {
                 }
             }
             loop {
-                told.extend(std::iter::from_fn(|| work.next_output()).take(OUTPUTS_AT_ONCE));
+                let told: Vec<_> = std::iter::from_fn(|| work.next_output()).take(AT_ONCE).collect();
                 if told.is_empty() {
                     break;
                 }
-                // A full channel makes this link wait, and only this one.
-                let Ok(places) = outputs.reserve_many(told.len()).await else { return };
-                for (place, output) in places.zip(told.drain(..)) {
-                    place.send((peer, output));
+                if outputs.send(peer, told).await.is_err() {
+                    return;
                 }
             }
         }
@@ -153,7 +144,7 @@ impl Work {
         link: Link,
         routed: Routed,
         clock: Arc<dyn Clock>,
-        inputs: mpsc::Receiver<Input>,
+        inputs: Inputs,
         durable: Durable,
         streams: Streams,
     ) -> Self {
@@ -193,12 +184,12 @@ impl Work {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let mut worked = false;
         let now = self.clock.now();
-        for _ in 0..INPUTS_AT_ONCE {
-            match self.inputs.poll_recv(cx) {
-                Poll::Ready(Some(input)) => self.handle(input, now),
-                Poll::Ready(None) => return Poll::Ready(Err(Gone)),
-                Poll::Pending => break,
+        // All that waits is taken in before anything goes out, so that it goes out together.
+        if let Poll::Ready(inputs) = self.inputs.poll(cx) {
+            if inputs.is_empty() {
+                return Poll::Ready(Err(Gone));
             }
+            inputs.into_iter().for_each(|input| self.handle(input, now));
             worked = true;
         }
         while let Poll::Ready(word) = self.durable.poll(cx) {
@@ -379,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_each_idle_peer_holds_is_small() {
-        // The channel's first block, and what is beside the boxed work in the task.
+        // What is beside the boxed work in the task.
         assert!(size_of::<Input>() <= 128, "{}", size_of::<Input>());
         assert!(size_of::<Driver>() <= 128, "{}", size_of::<Driver>());
         assert!(size_of::<Work>() <= 5 << 10, "{}", size_of::<Work>());

@@ -15,6 +15,8 @@ mod driver;
 mod durable;
 pub(crate) mod gate;
 mod hops;
+mod inputs;
+mod outputs;
 mod peers;
 mod routed;
 pub(crate) mod stream;
@@ -26,22 +28,24 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use libp2p_core::PeerId;
 use libp2p_swarm::{ConnectionHandler, ConnectionId, THandler, THandlerInEvent, ToSwarm};
 use peer_protocol::crypto::PublicKey;
 use peer_protocol::id::MessageId;
 use peer_protocol::identity::{EntityId, TrustView};
+use peer_protocol::limits::NONCE_LIFETIME;
 use peer_protocol::link::{self, Ended, Link, LinkConfig};
 use peer_protocol::message::Message;
 use peer_protocol::time::Instant;
 use rand::rngs::StdRng;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Sleep;
+use tokio::time::{self, Interval, MissedTickBehavior, Sleep, interval_at};
 
-pub(crate) use self::carrier::is_refusal;
+pub(crate) use self::carrier::{ends, is_refusal};
 pub use self::durable::{NoDisk, Resumes, Unreadable};
 pub use self::gate::GateConfig;
 pub use self::hops::{HopRefusal, Hops, RoutedId};
@@ -51,10 +55,12 @@ use self::awake::Awake;
 use self::carrier::{Carrier, Inner};
 use self::connections::Connections;
 use self::doorman::Doorman;
-use self::driver::{Driver, Input, Output, Reach, Work};
+use self::driver::{Driver, Input, Reach, Work};
 use self::durable::{Durable, Notice};
 use self::gate::Gate;
-use self::peers::{INPUTS, Peer, Peers};
+use self::inputs::inputs;
+use self::outputs::{OutputSender, Outputs, outputs};
+use self::peers::{Peer, Peers};
 use self::routed::Routed;
 use self::stream::Streams;
 use crate::budget::Budget;
@@ -63,8 +69,9 @@ use crate::keep_alive::KeepAlive;
 
 /// Most peers with a link at once.
 const MAX_PEERS: usize = 4096;
-/// Places in the channel from links to the behaviour.
-const OUTPUTS: usize = 1024;
+/// A link is forgotten when there was neither a way to its peer nor anything for it in so much time, and
+/// at the latest after twice as much. No envelope that it has seen is taken again by then (§2.6).
+const FORGOTTEN_AFTER: Duration = NONCE_LIFETIME;
 
 /// Something about one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +91,8 @@ pub enum EventKind {
     Unsupported,
     /// Something has to go over hops; see [`Behaviour::set_hops`].
     Hops(Hops),
-    /// Its link was forgotten, to make room, and with it the ordered messages that were handed over.
+    /// Its link was forgotten, to make room or for want of use, and with it the ordered messages that were
+    /// handed over.
     Forgotten,
 }
 
@@ -115,12 +123,12 @@ pub struct Behaviour {
     connections: Connections,
     /// Made when there is something to say, or to answer.
     peers: Peers,
-    outputs: mpsc::Receiver<(PeerId, Output)>,
-    /// Those that are being dealt with; empty between polls.
-    told: Vec<(PeerId, Output)>,
-    outputs_sender: mpsc::Sender<(PeerId, Output)>,
+    outputs: Outputs,
+    outputs_sender: OutputSender,
     /// For [`Connections::next_choice`].
     timer: Option<Pin<Box<Sleep>>>,
+    /// When links are next looked for that nobody needs.
+    forgetting: Option<Interval>,
     /// At most one entry per connection and per input; drained by every poll.
     pending: VecDeque<ToSwarm<Event, THandlerInEvent<Self>>>,
     waker: Option<Waker>,
@@ -135,7 +143,7 @@ impl Behaviour {
         trust: Arc<dyn TrustView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
+        let (outputs_sender, outputs) = outputs();
         let own = peer_id_of(config.handshake.identity.public_key());
         Self {
             connections: Connections::new(own, config.unresponsive_after),
@@ -151,8 +159,8 @@ impl Behaviour {
             disk: Arc::new(NoDisk),
             peers: Peers::new(MAX_PEERS),
             timer: None,
+            forgetting: None,
             outputs,
-            told: Vec::new(),
             outputs_sender,
             pending: VecDeque::new(),
             waker: None,
@@ -319,7 +327,7 @@ impl Behaviour {
     fn start(&self, id: PeerId, key: PublicKey) -> Peer {
         let rng = Box::new(rand::make_rng::<StdRng>());
         let link = Link::new(Arc::clone(&self.config), Arc::clone(&self.trust), key, rng);
-        let (inputs, inputs_receiver) = mpsc::channel(INPUTS);
+        let (inputs, inputs_receiver) = inputs();
         let (reach, reach_receiver) = watch::channel(Reach::default());
         let routed = Routed::new(Arc::clone(&self.config), key);
         let (notices, notices_receiver) = mpsc::unbounded_channel();
@@ -347,10 +355,31 @@ impl Behaviour {
             let kind = EventKind::Link(link::Event::SessionEnded { id, why: Ended::Closed });
             self.pending.push_back(ToSwarm::GenerateEvent(Event { peer, kind }));
         }
-        let event = Event { peer, kind: EventKind::Forgotten };
-        self.pending.push_back(ToSwarm::GenerateEvent(event));
+        self.tell_forgotten(peer);
         self.wake();
         Ok(())
+    }
+
+    /// Forgets links that nobody needs, when it is time for that. Returns whether there were any.
+    fn forget_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        let timer = self.forgetting.get_or_insert_with(|| {
+            let mut timer = interval_at(time::Instant::now() + FORGOTTEN_AFTER, FORGOTTEN_AFTER);
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            timer
+        });
+        if timer.poll_tick(cx).is_pending() {
+            return false;
+        }
+        for peer in self.peers.forget_idle() {
+            tracing::debug!(%peer, "its link is forgotten: it has been away");
+            self.tell_forgotten(peer);
+        }
+        true
+    }
+
+    fn tell_forgotten(&mut self, peer: PeerId) {
+        let event = Event { peer, kind: EventKind::Forgotten };
+        self.pending.push_back(ToSwarm::GenerateEvent(event));
     }
 
     fn handler(&self, peer: &PeerId, inner: THandler<Inner>) -> THandler<Self> {

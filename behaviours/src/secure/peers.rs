@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use hashlink::LinkedHashMap;
+use hashlink::{DefaultHashBuilder, LinkedHashMap};
 use libp2p_core::PeerId;
 use libp2p_swarm::ConnectionId;
 use peer_protocol::crypto::PublicKey;
@@ -14,12 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::driver::{Input, Reach};
 use super::durable::Notice;
-
-/// Places in a link's input channel.
-pub(super) const INPUTS: usize = 256;
-/// Places kept free for answers and failures, which must not be lost; requests and messages are
-/// refused once only these are left. A link has at most seventeen requests in flight.
-const RESERVED: usize = 64;
+use super::inputs::InputSender;
 
 /// Of peers without a connection, those that are missed least go when there are so many: peer ids are free.
 const CROWD: usize = 256;
@@ -27,7 +22,7 @@ const CROWD: usize = 256;
 /// One peer.
 pub(super) struct Peer {
     key: PublicKey,
-    inputs: mpsc::Sender<Input>,
+    inputs: InputSender,
     notices: mpsc::UnboundedSender<Notice>,
     reach: watch::Sender<Reach>,
     /// Whether there is a connection.
@@ -42,19 +37,21 @@ pub(super) struct Peer {
     entity: Option<EntityId>,
     /// Messages whose fate is not known yet. The link's own limit, and those of the channels to it
     /// and back, bound them.
-    unsettled: HashSet<MessageId>,
+    unsettled: HashSet<MessageId, DefaultHashBuilder>,
     /// Messages that the owner writes.
     writing: usize,
+    /// Whether there was neither a way to it nor anything for its link when that was last looked at.
+    idle: bool,
 }
 
 impl Peer {
     pub(super) fn new(
         key: PublicKey,
-        inputs: mpsc::Sender<Input>,
+        inputs: InputSender,
         notices: mpsc::UnboundedSender<Notice>,
         reach: watch::Sender<Reach>,
     ) -> Self {
-        let (sessions, unsettled) = (HashSet::new(), HashSet::new());
+        let (sessions, unsettled) = (HashSet::new(), HashSet::default());
         let (direct, hops) = (false, false);
         let (stream, entity) = (None, None);
         Self {
@@ -69,6 +66,7 @@ impl Peer {
             entity,
             unsettled,
             writing: 0,
+            idle: false,
         }
     }
 
@@ -79,25 +77,20 @@ impl Peer {
 
     /// Hands over something that may be refused if the link is busy; returns whether it was taken.
     pub(super) fn offer(&mut self, input: Input) -> bool {
-        if self.inputs.capacity() <= RESERVED {
-            return false;
-        }
         let message = match &input {
             Input::Send(message, _) => Some(message.id),
             _ => None,
         };
-        let taken = self.inputs.try_send(input).is_ok();
+        let taken = self.inputs.offer(input);
         if taken {
             self.unsettled.extend(message);
         }
         taken
     }
 
-    /// Hands over something that must not be lost; there is always a place for it.
+    /// Hands over something that must not be lost.
     pub(super) fn deliver(&self, input: Input) {
-        if self.inputs.try_send(input).is_err() {
-            tracing::error!("a link's input channel overflowed its reserve");
-        }
+        self.inputs.deliver(input);
     }
 
     /// Hands over what neither waits for room nor is lost.
@@ -150,12 +143,23 @@ impl Peer {
             link::Event::SessionEnded { id, .. } => {
                 self.sessions.remove(id);
             }
-            link::Event::Receipt { id, .. } | link::Event::Failed { id, .. } => {
+            link::Event::Receipts { ids, .. } => {
+                for id in ids {
+                    self.unsettled.remove(id);
+                }
+            }
+            link::Event::Failed { id, .. } => {
                 self.unsettled.remove(id);
             }
             link::Event::Ordered(_) => self.writing += 1,
             _ => {}
         }
+    }
+
+    /// Whether nothing is lost with the link, and nobody can reach the peer.
+    fn is_idle(&self) -> bool {
+        let is_away = !self.direct && !self.hops && self.sessions.is_empty();
+        is_away && self.unsettled.is_empty() && self.writing == 0
     }
 
     /// What forgetting the link would lose; `None` if it must not be forgotten.
@@ -209,7 +213,9 @@ impl Peers {
 
     /// The peer, which is used now.
     pub(super) fn touch(&mut self, id: &PeerId) -> Option<&mut Peer> {
-        self.map.to_back(id)
+        let peer = self.map.to_back(id)?;
+        peer.idle = false;
+        Some(peer)
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Peer> {
@@ -232,6 +238,20 @@ impl Peers {
     /// Whether there are too many besides the `connected` ones.
     pub(super) fn is_crowded(&self, connected: usize) -> bool {
         self.map.len() >= self.most.min(connected.saturating_add(CROWD))
+    }
+
+    /// Forgets the peers that were idle when this was last called, and have been since.
+    pub(super) fn forget_idle(&mut self) -> Vec<PeerId> {
+        let mut gone = Vec::new();
+        self.map.retain(|id, peer| {
+            let is_idle = peer.is_idle();
+            let goes = std::mem::replace(&mut peer.idle, is_idle) && is_idle;
+            if goes {
+                gone.push(*id);
+            }
+            !goes
+        });
+        gone
     }
 
     /// Forgets the peer that is missed least: one that is not connected and to which nothing is on
@@ -287,6 +307,7 @@ mod tests {
     use peer_protocol::message::{Body, Heartbeat, Message, ReceiptStatus};
     use peer_protocol::time::{Instant, Timestamp};
 
+    use super::super::inputs::{Inputs, inputs};
     use super::*;
 
     /// Trusts nobody but pins one entity.
@@ -314,7 +335,7 @@ mod tests {
     /// Peers, with the far ends of their channels, which must stay open.
     struct Rig {
         peers: Peers,
-        ends: Vec<mpsc::Receiver<Input>>,
+        ends: Vec<Inputs>,
     }
 
     impl Rig {
@@ -324,7 +345,7 @@ mod tests {
 
         fn add(&mut self) -> PeerId {
             let id = libp2p_identity::Keypair::generate_ed25519().public().to_peer_id();
-            let (inputs, end) = mpsc::channel(INPUTS);
+            let (inputs, end) = inputs();
             let (reach, _) = watch::channel(Reach::default());
             self.ends.push(end);
             let (notices, _) = mpsc::unbounded_channel();
@@ -379,6 +400,31 @@ mod tests {
     }
 
     #[test]
+    fn who_was_idle_twice_in_a_row_is_forgotten() {
+        let mut rig = Rig::new();
+        let [gone, connected, over_hops] = [rig.add(), rig.add(), rig.add()];
+        let [used, writing, awaited] = [rig.add(), rig.add(), rig.add()];
+        let with_session = rig.with_session("somebody");
+        rig.peers.get_mut(&connected).unwrap().set_direct(true);
+        rig.peers.get_mut(&over_hops).unwrap().set_hops(true);
+        rig.peers.get_mut(&writing).unwrap().writing = 1;
+        let body = Body::from(Heartbeat::default());
+        let message = Message::new(&mut rand::rng(), &body, None).unwrap();
+        let input = Input::Send(message, Instant::default());
+        assert!(rig.peers.get_mut(&awaited).unwrap().offer(input));
+        assert_eq!(rig.peers.forget_idle(), []);
+        rig.peers.touch(&used);
+        assert_eq!(rig.peers.forget_idle(), [gone]);
+        assert_eq!(rig.peers.forget_idle(), [used]);
+        rig.peers.get_mut(&connected).unwrap().set_direct(false);
+        assert_eq!(rig.peers.forget_idle(), []);
+        assert_eq!(rig.peers.forget_idle(), [connected]);
+        for id in [over_hops, writing, awaited, with_session] {
+            assert!(rig.peers.get(&id).is_some());
+        }
+    }
+
+    #[test]
     fn it_is_crowded_by_those_without_a_connection() {
         let mut rig = Rig::new();
         for _ in 0..CROWD {
@@ -403,7 +449,7 @@ mod tests {
             assert!(rig.peers.get_mut(&id).unwrap().offer(input));
         }
         let status = ReceiptStatus::Received;
-        rig.peers.get_mut(&id).unwrap().note(&link::Event::Receipt { id: first, status });
+        rig.peers.get_mut(&id).unwrap().note(&link::Event::Receipts { ids: vec![first], status });
         assert_eq!(rig.evict(&[]), None);
         let why = link::SendFailure::Expired;
         rig.peers.get_mut(&id).unwrap().note(&link::Event::Failed { id: second, why });

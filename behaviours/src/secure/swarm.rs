@@ -11,7 +11,6 @@ use libp2p_swarm::{
 };
 
 use super::carrier::{Inner, Polled};
-use super::driver::OUTPUTS_AT_ONCE;
 use super::{Behaviour, Event, stream};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 
@@ -95,10 +94,8 @@ impl NetworkBehaviour for Behaviour {
                 return Poll::Ready(event);
             }
             // What links say comes first: it frees room for what the network brings.
-            let mut told = std::mem::take(&mut self.told);
-            if let Poll::Ready(1..) = self.outputs.poll_recv_many(cx, &mut told, OUTPUTS_AT_ONCE) {
-                told.drain(..).for_each(|(peer, output)| self.on_output(peer, output));
-                self.told = told;
+            if let Poll::Ready(Some((peer, outputs))) = self.outputs.poll(cx) {
+                outputs.into_iter().for_each(|output| self.on_output(peer, output));
                 continue;
             }
             if let Poll::Ready((knock, signed)) = self.doorman.poll(cx) {
@@ -122,7 +119,7 @@ impl NetworkBehaviour for Behaviour {
                         .map_out(|never| match never {});
                     return Poll::Ready(event);
                 }
-                Poll::Pending if self.choose_connections(cx) => {}
+                Poll::Pending if self.choose_connections(cx) || self.forget_idle(cx) => {}
                 Poll::Pending => {
                     self.waker = Some(cx.waker().clone());
                     return Poll::Pending;

@@ -127,6 +127,10 @@ impl Behaviour {
             let silent = self.connections.suspect(&peer);
             self.close_connections(peer, silent);
         }
+        // Most of what is told, and nothing is noted of it.
+        if matches!(event, link::Event::Message(_)) {
+            return;
+        }
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let before = state.sessions.is_empty();
         state.note(event);

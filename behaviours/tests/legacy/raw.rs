@@ -187,3 +187,17 @@ async fn until(node: &mut Node, done: impl Fn(&Node) -> bool) {
         node.events.push(event.kind);
     }
 }
+
+#[tokio::test]
+async fn whoever_sends_too_much_again_and_again_is_disconnected() {
+    let (mut node, mut raw) = node_and_raw().await;
+    let (id, peer) = (node.id(), *raw.swarm.local_peer_id());
+    let oversized = frame(&vec![b'x'; MAX_MESSAGE_LEN + 1]);
+    let mut answered = 0;
+    while beside(&mut node, raw.ask(id, oversized.clone())).await.is_ok() {
+        answered += 1;
+        assert!(answered < 100);
+    }
+    assert!(answered >= 10, "{answered}");
+    until(&mut node, |node| !node.swarm.is_connected(&peer)).await;
+}

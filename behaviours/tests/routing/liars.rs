@@ -171,7 +171,7 @@ async fn check(lie: Lie) {
     // What must not happen leaves nothing to wait for but time.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let saw = a.rest();
-    let settled = |saw: &Saw| matches!(saw, Saw::Link(link::Event::Receipt { .. }));
+    let settled = |saw: &Saw| matches!(saw, Saw::Link(link::Event::Receipts { .. }));
     assert!(!saw.iter().any(settled), "{saw:?}");
     let misled = saw.iter().any(|saw| matches!(saw, Saw::Misled));
     assert_eq!(misled, lie == Lie::Repeat, "{saw:?}");

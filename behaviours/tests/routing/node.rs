@@ -156,7 +156,7 @@ impl Node {
     /// Waits for the receipt of a message.
     pub(crate) async fn receipt(&mut self, message: MessageId) {
         self.until(|saw| match saw {
-            Saw::Link(Event::Receipt { id, .. }) if *id == message => Some(()),
+            Saw::Link(Event::Receipts { ids, .. }) if ids.contains(&message) => Some(()),
             Saw::Link(Event::Failed { id, why }) if *id == message => panic!("{why}"),
             _ => None,
         })

@@ -88,9 +88,9 @@ async fn a_change_of_ways_loses_neither_the_session_nor_a_message() {
         sent.extend([over_hops, early, direct]);
         let mut open = vec![over_hops, early, direct];
         while !open.is_empty() {
-            let id = nodes[0]
+            let ids = nodes[0]
                 .until(|saw| match saw {
-                    Saw::Link(Event::Receipt { id, .. }) => Some(*id),
+                    Saw::Link(Event::Receipts { ids, .. }) => Some(ids.clone()),
                     Saw::Link(Event::SessionReady(_)) => {
                         sessions += 1;
                         None
@@ -99,7 +99,7 @@ async fn a_change_of_ways_loses_neither_the_session_nor_a_message() {
                     _ => None,
                 })
                 .await;
-            open.retain(|message| *message != id);
+            open.retain(|message| !ids.contains(message));
         }
         let late = nodes[0].send(c, "as the connection closes");
         nodes[0].disconnect(c).await;

@@ -32,6 +32,57 @@ async fn a_peer_that_only_connects_takes_nobodys_place() {
     assert!(node.behaviour().is_connected(idle.local_peer_id()));
 }
 
+/// Tasks of the runtime.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Strangers come, have a session, and go for good: nothing is left of them but their places in lists. Time
+/// is virtual.
+#[tokio::test(start_paused = true)]
+async fn of_strangers_that_have_gone_no_link_is_left() {
+    const LIFE: Duration = Duration::from_secs(60);
+    let mut node =
+        swarm("node", GateConfig::default(), |config| config.handshake.session_lifetime = LIFE);
+    node.listen().with_memory_addr_external().await;
+    let before = tasks();
+    let mut gone = Vec::new();
+    for number in 0..20 {
+        let mut guest = swarm(&format!("guest{number}"), GateConfig::default(), |_| {});
+        guest.connect(&mut node).await;
+        guest.behaviour_mut().open(*node.local_peer_id()).unwrap();
+        sessions(&mut guest, &mut node).await;
+        gone.push(*guest.local_peer_id());
+    }
+    let mut stays = swarm("stays", GateConfig::default(), |_| {});
+    stays.connect(&mut node).await;
+    stays.behaviour_mut().open(*node.local_peer_id()).unwrap();
+    sessions(&mut stays, &mut node).await;
+    let (there, stays_id) = (tasks(), *stays.local_peer_id());
+    assert!(there >= before + gone.len(), "{there} tasks after {before}: none is of a link");
+    let mut forgotten = Vec::new();
+    let end = tokio::time::Instant::now() + LIFE + Duration::from_secs(11 * 60);
+    while tokio::time::Instant::now() < end {
+        tokio::select! {
+            event = node.next_swarm_event() => {
+                if let Ok(event) = event.try_into_behaviour_event()
+                    && event.kind == EventKind::Forgotten
+                {
+                    forgotten.push(event.peer);
+                }
+            }
+            _ = stays.next_swarm_event() => {}
+            () = tokio::time::sleep_until(end) => {}
+        }
+    }
+    assert!(node.behaviour().has_link(&stays_id), "it is connected");
+    assert!(gone.iter().all(|id| !node.behaviour().has_link(id)));
+    forgotten.sort();
+    gone.sort();
+    assert_eq!(forgotten, gone, "each is told once");
+    assert!(tasks() <= there - gone.len(), "{} tasks of {there} are left", tasks());
+}
+
 #[tokio::test]
 async fn a_peer_for_whom_a_message_waits_is_not_forgotten_before_its_fate_is_told() {
     let mut node = forgetful("node", 1);

@@ -80,7 +80,7 @@ async fn dials_that_cross_end_in_one_connection_again_and_again() {
         drive(&mut a, &mut b, |_, _, event| {
             match event {
                 EventKind::Link(Event::SessionReady(info)) => panic!("a second session: {info:?}"),
-                EventKind::Link(Event::Receipt { .. }) => receipts += 1,
+                EventKind::Link(Event::Receipts { ids, .. }) => receipts += ids.len(),
                 _ => {}
             }
             (receipts == 2).then_some(())
@@ -162,7 +162,7 @@ async fn a_connection_that_stays_silent_is_closed_although_this_side_does_not_ch
                         closed = true;
                     }
                     SwarmEvent::Behaviour(event) => {
-                        done |= matches!(event.kind, EventKind::Link(Event::Receipt { .. }));
+                        done |= matches!(event.kind, EventKind::Link(Event::Receipts { .. }));
                         if !closed && done {
                             // Something to ask, and to hear.
                             a.behaviour_mut().send(id_b, task("and again"), FAR).unwrap();

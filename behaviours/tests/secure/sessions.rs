@@ -39,7 +39,7 @@ async fn a_session_and_a_message() {
     drive(&mut a, &mut b, |side, _, event| {
         match (side, event) {
             (1, EventKind::Link(Event::Message(message))) => arrived |= message.id == id,
-            (0, EventKind::Link(Event::Receipt { id: done, .. })) => acknowledged |= done == id,
+            (0, EventKind::Link(Event::Receipts { ids, .. })) => acknowledged |= ids.contains(&id),
             _ => {}
         }
         (arrived && acknowledged).then_some(())
@@ -67,7 +67,7 @@ async fn both_open_at_once_and_exactly_one_session_comes_out() {
         drive(&mut a, &mut b, |_, _, event| {
             match event {
                 EventKind::Link(Event::SessionReady(info)) => panic!("a second session: {info:?}"),
-                EventKind::Link(Event::Receipt { .. }) => receipts += 1,
+                EventKind::Link(Event::Receipts { ids, .. }) => receipts += ids.len(),
                 _ => {}
             }
             (receipts == 2).then_some(())

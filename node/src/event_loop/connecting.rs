@@ -10,9 +10,9 @@ use peer_protocol::identity::Fingerprint;
 use peer_protocol::time::Instant;
 use rand::Rng as _;
 
-use super::EventLoop;
 use super::asks::Connecting;
 use super::versions::Version;
+use super::{EventLoop, TICK};
 use crate::directory::{Peer, peer_of};
 use crate::error::NodeError;
 use crate::events::NodeEvent;
@@ -24,6 +24,8 @@ use crate::model::PeerStatus;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a peer that connected has to open a session before this node does.
 const OPEN_AFTER: Duration = Duration::from_millis(500);
+/// Most peers that a tick looks at, on average.
+const LOOKED_AT: usize = 256;
 
 impl EventLoop {
     /// Dials for a caller, who waits for the session.
@@ -174,9 +176,18 @@ impl EventLoop {
         }
     }
 
+    /// Looks at all peers: who is to be dialled, and with whom a session is missing.
+    pub(super) fn tick_peers(&mut self, now: Instant) {
+        if now >= self.walk_at {
+            self.walk_at = now + pause_between_walks(self.directory.len());
+            self.redial(now);
+            self.open_missing_sessions(now);
+        }
+    }
+
     /// Dials the peers whose time has come, kept ones first, as far as there is room; the rest gets its
     /// turn when there is.
-    pub(super) fn redial(&mut self, now: Instant) {
+    fn redial(&mut self, now: Instant) {
         let mut due: Vec<(bool, u32, PeerId)> = self
             .directory
             .iter()
@@ -249,7 +260,7 @@ impl EventLoop {
     /// a restart of this node, which has forgotten the session that the peer still has. Strangers
     /// connect for the registry's sake too; with them a session is opened when there is something to
     /// say.
-    pub(super) fn open_missing_sessions(&mut self, now: Instant) {
+    fn open_missing_sessions(&mut self, now: Instant) {
         let missing = |(_, peer): &(&PeerId, &Peer)| {
             peer.is_connected()
                 && peer.protocol == Some("1.1")
@@ -326,6 +337,13 @@ impl EventLoop {
     }
 }
 
+/// Few peers are looked at with every tick; of many the tick must not take longer for that.
+fn pause_between_walks(peers: usize) -> Duration {
+    let ticks = u32::try_from(peers.div_ceil(LOOKED_AT)).unwrap_or(u32::MAX).max(1);
+    // Ticks are not punctual.
+    TICK.saturating_mul(ticks) - TICK / 2
+}
+
 /// Where the other side is. Who comes over a relay does not say; then it is behind that relay.
 fn remote(at: &ConnectedPoint) -> Multiaddr {
     match at {
@@ -361,4 +379,23 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_looks_at_no_more_peers_however_many_there_are() {
+        for peers in [0, 1, LOOKED_AT, LOOKED_AT + 1, 1_000, 5_000, 20_000] {
+            let pause = pause_between_walks(peers);
+            let mut ticks = 0;
+            while TICK * ticks < pause {
+                ticks += 1;
+            }
+            assert!(peers <= LOOKED_AT * ticks as usize, "{peers} peers every {ticks} ticks");
+            assert_eq!(ticks == 1, peers <= LOOKED_AT, "{peers} peers every {ticks} ticks");
+        }
+        assert!(pause_between_walks(5_000) <= Duration::from_secs(1));
+    }
 }

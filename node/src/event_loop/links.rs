@@ -72,9 +72,11 @@ impl EventLoop {
                 self.count_received(&id, &message);
                 self.on_message(id, &message, true);
             }
-            Event::Receipt { id: message, status } => {
-                self.metrics().receipts(status, 1);
-                self.on_receipt(message, status);
+            Event::Receipts { ids, status } => {
+                self.metrics().receipts(status, ids.len());
+                for message in ids {
+                    self.on_receipt(message, status);
+                }
             }
             Event::Failed { id: message, why } => self.on_failed(id, message, why),
             Event::Ordered(arrival) => {

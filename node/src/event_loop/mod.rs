@@ -27,6 +27,7 @@ pub(crate) mod redial;
 mod registry;
 mod remembered;
 mod shutdown;
+mod spare;
 mod status;
 mod transfers;
 mod versions;
@@ -144,6 +145,10 @@ pub(crate) struct EventLoop {
     passing: Option<Passing>,
     wake: WakeState,
     measured: Measured,
+    /// When all peers are next looked at.
+    walk_at: Instant,
+    /// When unused buffers next go back to the allocator.
+    give_back_at: Instant,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -170,6 +175,7 @@ impl EventLoop {
         Self {
             reach: Reachability::new(&config),
             wake: WakeState::new(&config),
+            directory: Directory::for_connections(config.max_connections()),
             config,
             identity,
             swarm,
@@ -178,7 +184,6 @@ impl EventLoop {
             rng: rand::make_rng(),
             started,
             agent_seen: None,
-            directory: Directory::default(),
             inbox,
             delivery,
             events,
@@ -200,6 +205,8 @@ impl EventLoop {
             mail,
             passing,
             measured: Measured::new(metrics),
+            walk_at: started,
+            give_back_at: started,
             commands,
         }
     }
@@ -280,13 +287,13 @@ impl EventLoop {
         self.tell_agents();
         self.tick_wake(now);
         self.tick_metrics(now);
+        self.tick_spare(now);
         if !self.stopping {
             self.tick_bootstrap(now);
-            self.redial(now);
             self.dial_again(now);
             self.dial_remembered(now);
             self.tick_reachability(now);
-            self.open_missing_sessions(now);
+            self.tick_peers(now);
         }
     }
 

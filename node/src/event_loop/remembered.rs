@@ -82,7 +82,7 @@ impl EventLoop {
 
     /// Dials some of them if too few peers are connected.
     pub(super) fn dial_remembered(&mut self, now: Instant) {
-        let connected = self.swarm.connected_peers().count();
+        let connected = self.swarm.connected_peers().take(ENOUGH).count();
         let swarm = &self.swarm;
         for (id, address) in self.remembered.round(connected, |id| swarm.is_connected(id), now) {
             tracing::debug!(%address, "too few peers: dialling one of before");

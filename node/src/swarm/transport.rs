@@ -2,6 +2,7 @@
 //! relays; all but QUIC with Noise and Yamux. In a private network whatever runs over TCP is wrapped
 //! in the network's key first, and QUIC, which the key cannot protect, is left out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::Either;
@@ -13,13 +14,20 @@ use libp2p::core::upgrade::Version;
 use libp2p::dns::{ResolverConfig, ResolverOpts};
 use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PnetError, PreSharedKey};
-use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, websocket, yamux};
+use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, websocket};
 
+use super::multiplex;
 use super::prompt::Prompt;
 use crate::config::PrivateNetwork;
 
 /// Time for a dial, and for the handshakes of the transport.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What may be open, and lie unread, on each connection over QUIC; libp2p would have 15 MB there. These
+/// windows are not part of the store that other connections share.
+const QUIC_STREAMS: u32 = 128;
+const QUIC_STREAM_WINDOW: u32 = 512 << 10;
+const QUIC_WINDOW: u32 = 1 << 20;
 
 type Connections = Boxed<(PeerId, StreamMuxerBox)>;
 
@@ -32,17 +40,18 @@ pub(super) fn build(
     network: Option<&PrivateNetwork>,
 ) -> Result<(Connections, relay::client::Behaviour), noise::Error> {
     let noise = noise::Config::new(keypair)?;
+    let multiplex = multiplex::Config::new(Arc::new(multiplex::Store::default()));
     let key = network.map(|network| network.key());
     let (circuits, relay_client) = relay::client::new(keypair.public().to_peer_id());
     let websocket = websocket::Config::new(resolved(plain));
     // Names are resolved outermost: that transport takes every address for its own.
     let addressed = resolved(|| {
-        let tcp = secured(protected(plain(), key), &noise);
+        let tcp = secured(protected(plain(), key), &noise, &multiplex);
         if network.is_some() { tcp } else { either(tcp, quic(keypair)) }
     });
     let connections = either(
-        secured(circuits, &noise),
-        either(secured(protected(websocket, key), &noise), addressed.boxed()),
+        secured(circuits, &noise, &multiplex),
+        either(secured(protected(websocket, key), &noise, &multiplex), addressed.boxed()),
     );
     Ok((TransportTimeout::new(connections, TIMEOUT).boxed(), relay_client))
 }
@@ -52,7 +61,11 @@ fn plain() -> tcp::tokio::Transport {
 }
 
 fn quic(keypair: &Keypair) -> Connections {
-    quic::tokio::Transport::new(quic::Config::new(keypair))
+    let mut config = quic::Config::new(keypair);
+    config.max_concurrent_stream_limit = QUIC_STREAMS;
+    config.max_stream_data = QUIC_STREAM_WINDOW;
+    config.max_connection_data = QUIC_WINDOW;
+    quic::tokio::Transport::new(config)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed()
 }
@@ -93,7 +106,7 @@ where
     })
 }
 
-fn secured<T>(transport: T, noise: &noise::Config) -> Connections
+fn secured<T>(transport: T, noise: &noise::Config, multiplex: &multiplex::Config) -> Connections
 where
     T: Transport + Send + Unpin + 'static,
     T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -101,10 +114,12 @@ where
     T::Dial: Send + 'static,
     T::ListenerUpgrade: Send + 'static,
 {
+    let wires = multiplex.clone();
     transport
+        .map(move |socket, _| wires.wire(socket))
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
-        .multiplex(yamux::Config::default())
+        .multiplex(multiplex.clone())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Prompt::new(muxer))))
         .boxed()
 }

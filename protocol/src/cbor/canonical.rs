@@ -8,7 +8,7 @@ use crate::limits::{MAX_CBOR_DEPTH, MAX_CBOR_ENTRIES};
 /// # Errors
 /// [`CborError`], never `Shape`.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), CborError> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader::new(bytes);
     reader.item(MAX_CBOR_DEPTH)?;
     match reader.rest.len() {
         0 => Ok(()),
@@ -16,18 +16,28 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), CborError> {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn item(&mut self, depth: usize) -> Result<(), CborError> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Reads an item with at most `depth` levels.
+    pub(super) fn item(&mut self, depth: usize) -> Result<(), CborError> {
         let depth = depth.checked_sub(1).ok_or(CborError::TooDeep)?;
         let (major, argument) = self.head()?;
         match major {
             0 | 1 => Ok(()),
             2 => self.take(argument).map(|_| ()),
-            3 => self.text(argument),
+            3 => self.text(argument).map(|_| ()),
             4 => {
                 for _ in 0..entries(argument)? {
                     self.item(depth)?;
@@ -46,26 +56,30 @@ impl<'a> Reader<'a> {
     fn map(&mut self, argument: u64, depth: usize) -> Result<(), CborError> {
         let mut previous: &[u8] = &[];
         for _ in 0..entries(argument)? {
-            let before = self.rest;
-            let (major, len) = self.head()?;
-            if major != 3 {
-                return Err(CborError::Unsupported { what: "map keys other than text" });
-            }
-            self.text(len)?;
-            let key = before.get(..before.len() - self.rest.len()).unwrap_or_default();
-            if key <= previous {
-                return Err(CborError::NotDeterministic {
-                    what: "map keys out of order or repeated",
-                });
-            }
-            previous = key;
+            self.key(&mut previous)?;
             self.item(depth)?;
         }
         Ok(())
     }
 
+    /// Reads a key of a map. `previous` is the one before, as it is encoded, and becomes this one.
+    pub(super) fn key(&mut self, previous: &mut &'a [u8]) -> Result<&'a str, CborError> {
+        let before = self.rest;
+        let (major, len) = self.head()?;
+        if major != 3 {
+            return Err(CborError::Unsupported { what: "map keys other than text" });
+        }
+        let text = self.text(len)?;
+        let key = before.get(..before.len() - self.rest.len()).unwrap_or_default();
+        if key <= *previous {
+            return Err(CborError::NotDeterministic { what: "map keys out of order or repeated" });
+        }
+        *previous = key;
+        Ok(text)
+    }
+
     /// Reads an item's head; returns its major type and argument.
-    fn head(&mut self) -> Result<(u8, u64), CborError> {
+    pub(super) fn head(&mut self) -> Result<(u8, u64), CborError> {
         let [first] = self.array()?;
         let (major, info) = (first >> 5, first & 0x1f);
         if major == 7 && info >= 24 {
@@ -86,14 +100,13 @@ impl<'a> Reader<'a> {
         Ok((major, argument))
     }
 
-    fn text(&mut self, len: u64) -> Result<(), CborError> {
+    pub(super) fn text(&mut self, len: u64) -> Result<&'a str, CborError> {
         let bytes = self.take(len)?;
         std::str::from_utf8(bytes)
-            .map(|_| ())
             .map_err(|_| CborError::NotDeterministic { what: "text that is not UTF-8" })
     }
 
-    fn take(&mut self, len: u64) -> Result<&'a [u8], CborError> {
+    pub(super) fn take(&mut self, len: u64) -> Result<&'a [u8], CborError> {
         let len = usize::try_from(len).map_err(|_| CborError::Truncated)?;
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(CborError::Truncated)?;
         self.rest = rest;
@@ -107,7 +120,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn entries(argument: u64) -> Result<usize, CborError> {
+/// How many entries an array or a map has, if they are not too many.
+pub(super) fn entries(argument: u64) -> Result<usize, CborError> {
     usize::try_from(argument)
         .ok()
         .filter(|count| *count <= MAX_CBOR_ENTRIES)

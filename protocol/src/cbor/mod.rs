@@ -2,16 +2,15 @@
 //! before it allocates (`docs/PROTOCOL.md` §2.2, §2.5).
 
 mod canonical;
+mod decode;
 mod text_enum;
 
 pub(crate) use canonical::check;
-use cbor4ii::core::dec::Read as _;
-use cbor4ii::core::utils::SliceReader;
-use cbor4ii::serde::Deserializer;
 use serde::{Deserialize, Serialize};
 pub(crate) use text_enum::text_enum;
 use thiserror::Error;
 
+use self::decode::Decoder;
 use crate::limits::{MAX_CBOR_DEPTH, MAX_CBOR_ENTRIES};
 
 /// Why bytes are not the deterministic CBOR that was expected.
@@ -73,16 +72,16 @@ pub(crate) fn encode_into<T: Serialize>(buffer: Vec<u8>, value: &T) -> Vec<u8> {
 /// # Errors
 /// [`CborError`] says what is wrong; nothing is allocated for sizes that the bytes do not back.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CborError> {
-    check(bytes)?;
-    let mut decoder = Deserializer::new(SliceReader::new(bytes));
-    let value = T::deserialize(&mut decoder)
-        .map_err(|error| CborError::Shape { detail: error.to_string() })?;
-    // A type that leaves part of its item unread would take a second encoding for its own.
-    let left = decoder.into_inner().fill(1).is_ok_and(|rest| !rest.as_ref().is_empty());
-    if left {
-        return Err(CborError::Shape { detail: "part of the item was not expected".to_owned() });
+    let mut decoder = Decoder::new(bytes);
+    let value = match T::deserialize(&mut decoder) {
+        Ok(value) => value,
+        // What is no deterministic CBOR at all is called that, wherever a type stopped reading.
+        Err(error) => return check(bytes).and(Err(error)),
+    };
+    match decoder.left() {
+        0 => Ok(value),
+        len => Err(CborError::Trailing { len }),
     }
-    Ok(value)
 }
 
 /// Appends the head of an item: its major type (0–7) and argument, in the shortest form.

@@ -24,7 +24,15 @@ fn shortest_forms_only() {
 fn indefinite_lengths_tags_floats_and_null_are_refused() {
     assert!(matches!(refused(&[0x5f, 0xff]), CborError::NotDeterministic { .. }));
     assert!(matches!(refused(&[0x9f, 0xff]), CborError::NotDeterministic { .. }));
-    for other in [&[0xc0, 0x00][..], &[0xf6], &[0xf9, 0, 0], &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0]] {
+    // Tags 20 and 21 have the arguments of false and true.
+    for other in [
+        &[0xc0, 0x00][..],
+        &[0xd4],
+        &[0xd5, 0x00],
+        &[0xf6],
+        &[0xf9, 0, 0],
+        &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0],
+    ] {
         assert!(matches!(refused(other), CborError::Unsupported { .. }), "{other:x?}");
     }
 }
@@ -50,6 +58,60 @@ fn sizes_are_checked_before_they_are_believed() {
     assert_eq!(refused(&[0x00, 0x00]), CborError::Trailing { len: 1 });
     assert_eq!(refused(&[]), CborError::Truncated);
     assert!(matches!(refused(&[0x62, 0xff, 0xfe]), CborError::NotDeterministic { .. }));
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Nest(Vec<Nest>);
+
+/// Also by a type that holds itself, and however much lies side by side.
+#[test]
+fn what_is_nested_is_read_as_deep_as_it_may_be() {
+    let nested = |levels: usize| {
+        let mut bytes = vec![0x81; levels - 1];
+        bytes.push(0x80);
+        bytes
+    };
+    for levels in 1..40 {
+        let read = decode::<Nest>(&nested(levels)).map(drop);
+        assert_eq!(read, check(&nested(levels)), "{levels} levels");
+        assert_eq!(read.is_ok(), levels <= MAX_CBOR_DEPTH, "{levels} levels");
+    }
+    for levels in [MAX_CBOR_DEPTH - 1, MAX_CBOR_DEPTH] {
+        let many = [vec![0x94], nested(levels).repeat(20)].concat();
+        assert_eq!(decode::<Nest>(&many).is_ok(), levels < MAX_CBOR_DEPTH);
+    }
+}
+
+#[test]
+fn what_is_found_where_something_else_belongs_is_named() {
+    let said = |found: &str, wanted: &str| {
+        Some(CborError::Shape { detail: format!("{found} where {wanted} belongs") })
+    };
+    for (bytes, found) in [
+        (&[0x01][..], "an integer"),
+        (&[0x20], "an integer"),
+        (&[0x41, 0x00], "bytes"),
+        (&[0x80], "an array"),
+        (&[0xa0], "a map"),
+        (&[0xf5], "a simple value"),
+    ] {
+        assert_eq!(decode::<String>(bytes).err(), said(found, "text"));
+    }
+    assert_eq!(decode::<u64>(&[0x61, b'a']).err(), said("text", "an integer"));
+}
+
+/// One of several without content is text (`text_enum!`), and has no second encoding as a map.
+#[test]
+fn one_of_several_without_content_is_no_map() {
+    #[derive(Debug, Deserialize)]
+    enum Several {
+        One,
+        Two(u64),
+    }
+    assert!(matches!(decode::<Several>(&[0xa1, 0x63, b'T', b'w', b'o', 7]), Ok(Several::Two(7))));
+    for bytes in [&[0xa1, 0x63, b'O', b'n', b'e', 0][..], &[0x63, b'O', b'n', b'e'], &[0xa0]] {
+        assert!(matches!(decode::<Several>(bytes), Err(CborError::Shape { .. })), "{bytes:x?}");
+    }
 }
 
 proptest! {

@@ -29,10 +29,23 @@ macro_rules! text_enum {
 
         impl<'de> serde::Deserialize<'de> for $enum {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::named(&name).ok_or_else(|| {
-                    serde::de::Error::unknown_variant("a name that is not listed", &[$($name),+])
-                })
+                struct Name;
+
+                impl serde::de::Visitor<'_> for Name {
+                    type Value = $enum;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a name")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<$enum, E> {
+                        let unknown = "a name that is not listed";
+                        $enum::named(name)
+                            .ok_or_else(|| E::unknown_variant(unknown, &[$($name),+]))
+                    }
+                }
+
+                deserializer.deserialize_str(Name)
             }
         }
     };

@@ -162,7 +162,7 @@ mod tests {
         assert!(hot.is_empty());
         assert!(signer.signs(1, at(0)));
         assert!(signer.signs(3, at(0)));
-        assert_eq!(hot.len(), 1);
+        assert_eq!((hot.len(), hot.is_empty()), (1, false));
     }
 
     #[test]

@@ -151,6 +151,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_table_takes_as_many_bytes_as_it_says() {
+        let Multiples(points) = Multiples::of(ED25519_BASEPOINT_POINT);
+        assert_eq!(points.len() * size_of::<EdwardsPoint>(), KeyTable::LEN);
+        assert_eq!(KeyTable::LEN, 320 << 10);
+    }
+
     /// The least and the greatest scalars, and those whose digits all carry or just do not.
     #[test]
     fn digits_at_their_ends_add_up() {

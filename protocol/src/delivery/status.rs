@@ -85,3 +85,41 @@ pub enum Step {
     /// Acknowledged by an agent.
     Taken,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By rows what a status may become, in the same order.
+    #[test]
+    fn a_status_never_goes_back() {
+        let failed = Status::Failed { code: ErrorCode::InvalidState, detail: String::new() };
+        let all = [
+            Status::Queued,
+            Status::Sent,
+            Status::Delivered,
+            Status::Processed,
+            Status::Unknown,
+            Status::Expired,
+            failed,
+            Status::Cancelled,
+        ];
+        let table = [
+            "-sdpuxfc", // queued
+            "--dpu-f-", // sent
+            "---p----", // delivered
+            "--------", // processed
+            "--dp----", // unknown
+            "--------", // expired
+            "--------", // failed
+            "--------", // cancelled
+        ];
+        for (status, row) in all.iter().zip(table) {
+            let may = all.iter().map(|next| status.may_become(next));
+            let expected: Vec<_> = row.chars().map(|letter| letter != '-').collect();
+            assert_eq!(may.collect::<Vec<_>>(), expected, "{status:?}");
+            let unsettled = matches!(status, Status::Queued | Status::Sent);
+            assert_eq!(status.is_settled(), !unsettled, "{status:?}");
+        }
+    }
+}

@@ -54,7 +54,26 @@ fn every_kind_comes_back_as_it_was_and_verifies() {
             let other = Ed25519Authenticator::from_seed(&[2; 32]);
             let other = Identity::new(None, Arc::new(other)).unwrap();
             assert!(envelope.verify(other.public_key()).is_err());
+            assert_eq!(envelope.into_bytes(), bytes);
         }
+        let first = matches!(kind, EnvelopeKind::HandshakeInit | EnvelopeKind::Handshake);
+        assert_eq!(kind.starts_handshake(), first, "{kind}");
+    }
+    assert!(!EnvelopeKind::Sealed.starts_handshake());
+}
+
+/// Enough to see what it is, and no more than that of what a stranger wrote.
+#[test]
+fn what_is_not_known_is_named_in_few_characters() {
+    let header = header(EnvelopeKind::Ready, false);
+    let bytes = plain(&header, b"", &identity());
+    let place = bytes.windows(6).position(|part| part == b"\x65ready").unwrap();
+    for (name, shown) in [("x".to_owned(), "x".to_owned()), ("é".repeat(60), "é".repeat(32))] {
+        let mut other = bytes[..place].to_vec();
+        cbor::push_text(&mut other, &name);
+        other.extend_from_slice(&bytes[place + 6..]);
+        let refused = Envelope::decode(other).unwrap_err();
+        assert_eq!(refused, EnvelopeError::Kind { found: shown });
     }
 }
 

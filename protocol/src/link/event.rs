@@ -187,11 +187,11 @@ pub enum Event {
     },
     /// The peer knows that these messages are processed.
     Told(Vec<MessageId>),
-    /// The peer acknowledged a volatile message.
-    Receipt {
+    /// The peer acknowledged volatile messages.
+    Receipts {
         /// Which.
-        id: MessageId,
-        /// How far it has come.
+        ids: Vec<MessageId>,
+        /// How far they have come.
         status: ReceiptStatus,
     },
     /// A message will not arrive, or may not have. An ordered one was refused by the peer for good, and

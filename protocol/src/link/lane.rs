@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use hashlink::DefaultHashBuilder;
+
 use super::batch::Batch;
 use super::pace::Pacer;
 use crate::id::{MessageId, SessionId, StreamId};
@@ -45,7 +47,7 @@ struct Entry {
 pub(super) struct Lane {
     stream: Option<StreamId>,
     entries: BTreeMap<u64, Entry>,
-    ids: HashMap<MessageId, u64>,
+    ids: HashMap<MessageId, u64, DefaultHashBuilder>,
     due: BTreeSet<u64>,
     delayed: BTreeSet<(Instant, u64)>,
     /// Requests in a row that failed; those that fail during the pause that follows count as one.

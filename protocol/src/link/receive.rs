@@ -239,10 +239,11 @@ impl Link {
     /// The peer has messages of this entity.
     fn on_receipt(&mut self, receipt: Receipt) {
         let Receipt { status, message_ids: mut ids } = receipt;
+        let mut volatile = Vec::new();
         ids.retain(|id| {
             if let Some(message) = self.outbox.remove(*id) {
                 self.outbox.pacer.speed_up(message.kind);
-                self.events.push_back(Event::Receipt { id: *id, status });
+                volatile.push(*id);
                 return false;
             }
             // Of an ordered message `received` promises nothing.
@@ -252,6 +253,9 @@ impl Link {
             }
             counts
         });
+        if !volatile.is_empty() {
+            self.events.push_back(Event::Receipts { ids: volatile, status });
+        }
         if !ids.is_empty() {
             self.events.push_back(Event::Acknowledged { ids, status });
         }

@@ -1,3 +1,5 @@
+mod limits;
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;
@@ -166,6 +168,8 @@ fn an_oversized_field_names_itself_its_size_and_the_limit() {
     );
     let many = CapabilityQuery { names: vec![String::new(); 65] };
     assert!(Body::from(many).encode().unwrap_err().to_string().contains("65 entries"));
+    let most = CapabilityQuery { names: vec![String::new(); 64] };
+    assert!(Body::from(most).encode().is_ok());
 }
 
 #[test]
@@ -224,6 +228,20 @@ fn a_batch_has_at_least_one_and_at_most_the_limit() {
     let mut bytes = Vec::new();
     encode_batch(&mut bytes, &many);
     assert!(matches!(decode_batch(&Bytes::from(bytes)), Err(BatchError::Length { .. })));
+    // It is enough that it says so.
+    for (head, len) in [([0x99, 0x01, 0x01], 257), ([0x99, 0xff, 0xff], 65_535)] {
+        let refused = decode_batch(&Bytes::copy_from_slice(&head));
+        assert_eq!(refused, Err(BatchError::Length { len }));
+    }
+}
+
+/// What is itself about other messages is not acknowledged: nobody answers an answer for ever.
+#[test]
+fn receipts_errors_and_the_end_are_not_acknowledged() {
+    for kind in MessageKind::ALL {
+        let about_others = ["receipt", "error", "session_close"].contains(&kind.as_str());
+        assert_eq!(kind.is_acknowledged(), !about_others, "{kind}");
+    }
 }
 
 proptest! {

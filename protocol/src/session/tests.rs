@@ -98,8 +98,11 @@ fn a_key_that_sealed_as_many_bytes_as_it_may_seals_no_more() {
     let rng = &mut StdRng::seed_from_u64(3);
     let mut session = session(Role::Initiator, 1, 2);
     let batch = [task(rng, 1000)];
-    session.send.pretend_bytes(MAX_BYTES_PER_KEY / 2 - 1000);
-    assert!(!session.wants_renewal(start().instant));
+    let len = crate::message::batch_len(&batch) as u64;
+    session.send.pretend_bytes(MAX_BYTES_PER_KEY / 2 - len - 1);
+    session.seal(&batch, &identity(1), rng, start()).unwrap();
+    assert!(!session.wants_renewal(start().instant), "the plaintext counts, and nothing else");
+    session.send.pretend_bytes(MAX_BYTES_PER_KEY / 2 - len);
     session.seal(&batch, &identity(1), rng, start()).unwrap();
     assert!(session.wants_renewal(start().instant));
     session.send.pretend_bytes(MAX_BYTES_PER_KEY - 1);

@@ -120,6 +120,24 @@ mod tests {
         }
     }
 
+    /// Each number stands where one stood that is too old now.
+    #[test]
+    fn numbers_in_order_are_remembered_round_after_round() {
+        let mut window = Window::new();
+        for sequence in 0..3 * REPLAY_WINDOW {
+            assert_eq!(window.check(sequence), Ok(()));
+            window.mark(sequence);
+            assert_eq!(window.check(sequence), Err(WindowError::Repeated { sequence }));
+            let oldest = sequence.saturating_sub(REPLAY_WINDOW - 1);
+            let repeated = WindowError::Repeated { sequence: oldest };
+            assert_eq!(window.check(oldest), Err(repeated));
+            if let Some(before) = oldest.checked_sub(1) {
+                let too_old = WindowError::TooOld { sequence: before, newest: sequence };
+                assert_eq!(window.check(before), Err(too_old));
+            }
+        }
+    }
+
     #[test]
     fn the_last_number_of_all_is_used_once_and_nothing_lies_beyond_it() {
         let mut window = Window::new();

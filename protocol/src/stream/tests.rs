@@ -26,6 +26,14 @@ fn a_head_is_length_kind_and_number() {
     let request = Head { len: 0x0102, kind: Kind::Request, id: FrameId(0x0304_0506) };
     assert_eq!(request.encode(), [0, 0, 1, 2, 1, 3, 4, 5, 6]);
     assert_eq!(Head::decode(request.encode()), Ok(request));
+    let kinds = [Kind::Credit, Kind::Request, Kind::Answer, Kind::Drop];
+    for (kind, byte) in kinds.into_iter().zip(0..) {
+        let len = if kind == Kind::Credit { CREDIT_LEN as u32 } else { 0 };
+        let frame = Head { len, kind, id: FrameId(9) };
+        assert_eq!(frame.encode(), head(len, byte, 9));
+        assert_eq!(Head::decode(frame.encode()), Ok(frame));
+        assert_eq!(kind.asks(), kind == Kind::Request);
+    }
     let credit = Credit { frames: 32, bytes: 0x0080_0000 };
     assert_eq!(credit.encode(), [0, 0, 0, 32, 0, 0x80, 0, 0]);
     assert_eq!(Credit::decode(credit.encode()), credit);
@@ -50,7 +58,11 @@ fn lengths_that_a_kind_does_not_have_are_refused_before_anything_is_read() {
 fn nothing_is_asked_before_it_is_granted_and_no_more_than_that() {
     let mut asking = Asking::new();
     assert_eq!(asking.ask(RequestId(1), 10, at(0)), None);
+    assert!(!asking.is_granted() && !asking.fits(1));
+    asking.grant(Credit { frames: 0, bytes: 100 }).unwrap();
+    assert!(!asking.is_granted(), "bytes of no request");
     asking.grant(Credit { frames: 2, bytes: 100 }).unwrap();
+    assert!(asking.is_granted() && asking.fits(100) && !asking.fits(101));
     assert_eq!(asking.ask(RequestId(1), 101, at(0)), None);
     let first = asking.ask(RequestId(1), 60, at(0)).unwrap();
     assert_eq!((first.id, first.len), (FrameId(0), 60));
@@ -81,12 +93,14 @@ fn a_stream_on_which_nothing_comes_is_dead_and_one_that_skips_a_request_is_not()
     let mut asking = Asking::new();
     asking.grant(Credit::GRANT).unwrap();
     asking.ask(RequestId(1), 10, at(0));
-    let second = asking.ask(RequestId(2), 10, at(1)).unwrap().id;
+    let second = asking.ask(RequestId(2), 10, at(0)).unwrap().id;
     assert!(asking.is_dead(PATIENCE, at(10_000)));
-    asking.answered(second, at(2)).unwrap();
-    assert!(!asking.is_dead(PATIENCE, at(10_000)));
+    asking.answered(second, at(0)).unwrap();
+    assert!(!asking.is_dead(PATIENCE, at(10_000)), "it came in the instant of the other");
+    assert!(!asking.is_exhausted());
     assert_eq!(asking.close(), [RequestId(1)]);
     assert_eq!(asking.ask(RequestId(3), 10, at(3)), None, "it is closed");
+    assert!(asking.is_exhausted());
 }
 
 /// What was given up says nothing about the requests after it.

@@ -6,6 +6,7 @@
 //! - `states` walks the state tables and real handshakes.
 //! - `attacks` holds one test for each attack, named for it.
 //! - `vectors` reproduces and recomputes `protocol/tests/vectors/*.json`.
+//! - `limits` holds the computed limits against `docs/PROTOCOL.md`.
 //! - `cited` checks that what `docs/SECURITY.md` names is there.
 
 #![allow(
@@ -18,6 +19,7 @@
 
 mod attacks;
 mod cited;
+mod limits;
 mod rig;
 mod secrets;
 mod states;

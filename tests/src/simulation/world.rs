@@ -436,7 +436,11 @@ impl World {
                     self.later(pause, Happening::Replies { by: life, to: peer, task });
                 }
             }
-            Event::Receipt { id, .. } => self.ledger.settled(id, life, Ok(())),
+            Event::Receipts { ids, .. } => {
+                for id in ids {
+                    self.ledger.settled(id, life, Ok(()));
+                }
+            }
             Event::Failed { id, why } => self.ledger.settled(id, life, Err(why)),
             _ => {}
         }

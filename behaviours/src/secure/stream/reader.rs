@@ -12,8 +12,9 @@ use peer_protocol::stream::{HEAD_LEN, Head, Violation};
 
 use crate::budget::Budget;
 
-/// What is read at once where the length of what comes is not known: several small frames.
-const AHEAD: usize = 8 << 10;
+/// What is read at once where the length of what comes is not known: several small frames. Of a long one it
+/// is what is copied once more.
+const AHEAD: usize = 2 << 10;
 /// A frame that counts towards the budget must be complete after this long: the same time that its
 /// sender has for an answer.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);

@@ -185,7 +185,7 @@ async fn a_slow_reader_is_held_up_and_nobody_else() {
     let message = report("is anybody there?");
     other.behaviour_mut().send(id, message, FAR).unwrap();
     tokio::time::timeout(PATIENCE, async {
-        let acknowledged = |kind| matches!(kind, EventKind::Link(Event::Receipt { .. }));
+        let acknowledged = |kind| matches!(kind, EventKind::Link(Event::Receipts { .. }));
         while !acknowledged(other.next_behaviour_event().await.kind) {}
     })
     .await
@@ -288,7 +288,7 @@ async fn a_stream_that_is_never_granted_holds_nothing_up() {
                 }
             }
             event = node.next_behaviour_event() => {
-                if matches!(event.kind, EventKind::Link(Event::Receipt { .. })) {
+                if matches!(event.kind, EventKind::Link(Event::Receipts { .. })) {
                     acknowledged += 1;
                     node.behaviour_mut().send(peer, report("another"), FAR).unwrap();
                 }
@@ -330,8 +330,8 @@ async fn answers_to_nothing_end_the_stream_and_lose_no_message() {
                     }
                 }
                 event = node.next_behaviour_event() => {
-                    if let EventKind::Link(Event::Receipt { id, .. }) = event.kind {
-                        sent.remove(&id);
+                    if let EventKind::Link(Event::Receipts { ids, .. }) = event.kind {
+                        sent.retain(|id| !ids.contains(id));
                         if lies < 2 {
                             send(&mut node, &mut sent);
                         }

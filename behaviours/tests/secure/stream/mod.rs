@@ -88,13 +88,13 @@ impl Pair {
                     *arrived.entry(message.id).or_default() += 1;
                     Some(None)
                 }
-                (0, EventKind::Link(Event::Receipt { id, .. })) => Some(Some(id)),
+                (0, EventKind::Link(Event::Receipts { ids, .. })) => Some(Some(ids)),
                 (_, EventKind::Link(Event::Failed { id, why })) => panic!("{id}: {why}"),
                 (_, EventKind::Link(Event::SessionEnded { why, .. })) => panic!("{why:?}"),
                 _ => None,
             })
             .await;
-            done.map(|id| waiting.remove(&id));
+            waiting.retain(|id| !done.iter().flatten().any(|done| done == id));
         }
         arrived
     }

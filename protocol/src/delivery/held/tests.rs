@@ -72,6 +72,35 @@ fn whoever_has_more_than_a_share_gives_way_first() {
     );
 }
 
+/// §8.2: an equal share for each, with one left over for whoever comes next.
+#[test]
+fn shares_are_by_the_number_of_those_that_hold_something() {
+    let room = HeldRoom::of(1_200);
+    // While a quarter is free each gets what it asks for.
+    assert_eq!([(); 3].map(|()| room.change(0, 300)), [300; 3]);
+    assert_eq!(room.change(0, 1_200), 240, "a fourth: a fifth of the room");
+    assert_eq!(room.change(300, 300), 240, "and so each when it is asked");
+    assert_eq!((room.change(240, 0), room.used()), (0, 840));
+    assert_eq!(room.change(0, 0), 0, "who holds nothing has no share");
+    assert_eq!(room.change(240, 1_200), 300, "one of three: a quarter of the room");
+    assert_eq!(room.used(), 900);
+}
+
+#[test]
+fn a_message_is_held_once_and_as_many_as_there_is_room_for() {
+    let mut held = Held::within(HeldRoom::default());
+    for number in (1..=MAX_HELD_MESSAGES as u64 + 10).rev() {
+        for _ in 0..2 {
+            held.insert(message(number, 3));
+        }
+    }
+    assert_eq!(held.len(), (MAX_HELD_MESSAGES, 3 * MAX_HELD_MESSAGES));
+    let last = MAX_HELD_MESSAGES as u64;
+    let id = |number| MessageId::from_bytes(uuid(number)).unwrap();
+    assert!(held.has(last, id(last)) && !held.has(last + 1, id(last + 1)));
+    assert!(!held.has(last, id(1)));
+}
+
 #[test]
 fn what_was_taken_let_go_or_forgotten_takes_no_room() {
     let room = HeldRoom::of(1_024 * KIB);

@@ -1,5 +1,7 @@
 //! One sender's messages against a naive model, and against a disk that fails.
 
+mod state;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -12,6 +12,7 @@ use crate::limits::{MAX_WINDOW_BYTES, MAX_WINDOW_MESSAGES};
 use crate::message::{MessageKind, ReceiptStatus};
 
 mod hold;
+mod state;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -662,8 +663,18 @@ fn what_waits_for_the_disk_and_what_is_on_it_is_bounded_in_bytes() {
         rig.settle();
         rig.disk.clear();
     }
-    let refused = rig.outbox.accept(peer(1), message, WEEK, rig.now);
+    let refused = rig.outbox.accept(peer(1), message.clone(), WEEK, rig.now);
     assert_eq!(refused, Err(NotAccepted::PeerBytes));
+    for _ in MAX_OUTBOX_BYTES_PER_PEER >> 20..MAX_OUTBOX_BYTES >> 20 {
+        let body = message.body.clone();
+        let message = Message { body, ..rig.message(0) };
+        rig.outbox.accept(peer(2), message, WEEK, rig.now).unwrap();
+        rig.settle();
+        rig.disk.clear();
+    }
+    let message = rig.message(1);
+    let refused = rig.outbox.accept(peer(3), message, WEEK, rig.now);
+    assert_eq!(refused, Err(NotAccepted::Bytes));
 }
 
 #[test]

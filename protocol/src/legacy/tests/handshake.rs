@@ -271,6 +271,8 @@ fn late_messages_are_refused() {
     assert_eq!(initiator.deadline(), NOW.instant + seconds(10));
     assert_eq!(responder.deadline(), NOW.instant + seconds(10));
     let late = stalled(seconds(10) + MILLISECOND);
+    let last = stalled(seconds(30));
+    assert_eq!(a.handle_ack(&mut initiator, &ack, last).unwrap_err(), HandshakeError::TimedOut);
     let stale = stalled(seconds(30) + MILLISECOND);
     let error = a.handle_ack(&mut initiator, &ack, late).unwrap_err();
     assert_eq!(error, HandshakeError::TimedOut);

@@ -233,6 +233,14 @@ fn ends_with_its_lifetime() {
 }
 
 #[test]
+fn states_have_the_names_of_the_original() {
+    let all = [State::Init, State::HandshakeSent, State::Active, State::Closed];
+    let names = ["INIT", "HANDSHAKE_SENT", "ACTIVE", "CLOSED"];
+    assert_eq!(all.map(State::as_str), names);
+    assert_eq!(all.map(|state| state.to_string()), names);
+}
+
+#[test]
 fn closes_for_good() {
     let (mut a, mut session_a, mut b, mut session_b) = connected();
     let message = seal(&mut a, &mut session_a, NOW);
@@ -277,4 +285,10 @@ fn seals_nothing_that_a_peer_would_refuse() {
     }
     let next = seal(&mut a, &mut session_a, NOW);
     assert_eq!(next.content().sequence_num, Some(3));
+    let frame = session_a.seal("task", long(0), NOW, &mut a.rng).unwrap().to_bytes().len();
+    let longest = session_a.seal("task", long(MAX_MESSAGE_LEN - frame), NOW, &mut a.rng).unwrap();
+    assert_eq!(longest.to_bytes().len(), MAX_MESSAGE_LEN);
+    let refused = session_a.seal("task", long(MAX_MESSAGE_LEN - frame + 1), NOW, &mut a.rng);
+    let (len, max) = (MAX_MESSAGE_LEN + 1, MAX_MESSAGE_LEN);
+    assert_eq!(refused, Err(ValueError::TooLong { len, max }.into()));
 }

@@ -60,6 +60,14 @@ fn what_is_old_or_from_before_the_start_is_refused() {
     let error = restarted.accept(&message, NOBODY, &mut b.nonces, NOW + seconds(2)).unwrap_err();
     assert_eq!(error, ReplayError::Forgotten.into());
     assert!(b.nonces.is_empty());
+    // Some peers cut their timestamps to whole seconds.
+    let cut = Duration::from_millis(NOW.timestamp.as_millis() % 1_000);
+    for (before, fine) in [(cut + MILLISECOND, false), (cut, true)] {
+        let then = Now { timestamp: NOW.timestamp - before, ..NOW };
+        let message = at_a.seal("task", Object::new(), then, &mut a.rng).unwrap();
+        assert_eq!(at_b.accept(&message, NOBODY, &mut b.nonces, NOW).is_ok(), fine);
+        assert_eq!(b.nonces.is_empty(), !fine);
+    }
 }
 
 #[test]

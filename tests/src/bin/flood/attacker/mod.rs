@@ -10,7 +10,6 @@ mod packets;
 mod session;
 mod source;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +17,6 @@ use std::time::Duration;
 
 use clap::Args;
 use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
@@ -82,9 +80,8 @@ impl Attempt {
 pub(crate) fn run(orders: &Orders) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
-        let to = socket_address(&orders.to).ok_or("no TCP address")?;
         let attempt = Attempt {
-            source: Source::new(orders.place, to),
+            source: Source::new(orders.place, &orders.to).ok_or("no address to connect to")?,
             to: orders.to.clone(),
             socket: orders.socket.clone(),
             rate: orders.rate,
@@ -115,7 +112,9 @@ async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
         Attack::Connects | Attack::Silent | Attack::Garbage => {
             Ok(connections::begin(attack, attempt))
         }
-        Attack::Noise | Attack::NoiseHeld | Attack::Passers => Ok(crowd::begin(attack, attempt)),
+        Attack::Noise | Attack::NoiseHeld | Attack::HalfNoise | Attack::Passers => {
+            Ok(crowd::begin(attack, attempt))
+        }
         Attack::ForgedInits
         | Attack::StrangerInits
         | Attack::ReplayedInits
@@ -135,21 +134,11 @@ async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
         Attack::Registry | Attack::Hops => packets::begin(attack, attempt).await,
         Attack::Streams
         | Attack::HalfOpen
+        | Attack::Hoard
+        | Attack::LongNames
         | Attack::SlowWriter
         | Attack::HugeFrames
         | Attack::TinyFrames => frames::begin(attack, attempt).await,
         Attack::LocalApi => Ok(api::begin(attempt)),
     }
-}
-
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
-    let mut ip = None;
-    for protocol in address {
-        match protocol {
-            Protocol::Ip4(found) => ip = Some(found),
-            Protocol::Tcp(port) => return Some(SocketAddr::new(ip?.into(), port)),
-            _ => {}
-        }
-    }
-    None
 }

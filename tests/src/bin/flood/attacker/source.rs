@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use rand::RngExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -13,19 +15,28 @@ use crate::case::Place;
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Addresses of this machine to connect from, another one each time.
-#[derive(Debug, Clone, Copy)]
+/// Addresses of this machine to connect from, another one each time; over QUIC always the same.
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     place: Place,
     to: SocketAddr,
+    quic: Option<Multiaddr>,
 }
 
 impl Source {
-    pub(super) const fn new(place: Place, to: SocketAddr) -> Self {
-        Self { place, to }
+    /// Toward `to`, and over QUIC if that is what the address says.
+    pub(super) fn new(place: Place, to: &Multiaddr) -> Option<Self> {
+        let socket = socket_address(to)?;
+        let is_quic = to.iter().any(|part| part == Protocol::QuicV1);
+        Some(Self { place, to: socket, quic: is_quic.then(|| to.clone()) })
     }
 
-    fn address(self) -> Ipv4Addr {
+    /// The address, if connections are to be over QUIC.
+    pub(super) const fn quic(&self) -> Option<&Multiaddr> {
+        self.quic.as_ref()
+    }
+
+    fn address(&self) -> Ipv4Addr {
         let [a, b, c] = rand::rng().random::<[u8; 3]>();
         let last = c.clamp(1, 254);
         match self.place {
@@ -47,4 +58,18 @@ impl Source {
         stream.set_zero_linger()?;
         Ok(stream)
     }
+}
+
+fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut ip = None;
+    for protocol in address {
+        match protocol {
+            Protocol::Ip4(found) => ip = Some(found),
+            Protocol::Tcp(port) | Protocol::Udp(port) => {
+                return Some(SocketAddr::new(ip?.into(), port));
+            }
+            _ => {}
+        }
+    }
+    None
 }
