@@ -9,6 +9,7 @@ mod lane;
 mod mail;
 mod ordered;
 mod outbox;
+mod sessions;
 mod silence;
 mod waiting;
 

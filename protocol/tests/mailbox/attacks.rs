@@ -8,3 +8,4 @@ mod receipts;
 mod receiving;
 mod roles;
 mod sending;
+mod visiting;

@@ -268,3 +268,21 @@ fn an_idle_connection_is_no_dead_one() {
     let (id, _) = pair.uncarried(0).remove(0);
     assert!(pair.links[0].is_sealed(id));
 }
+
+#[test]
+fn an_answer_to_an_attempt_that_was_given_up_says_nothing() {
+    let mut pair = Pair::new(|_| {});
+    pair.links[0].open(pair.now);
+    let (first, init) = pair.uncarried(0).remove(0);
+    let late = pair.answer_to(init);
+    pair.now = pair.now + pair.links[0].config.handshake.timeout + MILLI;
+    pair.links[0].handle_timeout(pair.now);
+    assert_eq!(pair.failed(0).len(), 1);
+    pair.now = pair.now + Duration::from_secs(1);
+    pair.links[0].handle_timeout(pair.now);
+    let (second, _) = pair.uncarried(0).remove(0);
+    pair.links[0].handle_answer(first, late.clone(), pair.now);
+    assert_eq!((pair.failed(0), pair.uncarried(0)), (vec![], vec![]));
+    pair.links[0].handle_answer(second, late, pair.now);
+    assert_eq!(pair.failed(0).len(), 1, "it is none to this one");
+}

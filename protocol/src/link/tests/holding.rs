@@ -12,13 +12,13 @@ fn each_answer_is_held_back_for_so_long_and_no_longer() {
     pair.links[0].open(pair.now);
     pair.settle();
     let hold = pair.links[1].config.answer_hold;
-    for held in 1..=3 {
+    for held in 1..=2 {
         pair.send(0, task("and?"), None);
         pair.settle();
         assert_eq!(pair.answers.len(), held);
     }
     pair.pass(hold - MILLI);
-    assert_eq!(pair.answers.len(), 3);
+    assert_eq!(pair.answers.len(), 2);
     pair.pass(MILLI);
     assert_eq!(pair.answers.len(), 0, "each of them is answered");
 }
@@ -41,6 +41,18 @@ fn the_times_at_which_things_are_sent_again_are_spread() {
     let jitter: Vec<_> = (0..200).map(|_| pair.links[0].jitter()).collect();
     assert!(jitter.iter().all(|jitter| (0.0..=1.0).contains(jitter)));
     assert!(jitter.iter().any(|jitter| *jitter < 0.1) && jitter.iter().any(|jitter| *jitter > 0.9));
+}
+
+#[test]
+fn what_is_sent_as_volatile_has_no_place_in_a_stream() {
+    let mut pair = Pair::new(|_| {});
+    let stream = crate::id::StreamId::random(&mut pair.ids);
+    let message = Message::new(&mut pair.ids, &task("hello").into(), None).unwrap();
+    let order = Some(crate::delivery::Order { after: None, number: 3, stream });
+    let deadline = pair.now.instant + Duration::from_secs(60);
+    pair.links[0].send(Message { order, ..message }, deadline, pair.now).unwrap();
+    pair.settle();
+    assert_eq!(pair.messages(1).iter().map(|message| message.order).collect::<Vec<_>>(), [None]);
 }
 
 /// Takes nothing.

@@ -5,6 +5,7 @@ use peer_protocol::crypto::{
 };
 use peer_protocol::id::{ItemId, PrekeyId, StreamId};
 use peer_protocol::identity::Identity;
+use peer_protocol::limits::{MAX_ITEM_LEN, MAX_NAME_LEN};
 use peer_protocol::mailbox::{Draft, Item, ItemError, Letter, Prekey};
 use peer_protocol::message::{Body, Heartbeat, Message};
 use peer_protocol::time::Timestamp;
@@ -120,6 +121,43 @@ fn an_item_cut_short_or_longer_is_none() {
     assert!(Item::decode([item.as_bytes(), &[0][..]].concat()).is_err());
     let long = Item::decode(vec![0xa7; (128 << 10) + 1]);
     assert_eq!(long, Err(ItemError::TooLong { len: (128 << 10) + 1 }));
+}
+
+#[test]
+fn an_item_of_full_length_is_sealed_and_read_and_a_longer_one_is_not() {
+    let mut rig = Rig::new();
+    let mut sealed = |len: usize| {
+        let content = "x".repeat(len);
+        let message = ordered(&mut rig.rng, &content, rig.stream, 0, None);
+        rig.seal(&[message])
+    };
+    let len = sealed(MAX_ITEM_LEN - 2_048).unwrap().as_bytes().len();
+    let most = 2 * MAX_ITEM_LEN - 2_048 - len;
+    let item = sealed(most).unwrap();
+    assert_eq!(item.as_bytes().len(), MAX_ITEM_LEN);
+    assert_eq!(Item::decode(item.as_bytes().clone()), Ok(item));
+    assert_eq!(sealed(most + 1), Err(ItemError::TooLong { len: MAX_ITEM_LEN + 1 }));
+}
+
+#[test]
+fn a_suite_has_a_name_and_a_payload_more_than_a_tag() {
+    let rig = Rig::new();
+    let ephemeral = EphemeralKey::generate(&mut rng(2));
+    let decode = |suite: usize, payload: usize| {
+        let header = [
+            ("id", cbor::bytes(ItemId::random(&mut rng(3)).as_bytes())),
+            ("suite", cbor::text(&"s".repeat(suite))),
+            ("prekey", cbor::bytes(rig.prekey.id.as_bytes())),
+            ("expires", cbor::number(at(0).timestamp.as_millis())),
+            ("ephemeral", cbor::bytes(ephemeral.public())),
+            ("recipient", cbor::bytes(key_of(&rig.receiver).as_bytes())),
+            ("payload", cbor::bytes(&vec![0; payload])),
+        ];
+        Item::decode(cbor::map(&header)).map(|item| item.header().suite.len())
+    };
+    assert_eq!(decode(MAX_NAME_LEN, TAG_LEN + 1), Ok(MAX_NAME_LEN));
+    assert_eq!(decode(MAX_NAME_LEN + 1, TAG_LEN + 1), Err(ItemError::Form));
+    assert_eq!(decode(MAX_NAME_LEN, TAG_LEN), Err(ItemError::Form));
 }
 
 /// Seals `plaintext` to `rig`'s prekey by hand, under a header of its own.
