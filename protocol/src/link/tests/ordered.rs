@@ -190,6 +190,8 @@ fn what_is_withdrawn_is_not_waited_for_any_more() {
 #[test]
 fn a_heartbeat_waits_for_no_ordered_message() {
     let mut pair = Pair::durable(|_| {});
+    // Or bytes in flight would be what there is no more place for.
+    pair.pin(0, "entity_b", 2);
     let many: Vec<_> = (0..MAX_WINDOW_MESSAGES as u64)
         .map(|number| {
             let message = pair.report(number);
