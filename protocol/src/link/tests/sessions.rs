@@ -1,4 +1,4 @@
-//! Which of several sessions is used, and for how long the others stay (§4).
+//! Which of several sessions is used, and for how long the others stay (§5.3).
 
 use super::*;
 use crate::handshake::{Context, Expected, Handshake};
