@@ -121,7 +121,7 @@ impl App {
         let (open, described) = routes::open(access.clone()).split_for_parts();
         document.merge(described);
         let guarded = requests
-            .layer(Extension(Arc::new(openapi::complete(document))))
+            .layer(Extension(openapi::complete(document)))
             .with_state(self.shared.clone())
             .merge(self.mounted.clone())
             .fallback(routes::not_found)

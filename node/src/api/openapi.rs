@@ -1,8 +1,9 @@
 //! The description of the API for programs (OpenAPI 3.1), made from the code.
 
-use std::sync::Arc;
-
 use axum::Extension;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, Response, ResponseBuilder};
@@ -31,8 +32,12 @@ pub(super) fn head() -> OpenApi {
     OpenApi::new(info, utoipa::openapi::Paths::new())
 }
 
+/// The document as it is sent: as a tree it takes twenty times the memory.
+#[derive(Clone)]
+pub(super) struct Document(Bytes);
+
 /// The document with what holds for every request.
-pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+pub(super) fn complete(mut document: OpenApi) -> Document {
     let components = document.components.get_or_insert_default();
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
@@ -49,7 +54,11 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         SecurityRequirement::new::<_, [&str; 0], &str>("token", []),
         SecurityRequirement::default(),
     ]);
-    document
+    // Its keys are text: there is nothing in it that JSON does not have.
+    let json = document
+        .to_json()
+        .inspect_err(|error| tracing::error!(%error, "no description of the API"));
+    Document(json.unwrap_or_default().into())
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -72,6 +81,6 @@ fn failure(description: &str) -> Response {
     tag = "node",
     responses((status = 200, description = "An OpenAPI document", body = Object))
 )]
-pub(super) async fn document(Extension(document): Extension<Arc<OpenApi>>) -> axum::Json<OpenApi> {
-    axum::Json(OpenApi::clone(&document))
+pub(super) async fn document(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], json)
 }
