@@ -55,7 +55,8 @@ use crate::crypto::PublicKey;
 use crate::delivery::Incoming;
 use crate::handshake::{Phase, SessionState};
 use crate::identity::{EntityId, Fingerprint, TrustView};
-use crate::message::{Body, Message, SessionClose};
+use crate::limits::MAX_QUEUED_BYTES_UNPINNED;
+use crate::message::{Body, Message, MessageKind, SessionClose};
 use crate::rate_limit::{PeerLimiter, TokenBucket};
 use crate::replay::ReplayGuard;
 use crate::time::{Instant, Now};
@@ -187,6 +188,11 @@ impl Link {
     /// # Errors
     /// [`QueueFull`] if too much waits already; the message is then not queued.
     pub fn queue(&mut self, message: Message, deadline: Instant) -> Result<(), QueueFull> {
+        let bytes = self.outbox.bytes().saturating_add(message.body.len());
+        let counts = message.kind != MessageKind::Chunk && bytes > MAX_QUEUED_BYTES_UNPINNED;
+        if counts && !self.is_pinned() {
+            return Err(QueueFull::Bytes);
+        }
         self.outbox.push(Message { order: None, ..message }, deadline)?;
         self.opening.hurry();
         Ok(())

@@ -60,8 +60,14 @@ pub(super) struct Outbox {
     delayed: BTreeMap<(Instant, u64), MessageId>,
     deadlines: BTreeSet<(Instant, MessageId)>,
     bytes: usize,
+    /// Those of them that are of pieces of transfers.
+    pieces: usize,
     next_number: u64,
     pub(super) pacer: Pacer,
+}
+
+fn piece_len(message: &Message) -> usize {
+    if message.kind == MessageKind::Chunk { message.body.len() } else { 0 }
 }
 
 impl Outbox {
@@ -78,12 +84,18 @@ impl Outbox {
             return Err(QueueFull::Bytes);
         }
         self.bytes += message.body.len();
+        self.pieces += piece_len(&message);
         self.deadlines.insert((deadline, id));
         let (number, place) = (self.next_number(), Place::Waiting);
         self.line(message.kind).insert(number, id);
         let entry = Entry { message, deadline, failures: 0, sent: false, place, number };
         self.entries.insert(id, entry);
         Ok(())
+    }
+
+    /// Bytes of bodies, without those of pieces.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes - self.pieces
     }
 
     pub(super) fn len(&self) -> usize {
@@ -186,6 +198,7 @@ impl Outbox {
             Place::UnderWay => {}
         }
         self.bytes -= entry.message.body.len();
+        self.pieces -= piece_len(&entry.message);
         Some(entry.message)
     }
 
@@ -198,7 +211,7 @@ impl Outbox {
         self.bulk.clear();
         self.delayed.clear();
         self.deadlines.clear();
-        self.bytes = 0;
+        (self.bytes, self.pieces) = (0, 0);
         ids
     }
 

@@ -12,7 +12,7 @@ use crate::envelope::{self, Envelope, EnvelopeKind, Header};
 use crate::error::ErrorCode;
 use crate::id::{Nonce, SessionId};
 use crate::identity::EntityId;
-use crate::limits::MAX_BATCH;
+use crate::limits::{MAX_BATCH, MAX_RIDING_LEN};
 use crate::message::{Body, ErrorReport, Message, Receipt, ReceiptStatus};
 use crate::rate_limit::{Quota, RateLimited, RateProfile};
 use crate::time::{Instant, Now};
@@ -91,7 +91,10 @@ impl Link {
             // Nothing rides with refusals: together they could be more than one envelope holds.
             return self.answer_sealed(exchange, session, refused, now);
         }
-        let riding = self.next_batch(MAX_BATCH, true, now);
+        // Answers count towards nothing that bounds what is in memory for one peer, as requests do.
+        let batch = Batch::new(MAX_BATCH);
+        let batch = if self.is_pinned() { batch } else { batch.within(MAX_RIDING_LEN) };
+        let riding = self.next_batch(batch, true, now);
         let (ordered, volatile): (Vec<_>, Vec<_>) =
             riding.iter().partition(|message| message.order.is_some());
         for message in volatile {
@@ -105,9 +108,8 @@ impl Link {
     }
 
     /// What goes next: volatile messages, then, if `all` may go, ordered ones, then chunks.
-    /// At most `most` in all.
-    pub(super) fn next_batch(&mut self, most: usize, all: bool, now: Now) -> Vec<Message> {
-        let mut batch = Batch::new(most);
+    /// As many as `batch` has room for.
+    pub(super) fn next_batch(&mut self, mut batch: Batch, all: bool, now: Now) -> Vec<Message> {
         self.outbox.fill(&mut batch, Line::Prompt, now.instant);
         if all {
             self.lane.fill(&mut batch, &mut self.outbox.pacer, now.instant);
@@ -220,7 +222,7 @@ impl Link {
         if self.is_pinned() { TRUSTED_SEALED_REQUESTS } else { SEALED_REQUESTS }
     }
 
-    fn is_pinned(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         use crate::identity::TrustLevel;
         let entity = self.peer_entity.as_ref();
         let level = entity.and_then(|entity| self.trust.level(entity, &self.peer_key));

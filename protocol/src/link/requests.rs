@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::owed::Receipts;
 use super::{Event, Link, RequestId, Transmit};
 use crate::id::{MessageId, Nonce, SessionId, StreamId};
-use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_REQUESTS_IN_FLIGHT};
+use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT};
 use crate::message::Message;
 use crate::time::{Instant, Now};
 
@@ -43,6 +44,8 @@ pub(super) enum Content {
     Sealed {
         session: SessionId,
         nonce: Nonce,
+        /// Bytes of the envelope.
+        len: usize,
         /// Volatile ones.
         messages: Vec<MessageId>,
         ordered: Vec<MessageId>,
@@ -63,7 +66,7 @@ impl Link {
             // The last place is for what is volatile, which waits for nothing else.
             let in_flight = self.sealed_in_flight();
             let all = in_flight + 1 < MAX_REQUESTS_IN_FLIGHT;
-            if in_flight >= MAX_REQUESTS_IN_FLIGHT
+            if !self.has_place(in_flight)
                 || !self.has_something_due(all, now.instant)
                 || self.is_gathering(now.instant)
                 || !self.connected
@@ -75,7 +78,7 @@ impl Link {
             let waiting = self.outbox.waiting() + self.lane.due();
             let half =
                 if in_flight == 0 { waiting.div_ceil(2).max(SMALLEST_HALF) } else { waiting };
-            let batch = self.next_batch(half, all, now);
+            let batch = self.next_batch(Batch::new(half), all, now);
             if batch.is_empty() && !self.owed.is_due(now.instant) {
                 break;
             }
@@ -114,9 +117,9 @@ impl Link {
         };
         self.last_sealed = now.instant;
         self.left(&ordered, session);
-        let nonce = sealed.nonce;
+        let (nonce, len, messages) = (sealed.nonce, sealed.bytes.len(), ids);
         let content =
-            Content::Sealed { session, nonce, messages: ids, ordered, stream, receipts, taken };
+            Content::Sealed { session, nonce, len, messages, ordered, stream, receipts, taken };
         self.request(sealed.bytes, content, now.instant);
     }
 
@@ -140,7 +143,7 @@ impl Link {
     pub(super) fn next_receipt_tick(&self, now: Instant) -> Option<Instant> {
         let can_send = self.connected
             && self.sessions.has_sendable(now)
-            && self.sealed_in_flight() < MAX_REQUESTS_IN_FLIGHT;
+            && self.has_place(self.sealed_in_flight());
         self.owed.at().filter(|_| can_send).or_else(|| self.receipts_kept_until())
     }
 
@@ -235,7 +238,7 @@ impl Link {
         };
         let gathers = self.connected
             && waits
-            && in_flight < MAX_REQUESTS_IN_FLIGHT
+            && self.has_place(in_flight)
             && self.is_gathering(self.flushed)
             && self.sessions.has_sendable(now);
         gathers.then_some(self.last_sealed + GATHER)
@@ -250,6 +253,20 @@ impl Link {
     fn has_something_due(&self, all: bool, now: Instant) -> bool {
         let ordered_or_bulk = || self.lane.has_due(now) || self.outbox.has_bulk();
         self.outbox.has_waiting() || self.owed.is_due(now) || (all && ordered_or_bulk())
+    }
+
+    /// Whether one more sealed request may go beside those in flight.
+    fn has_place(&self, in_flight: usize) -> bool {
+        in_flight < MAX_REQUESTS_IN_FLIGHT
+            && (self.bytes_in_flight() < MAX_BYTES_IN_FLIGHT || self.is_pinned())
+    }
+
+    fn bytes_in_flight(&self) -> usize {
+        let len = |content: &Content| match content {
+            Content::Sealed { len, .. } => *len,
+            Content::Step { .. } => 0,
+        };
+        self.in_flight.values().map(len).sum()
     }
 
     fn sealed_in_flight(&self) -> usize {

@@ -103,3 +103,73 @@ fn a_name_pinned_to_another_key_brings_its_old_session_no_privilege() {
     pair.pass(Duration::from_millis(500));
     assert_eq!(pair.messages(1).len(), 60, "the burst of whoever is not pinned");
 }
+
+/// A task of a mebibyte, as long as may be.
+fn long() -> Task<'static> {
+    Task { content: Cow::Owned(vec![7; 1 << 20]), ..Task::default() }
+}
+
+/// Bytes of envelopes that side 0 gave to its carrier, which loses them.
+fn sent(pair: &mut Pair) -> usize {
+    let mut sent = 0;
+    while let Some(transmit) = pair.links[0].poll_transmit() {
+        sent += match transmit {
+            Transmit::Request { envelope, .. } | Transmit::Answer { envelope, .. } => {
+                envelope.len()
+            }
+            Transmit::Drop { .. } => 0,
+        };
+    }
+    sent
+}
+
+#[test]
+fn long_messages_for_whoever_is_not_pinned_lie_in_few_bytes() {
+    for pinned in [false, true] {
+        let mut pair = Pair::new(|_| {});
+        pair.links[0].open(pair.now);
+        pair.settle();
+        if pinned {
+            pair.pin(0, "entity_b", 2);
+        }
+        let mut queued = 0;
+        for _ in 0..16 {
+            let message = Message::new(&mut pair.ids, &long().into(), None).unwrap();
+            let deadline = pair.now.instant + Duration::from_secs(60);
+            queued += usize::from(pair.links[0].queue(message, deadline).is_ok());
+        }
+        assert_eq!(queued, if pinned { 15 } else { 3 }, "beside what a body takes besides");
+        pair.links[0].flush(pair.now);
+        let sent = sent(&mut pair);
+        assert!(if pinned { sent > 14 << 20 } else { sent < 3 << 20 }, "{sent} in flight");
+    }
+}
+
+#[test]
+fn nothing_long_rides_in_answers_to_whoever_is_not_pinned() {
+    for pinned in [false, true] {
+        let mut pair = Pair::new(|_| {});
+        pair.links[0].open(pair.now);
+        pair.settle();
+        if pinned {
+            pair.pin(0, "entity_b", 2);
+        }
+        // Eight questions are there, and their answers are held back for what may come.
+        for exchange in 0..8 {
+            let message = Message::new(&mut pair.ids, &task("?").into(), None).unwrap();
+            pair.links[1].send_now(vec![message], pair.now);
+            let Some(Transmit::Request { envelope, .. }) = pair.links[1].poll_transmit() else {
+                panic!("no request");
+            };
+            pair.links[0].handle_request(ExchangeId(exchange), envelope, pair.now);
+        }
+        let deadline = pair.now.instant + Duration::from_secs(60);
+        for _ in 0..3 {
+            let message = Message::new(&mut pair.ids, &long().into(), None).unwrap();
+            pair.links[0].queue(message, deadline).unwrap();
+        }
+        pair.links[0].answer_with_waiting(pair.now);
+        let sent = sent(&mut pair);
+        assert!(if pinned { sent > 3 << 20 } else { sent < 64 << 10 }, "{sent} in answers");
+    }
+}
