@@ -135,7 +135,8 @@ fn connect(store: &Arc<Store>) -> (End, Other) {
     let (wanted, mut asked) = mpsc::channel::<oneshot::Sender<yamux::Stream>>(64);
     let mut other = Connection::new(io(far), yamux::Config::default(), Mode::Client);
     tokio::spawn(poll_fn(move |cx| {
-        while let Poll::Ready(Some(reply)) = asked.poll_recv(cx) {
+        while let Poll::Ready(asked) = asked.poll_recv(cx) {
+            let Some(reply) = asked else { return Poll::Ready(()) };
             match other.poll_new_outbound(cx) {
                 Poll::Ready(Ok(stream)) => drop(reply.send(stream)),
                 _ => return Poll::Ready(()),
@@ -216,18 +217,23 @@ async fn whoever_is_read_goes_on_while_others_hold_the_store() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_holds_most_and_is_not_read_gives_way() {
     let store = Arc::new(Store::with_room(512 << 10));
-    let (mut greedy, first) = connect(&store);
+    let (greedy, first) = connect(&store);
     let _unread = first.fill(220 << 10).await;
     assert!(greedy.account.held() > 200 << 10);
     let (mut end, second) = connect(&store);
-    let _also_unread = second.fill(200 << 10).await;
+    let _also_unread = second.start(200 << 10).await;
+    // Streams of a connection that is gone are dropped.
+    let End { account, streams, ended } = greedy;
+    let ended = tokio::spawn(async move {
+        let error = ended.await;
+        drop((account, streams));
+        error
+    });
+    let error = tokio::time::timeout(Duration::from_secs(3), ended).await.unwrap().unwrap();
+    assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionAborted);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let error = greedy.ended.try_recv().unwrap();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
-    assert!(end.ended.try_recv().is_err());
-    drop(greedy);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(end.account.held() > 150 << 10, "{}", end.account.held());
+    assert!(end.ended.try_recv().is_err(), "there is room now");
+    assert!(end.account.held() >= 200 << 10, "{}", end.account.held());
     drop((end, second));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(store.available(), 512 << 10);
