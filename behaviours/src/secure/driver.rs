@@ -127,7 +127,8 @@ impl Driver {
                 }
             }
             loop {
-                let told: Vec<_> = std::iter::from_fn(|| work.next_output()).take(AT_ONCE).collect();
+                let told: Vec<_> =
+                    std::iter::from_fn(|| work.next_output()).take(AT_ONCE).collect();
                 if told.is_empty() {
                     break;
                 }

@@ -288,10 +288,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
     type Error = CborError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Self), CborError> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), CborError> {
         let name = self.decoder.reader.key(&mut (&[] as &[u8]))?;
         let variant = seed.deserialize(de::value::BorrowedStrDeserializer::new(name))?;
         Ok((variant, self))

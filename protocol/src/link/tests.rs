@@ -266,7 +266,9 @@ fn a_quick_result_rides_in_the_answer_to_its_task() {
     assert_eq!((answered.len(), answered[0].in_reply_to), (1, Some(id)));
     assert_eq!(pair.requests, 4, "three for the handshake, one for the task and its result");
     assert!(
-        pair.events[0].iter().any(|e| matches!(e, Event::Receipts { ids, .. } if ids.contains(&id)))
+        pair.events[0]
+            .iter()
+            .any(|e| matches!(e, Event::Receipts { ids, .. } if ids.contains(&id)))
     );
     pair.pass(Duration::from_secs(5));
     assert_eq!(pair.requests, 5, "one more acknowledges the result");
@@ -279,7 +281,9 @@ fn a_slow_result_travels_alone_and_the_task_is_acknowledged_before() {
     let id = pair.send(0, task("take your time"), None);
     pair.pass(Duration::from_secs(3));
     assert!(
-        pair.events[0].iter().any(|e| matches!(e, Event::Receipts { ids, .. } if ids.contains(&id)))
+        pair.events[0]
+            .iter()
+            .any(|e| matches!(e, Event::Receipts { ids, .. } if ids.contains(&id)))
     );
     pair.send(1, result("done"), Some(id));
     pair.settle();
@@ -465,7 +469,8 @@ fn an_answer_may_refuse_every_message_of_the_largest_batch() {
     pair.links[1].owe(&received(due), now.instant);
     pair.links[0].send_now(batch, now);
     pair.settle();
-    let receipt = |event: &Event| matches!(event, Event::Receipts { ids, .. } if ids.contains(&due));
+    let receipt =
+        |event: &Event| matches!(event, Event::Receipts { ids, .. } if ids.contains(&due));
     assert!(pair.events[0].iter().any(receipt));
 }
 
