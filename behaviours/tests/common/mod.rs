@@ -11,12 +11,12 @@ use libp2p_core::{Multiaddr, PeerId, Transport as _};
 use libp2p_identity::Keypair;
 use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
-use peer_behaviours::secure::{Behaviour, EventKind, GateConfig};
+use peer_behaviours::secure::{Behaviour, EventKind, GateConfig, key_of};
 use peer_behaviours::{Clock, SystemClock};
 use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
 use peer_protocol::handshake::Config;
 use peer_protocol::identity::{
-    Admission, EntityId, Identity, TrustError, TrustLevel, TrustStore, TrustView,
+    Admission, EntityId, Fingerprint, Identity, TrustError, TrustLevel, TrustStore, TrustView,
 };
 use peer_protocol::link::{Event, LinkConfig, SessionInfo};
 use peer_protocol::message::{Body, Message, Task};
@@ -27,6 +27,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Default)]
 pub(crate) struct Trust(RwLock<TrustStore>);
+
+impl Trust {
+    /// Which has pinned `name` to the key of `peer`.
+    pub(crate) fn pinning(name: &str, peer: &PeerId) -> Self {
+        let key = key_of(peer).unwrap();
+        let mut store = TrustStore::default();
+        store.pin(name.parse().unwrap(), Fingerprint::of(&key), Timestamp::default());
+        Self(RwLock::new(store))
+    }
+}
 
 impl TrustView for Trust {
     fn judge(&self, entity: &EntityId, key: &PublicKey) -> Result<(), TrustError> {
@@ -54,6 +64,17 @@ pub(crate) fn behaviour(
     gate: GateConfig,
     adjust: impl Fn(&mut LinkConfig),
 ) -> Behaviour {
+    trusting(Trust::default(), name, keypair, gate, adjust)
+}
+
+/// The same, with what it knows of others.
+pub(crate) fn trusting(
+    trust: Trust,
+    name: &str,
+    keypair: Keypair,
+    gate: GateConfig,
+    adjust: impl Fn(&mut LinkConfig),
+) -> Behaviour {
     let keypair = keypair.try_into_ed25519().unwrap();
     let seed: [u8; 32] = keypair.secret().as_ref().try_into().unwrap();
     let key = Arc::new(Ed25519Authenticator::from_seed(&seed));
@@ -61,7 +82,7 @@ pub(crate) fn behaviour(
     let mut config = LinkConfig::new(Config::new(identity));
     adjust(&mut config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Behaviour::new(config, gate, Arc::new(Trust::default()), clock)
+    Behaviour::new(config, gate, Arc::new(trust), clock)
 }
 
 /// A swarm for the entity `name`.

@@ -17,7 +17,7 @@ use peer_protocol::stream::{CREDIT_LEN, Credit, Kind};
 
 use super::raw::{BothEvent, Raw, ends, frame, read, write};
 use super::{FAR, node, report, unlimited};
-use crate::common::{PATIENCE, behaviour, custom, listen};
+use crate::common::{PATIENCE, Trust, behaviour, custom, listen, trusting};
 
 fn victim() -> Swarm<Behaviour> {
     node("victim", Version::V1Lazy, |secure| secure).0
@@ -196,10 +196,13 @@ async fn a_slow_reader_is_held_up_and_nobody_else() {
 #[tokio::test]
 async fn whoever_goes_over_the_credit_loses_the_stream() {
     let mut raw = Raw::new("entity");
-    // The same entity, with nothing but hops, hands over the envelopes that it seals.
-    let twin = behaviour("entity", raw.keypair.clone(), GateConfig::default(), unlimited);
-    let mut twin = custom(&raw.keypair, Version::V1Lazy, twin);
     let mut node = patient_victim();
+    // The same entity, with nothing but hops, hands over the envelopes that it seals. It has pinned the
+    // victim: to others it does not send as much at once.
+    let trust = Trust::pinning("victim", node.local_peer_id());
+    let gate = GateConfig::default();
+    let twin = trusting(trust, "entity", raw.keypair.clone(), gate, unlimited);
+    let mut twin = custom(&raw.keypair, Version::V1Lazy, twin);
     let (address, peer, me) =
         (listen(&mut node).await, *node.local_peer_id(), *twin.local_peer_id());
     raw.swarm.dial(address).unwrap();

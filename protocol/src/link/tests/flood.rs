@@ -127,8 +127,7 @@ fn sent(pair: &mut Pair) -> usize {
 fn long_messages_for_whoever_is_not_pinned_lie_in_few_bytes() {
     for pinned in [false, true] {
         let mut pair = Pair::new(|_| {});
-        // The side that asks is the one that may send at once.
-        pair.links[1].open(pair.now);
+        pair.links[0].open(pair.now);
         pair.settle();
         if pinned {
             pair.pin(0, "entity_b", 2);
@@ -150,7 +149,8 @@ fn long_messages_for_whoever_is_not_pinned_lie_in_few_bytes() {
 fn nothing_long_rides_in_answers_to_whoever_is_not_pinned() {
     for pinned in [false, true] {
         let mut pair = Pair::new(|_| {});
-        pair.links[0].open(pair.now);
+        // The side that opens a session is the one that may send at once.
+        pair.links[1].open(pair.now);
         pair.settle();
         if pinned {
             pair.pin(0, "entity_b", 2);
