@@ -17,8 +17,9 @@ pub(super) const OWN: usize = 20 << 10;
 /// What a frame takes besides its bytes.
 pub(super) const FRAME: usize = 64;
 /// Whoever reads a stream may keep so much of its beginning: names of protocols, and frames that do not
-/// count towards a budget. It counts as unread until more was read.
-pub(super) const BEGINNING: usize = (16 << 10) - 1;
+/// count towards a budget. It counts as unread until more was read. A name has two bytes of length and at
+/// most 16 KiB, and comes after the twenty bytes of multistream-select's own.
+pub(super) const BEGINNING: usize = 20 + 2 + (16 << 10);
 /// Streams in the account: those that Yamux has, and those that it is just letting go of.
 const MOST: usize = 2 * MAX_STREAMS;
 
