@@ -16,7 +16,6 @@ use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 
 use super::PROTOCOL;
 use super::codec::{Codec, Request};
-use crate::secure::ends;
 
 /// A request that nobody answers has failed after this long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -139,10 +138,10 @@ impl Carrier {
                 };
                 Some(Polled::Arrival(peer, connection_id, arrival))
             }
-            Event::InboundFailure { peer, connection_id, request_id, error } => {
+            Event::InboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, %error, "a version 1.0 request from the peer failed");
                 self.forget(request_id);
-                ends(peer, connection_id, &error).map(Polled::Swarm)
+                None
             }
             Event::ResponseSent { request_id, .. } => {
                 self.forget(request_id);

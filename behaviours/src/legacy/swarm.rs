@@ -16,6 +16,7 @@ use super::driver::Input;
 use super::{Behaviour, Event};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
+use crate::secure::ends;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = KeepAlive<THandler<Inner>>;
@@ -83,6 +84,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
+        self.pending.extend(ends(peer, connection, &event));
         self.carrier.inner().on_connection_handler_event(peer, connection, event);
     }
 

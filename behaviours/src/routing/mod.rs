@@ -255,11 +255,9 @@ impl Behaviour {
                     self.set_speaks(&peer, false);
                 }
             }
-            Inner::InboundFailure { peer, connection_id, request_id, error } => {
-                self.pending.extend(crate::secure::ends(peer, connection_id, &error));
+            Inner::InboundFailure { request_id, .. } | Inner::ResponseSent { request_id, .. } => {
                 self.forget(&request_id);
             }
-            Inner::ResponseSent { request_id, .. } => self.forget(&request_id),
         }
     }
 

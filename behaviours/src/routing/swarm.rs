@@ -11,6 +11,7 @@ use libp2p_swarm::{
 };
 
 use super::{Behaviour, Event, Inner};
+use crate::secure::ends;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = THandler<Inner>;
@@ -78,6 +79,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
+        self.pending.extend(ends(peer, connection, &event));
         self.inner.on_connection_handler_event(peer, connection, event);
     }
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 use libp2p_core::PeerId;
 use libp2p_core::upgrade::NegotiationError;
 use libp2p_request_response::{
-    self as request_response, Event, InboundFailure, InboundRequestId, Message, OutboundFailure,
-    OutboundRequestId, ProtocolSupport, ResponseChannel,
+    self as request_response, Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
+    ProtocolSupport, ResponseChannel,
 };
 use libp2p_swarm::{
     CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent,
-    ToSwarm,
+    THandlerOutEvent, ToSwarm,
 };
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
@@ -35,6 +35,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_STREAMS: usize = 64;
 
 pub(super) type Inner = request_response::Behaviour<Codec>;
+/// What the handler of a connection tells libp2p's behaviour.
+type HandlerEvent<C> = THandlerOutEvent<request_response::Behaviour<C>>;
 
 /// What the network brings.
 pub(super) enum Arrival {
@@ -160,10 +162,10 @@ impl Carrier {
                 };
                 (peer, connection_id, arrival)
             }
-            Event::InboundFailure { peer, connection_id, request_id, error } => {
+            Event::InboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, %error, "a request from the peer failed");
                 self.forget(request_id);
-                return ends(peer, connection_id, &error).map(Polled::Swarm);
+                return None;
             }
             Event::ResponseSent { request_id, .. } => {
                 self.forget(request_id);
@@ -180,13 +182,17 @@ impl Carrier {
     }
 }
 
-/// What is to be done about a connection whose request failed for its conduct.
-pub(crate) fn ends<E, I>(
+/// What is to be done about a connection for what became of a request, if that is its conduct. That a
+/// request could not be read libp2p's behaviour does not tell, only its handler.
+pub(crate) fn ends<E, I, C: request_response::Codec>(
     peer_id: PeerId,
     connection: ConnectionId,
-    error: &InboundFailure,
-) -> Option<ToSwarm<E, I>> {
-    let InboundFailure::Io(error) = error else { return None };
+    event: &HandlerEvent<C>,
+) -> Option<ToSwarm<E, I>>
+where
+    C: Clone + Send + 'static,
+{
+    let HandlerEvent::<C>::InboundStreamFailed { error, .. } = event else { return None };
     let connection = CloseConnection::One(connection);
     Insistent::is(error).then_some(ToSwarm::CloseConnection { peer_id, connection })
 }

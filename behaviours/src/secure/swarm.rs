@@ -10,7 +10,7 @@ use libp2p_swarm::{
     NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
-use super::carrier::{Inner, Polled};
+use super::carrier::{Inner, Polled, ends};
 use super::{Behaviour, Event, stream};
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 
@@ -82,6 +82,7 @@ impl NetworkBehaviour for Behaviour {
     ) {
         match event {
             Either::Left(event) => {
+                self.pending.extend(ends(peer, connection, &event));
                 self.carrier.inner().on_connection_handler_event(peer, connection, event);
             }
             Either::Right(told) => self.on_stream(peer, connection, told),

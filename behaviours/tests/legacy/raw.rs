@@ -200,6 +200,9 @@ async fn whoever_sends_too_much_again_and_again_is_disconnected() {
     }
     assert!(answered >= 10, "{answered}");
     while node.swarm.is_connected(&peer) {
-        node.swarm.next_swarm_event().await;
+        tokio::select! {
+            _ = node.swarm.next_swarm_event() => {}
+            _ = raw.swarm.next_swarm_event() => {}
+        }
     }
 }

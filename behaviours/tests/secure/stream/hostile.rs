@@ -210,12 +210,6 @@ async fn whoever_goes_over_the_credit_loses_the_stream() {
     twin.behaviour_mut().set_hops(&peer, true);
     let mut requests = HashMap::new();
     let mut envelopes = Vec::new();
-    for _ in 0..8 {
-        let content = vec![7; 1 << 20].into();
-        let task = Body::from(Task { content, ..Task::default() });
-        let message = Message::new(&mut rand::rng(), &task, None).unwrap();
-        twin.behaviour_mut().send(peer, message, FAR).unwrap();
-    }
     tokio::time::timeout(PATIENCE, async {
         while envelopes.len() < 8 || !raw.swarm.is_connected(&peer) {
             tokio::select! {
@@ -227,6 +221,15 @@ async fn whoever_goes_over_the_credit_loses_the_stream() {
                         node.behaviour_mut().hop_request(routed, me, me, envelope).unwrap();
                     }
                     EventKind::Hops(Hops::Request { envelope, .. }) => envelopes.push(envelope),
+                    // Whom it has pinned it knows by then.
+                    EventKind::Link(Event::SessionReady(_)) => {
+                        for _ in 0..8 {
+                            let content = vec![7; 1 << 20].into();
+                            let task = Body::from(Task { content, ..Task::default() });
+                            let message = Message::new(&mut rand::rng(), &task, None).unwrap();
+                            twin.behaviour_mut().send(peer, message, FAR).unwrap();
+                        }
+                    }
                     _ => {}
                 },
                 event = node.next_swarm_event() => {
