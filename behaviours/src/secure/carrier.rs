@@ -184,13 +184,13 @@ impl Carrier {
 
 /// What is to be done about a connection for what became of a request, if that is its conduct. That a
 /// request could not be read libp2p's behaviour does not tell, only its handler.
-pub(crate) fn ends<E, I, C: request_response::Codec>(
+pub(crate) fn ends<E, I, C>(
     peer_id: PeerId,
     connection: ConnectionId,
     event: &HandlerEvent<C>,
 ) -> Option<ToSwarm<E, I>>
 where
-    C: Clone + Send + 'static,
+    C: request_response::Codec + Clone + Send + 'static,
 {
     let HandlerEvent::<C>::InboundStreamFailed { error, .. } = event else { return None };
     let connection = CloseConnection::One(connection);
