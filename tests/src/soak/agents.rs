@@ -57,18 +57,21 @@ async fn take(work: &Work, at: &str, client: &Client, incoming: Incoming) {
         work.ledger().fault(format!("{at} was handed what nobody sent: {incoming:?}"));
         return;
     };
+    let durable = incoming.durable;
     work.ledger().hear(at, number, &incoming.message_id, bytes.as_deref());
     let taken = if incoming.kind == IncomingKind::Task {
         let content = Content::from_bytes(&bytes.unwrap_or_default());
         let id = incoming.message_id;
         client.answer(&Reply { message_id: id, content, done: true }).await.is_ok()
-    } else if incoming.durable {
+    } else if durable {
         let ids = vec![incoming.message_id];
         client.acknowledge(&Acknowledge { ids }).await.is_ok()
     } else {
         true
     };
-    if taken {
+    // The node forgets at a restart which volatile ones it took (§17.3): one whose receipt was not on its way
+    // yet comes again.
+    if taken && durable {
         work.ledger().take(number);
     }
 }
