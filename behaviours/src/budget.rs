@@ -2,22 +2,19 @@
 //! this node's memory (`docs/PROTOCOL.md` §14.1).
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _};
-use peer_protocol::rate_limit::{Quota, TokenBucket};
-use peer_protocol::{spare, time};
-use thiserror::Error;
+use peer_protocol::spare;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+
+use crate::conduct::Conduct;
 
 /// Bytes of something oversized that are read and thrown away, so that its sender gets to read why
 /// it is refused.
 const MAX_DISCARDED: u64 = 4 << 20;
-/// Frames longer than is taken that one connection may announce. A program that knows the protocol
-/// announces none; one that does it again and again is only a burden.
-const TOO_LONG: Quota = Quota { per_minute: 60, burst: 10 };
 /// Bytes that are read without asking the budget: handshakes, and most messages.
 const FREE: usize = 4 << 10;
 /// The budget for what peers with a session send on their streams, of the node and of one peer.
@@ -46,31 +43,6 @@ pub(crate) struct Budget {
     waits: bool,
     /// Of one connection, as its share is.
     conduct: Arc<Conduct>,
-}
-
-/// How often a connection has announced more than is taken.
-#[derive(Debug)]
-struct Conduct {
-    start: Instant,
-    too_long: Mutex<TokenBucket>,
-}
-
-impl Default for Conduct {
-    fn default() -> Self {
-        Self { start: Instant::now(), too_long: Mutex::default() }
-    }
-}
-
-/// A connection announces frames longer than is taken, again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it announces more than is taken again and again")]
-pub(crate) struct Insistent;
-
-impl Insistent {
-    /// Whether that is what the error says.
-    pub(crate) fn is(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
-    }
 }
 
 impl Default for Budget {
@@ -121,17 +93,15 @@ impl Budget {
     /// Notes that more is announced than is taken.
     ///
     /// # Errors
-    /// [`Insistent`] if that has happened too often.
+    /// [`Insistent`](crate::conduct::Insistent) if that has happened too often on the connection.
     pub(crate) fn too_long(&self) -> io::Result<()> {
-        let now = time::Instant::from_start(self.conduct.start.elapsed());
-        let mut bucket = self.conduct.too_long.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(TOO_LONG, now).map_err(|_| io::Error::other(Insistent))
+        self.conduct.too_long()
     }
 
     /// Reads something oversized and throws it away, as far as that is worth it.
     ///
     /// # Errors
-    /// [`Insistent`] if there was too much of that on the connection; else those of `io`.
+    /// As [`Budget::too_long`]; else those of `io`.
     pub(crate) async fn discard(
         &self,
         io: &mut (impl AsyncRead + Unpin),
@@ -234,6 +204,7 @@ mod tests {
     use peer_protocol::limits::MAX_ENVELOPE_LEN;
 
     use super::*;
+    use crate::conduct::Insistent;
 
     /// Brings so many bytes, and then nothing more.
     struct Stalling(usize);

@@ -9,6 +9,7 @@
 pub mod boxed;
 mod budget;
 mod clock;
+mod conduct;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keep_alive;

@@ -68,9 +68,9 @@ pub const MAX_QUEUED_BYTES_UNPINNED: usize = 4 << 20;
 /// Most requests in flight to one peer (§14.2).
 pub const MAX_REQUESTS_IN_FLIGHT: usize = 16;
 /// Bytes of them, to one that is not pinned; one larger request goes alone (§14.2).
-pub const MAX_BYTES_IN_FLIGHT: usize = 2 << 20;
+pub const MAX_BYTES_IN_FLIGHT_UNPINNED: usize = 2 << 20;
 /// Bytes of messages that ride in an answer to a peer that is not pinned (§7.3).
-pub const MAX_RIDING_LEN: usize = 64 << 10;
+pub const MAX_RIDING_LEN_UNPINNED: usize = 64 << 10;
 /// Requests that a peer may have unanswered on its session stream (§14.4).
 pub const MAX_STREAM_REQUESTS: u32 = 32;
 /// Bytes of requests that a peer may have unanswered on its session stream (§14.4).

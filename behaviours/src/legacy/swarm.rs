@@ -14,9 +14,9 @@ use super::calls::Called;
 use super::carrier::{Inner, Polled};
 use super::driver::Input;
 use super::{Behaviour, Event};
+use crate::conduct::close_insistent;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 use crate::prefix::Prefix;
-use crate::secure::ends;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = KeepAlive<THandler<Inner>>;
@@ -84,7 +84,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.pending.extend(ends(peer, connection, &event));
+        self.pending.extend(close_insistent(peer, connection, &event));
         self.carrier.inner().on_connection_handler_event(peer, connection, event);
     }
 

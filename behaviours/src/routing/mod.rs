@@ -256,14 +256,10 @@ impl Behaviour {
                 }
             }
             Inner::InboundFailure { request_id, .. } | Inner::ResponseSent { request_id, .. } => {
-                self.forget(&request_id);
+                if let Some(exchange) = self.by_inbound.remove(&request_id) {
+                    self.exchanges.remove(&exchange);
+                }
             }
-        }
-    }
-
-    fn forget(&mut self, request: &InboundRequestId) {
-        if let Some(exchange) = self.by_inbound.remove(request) {
-            self.exchanges.remove(&exchange);
         }
     }
 

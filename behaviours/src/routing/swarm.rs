@@ -11,7 +11,7 @@ use libp2p_swarm::{
 };
 
 use super::{Behaviour, Event, Inner};
-use crate::secure::ends;
+use crate::conduct::close_insistent;
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = THandler<Inner>;
@@ -79,7 +79,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.pending.extend(ends(peer, connection, &event));
+        self.pending.extend(close_insistent(peer, connection, &event));
         self.inner.on_connection_handler_event(peer, connection, event);
     }
 

@@ -16,14 +16,12 @@ use libp2p_request_response::{
     ProtocolSupport, ResponseChannel,
 };
 use libp2p_swarm::{
-    CloseConnection, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, THandlerInEvent, ToSwarm,
 };
 use peer_protocol::envelope::{Envelope, EnvelopeError};
 use peer_protocol::link::{ExchangeId, RequestId, Transmit};
 
 use super::codec::{Codec, Request};
-use crate::budget::Insistent;
 
 /// The protocol's name.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/peer/1.1.0");
@@ -35,8 +33,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_STREAMS: usize = 64;
 
 pub(super) type Inner = request_response::Behaviour<Codec>;
-/// What the handler of a connection tells libp2p's behaviour.
-type HandlerEvent<C> = THandlerOutEvent<request_response::Behaviour<C>>;
 
 /// What the network brings.
 pub(super) enum Arrival {
@@ -180,21 +176,6 @@ impl Carrier {
             self.exchanges.remove(&exchange);
         }
     }
-}
-
-/// What is to be done about a connection for what became of a request, if that is its conduct. That a
-/// request could not be read libp2p's behaviour does not tell, only its handler.
-pub(crate) fn ends<E, I, C>(
-    peer_id: PeerId,
-    connection: ConnectionId,
-    event: &HandlerEvent<C>,
-) -> Option<ToSwarm<E, I>>
-where
-    C: request_response::Codec + Clone + Send + 'static,
-{
-    let HandlerEvent::<C>::InboundStreamFailed { error, .. } = event else { return None };
-    let connection = CloseConnection::One(connection);
-    Insistent::is(error).then_some(ToSwarm::CloseConnection { peer_id, connection })
 }
 
 /// Whether the peer refused the protocol. With lazy negotiation that comes to light only when the

@@ -45,7 +45,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{self, Interval, MissedTickBehavior, Sleep, interval_at};
 
-pub(crate) use self::carrier::{ends, is_refusal};
+pub(crate) use self::carrier::is_refusal;
 pub use self::durable::{NoDisk, Resumes, Unreadable};
 pub use self::gate::GateConfig;
 pub use self::hops::{HopRefusal, Hops, RoutedId};

@@ -10,8 +10,9 @@ use libp2p_swarm::{
     NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 
-use super::carrier::{Inner, Polled, ends};
+use super::carrier::{Inner, Polled};
 use super::{Behaviour, Event, stream};
+use crate::conduct::close_insistent;
 use crate::keep_alive::{FromBehaviour, KeepAlive};
 
 impl NetworkBehaviour for Behaviour {
@@ -82,7 +83,7 @@ impl NetworkBehaviour for Behaviour {
     ) {
         match event {
             Either::Left(event) => {
-                self.pending.extend(ends(peer, connection, &event));
+                self.pending.extend(close_insistent(peer, connection, &event));
                 self.carrier.inner().on_connection_handler_event(peer, connection, event);
             }
             Either::Right(told) => self.on_stream(peer, connection, told),

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use libp2p_core::upgrade::Version;
 use libp2p_identity::Keypair;
 use libp2p_request_response::{Event, Message, OutboundRequestId};
-use libp2p_swarm::{Swarm, SwarmEvent};
+use libp2p_swarm::{StreamProtocol, Swarm, SwarmEvent};
 use peer_behaviours::secure::key_of;
 use peer_protocol::crypto::Ed25519Authenticator;
 use peer_protocol::envelope::{self, EnvelopeKind};
@@ -21,7 +21,7 @@ use peer_protocol::routing::{Header, Outcome, Packet, PacketId, Reason};
 use peer_protocol::time::Timestamp;
 
 use crate::common::{PATIENCE, custom};
-use crate::liars::{RawBehaviour, raw};
+use crate::liars::{RawBehaviour, raw, raw_on};
 use crate::node::{Node, Saw};
 
 /// A neighbour that sends whatever it likes.
@@ -32,7 +32,11 @@ struct Attacker {
 
 impl Attacker {
     async fn new(victim: &Node) -> Self {
-        let mut swarm = custom(&Keypair::generate_ed25519(), Version::V1Lazy, raw());
+        Self::with(raw(), victim).await
+    }
+
+    async fn with(behaviour: RawBehaviour, victim: &Node) -> Self {
+        let mut swarm = custom(&Keypair::generate_ed25519(), Version::V1Lazy, behaviour);
         swarm.dial(victim.address.clone()).unwrap();
         while !swarm.is_connected(&victim.id) {
             swarm.select_next_some().await;
@@ -107,6 +111,32 @@ async fn caught(from: &Node, to: &Node) -> Packet {
         {
             return Packet::decode(&request).unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_announces_too_much_again_and_again_is_disconnected() {
+    for protocol in [peer_behaviours::routing::PROTOCOL, StreamProtocol::new("/peer/1.1.0")] {
+        let victim = Node::new("entity_v").await;
+        let mut attacker = Attacker::with(raw_on(protocol), &victim).await;
+        let mut ended = 0;
+        let until_closed = async {
+            attacker.begin(vec![0xff; 4]);
+            loop {
+                match attacker.swarm.select_next_some().await {
+                    SwarmEvent::ConnectionClosed { .. } => break,
+                    SwarmEvent::Behaviour(
+                        Event::Message { .. } | Event::OutboundFailure { .. },
+                    ) => {
+                        ended += 1;
+                        attacker.begin(vec![0xff; 4]);
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, until_closed).await.expect("it is still connected");
+        assert!((10..30).contains(&ended), "{ended}");
     }
 }
 

@@ -68,7 +68,10 @@ impl request_response::Codec for Raw {
 pub(crate) type RawBehaviour = request_response::Behaviour<Raw>;
 
 pub(crate) fn raw() -> RawBehaviour {
-    let protocol = peer_behaviours::routing::PROTOCOL;
+    raw_on(peer_behaviours::routing::PROTOCOL)
+}
+
+pub(crate) fn raw_on(protocol: StreamProtocol) -> RawBehaviour {
     let config = request_response::Config::default();
     RawBehaviour::with_codec(Raw, [(protocol, ProtocolSupport::Full)], config)
 }

@@ -12,7 +12,7 @@ use crate::envelope::{self, Envelope, EnvelopeKind, Header};
 use crate::error::ErrorCode;
 use crate::id::{Nonce, SessionId};
 use crate::identity::EntityId;
-use crate::limits::{MAX_BATCH, MAX_RIDING_LEN};
+use crate::limits::{MAX_BATCH, MAX_RIDING_LEN_UNPINNED};
 use crate::message::{Body, ErrorReport, Message, Receipt, ReceiptStatus};
 use crate::rate_limit::{Quota, RateLimited, RateProfile};
 use crate::time::{Instant, Now};
@@ -93,7 +93,7 @@ impl Link {
         }
         // Answers count towards nothing that bounds what is in memory for one peer, as requests do.
         let batch = Batch::new(MAX_BATCH);
-        let batch = if self.is_pinned() { batch } else { batch.within(MAX_RIDING_LEN) };
+        let batch = if self.is_pinned() { batch } else { batch.within(MAX_RIDING_LEN_UNPINNED) };
         let riding = self.next_batch(batch, true, now);
         let (ordered, volatile): (Vec<_>, Vec<_>) =
             riding.iter().partition(|message| message.order.is_some());

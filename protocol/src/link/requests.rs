@@ -6,7 +6,9 @@ use super::batch::Batch;
 use super::owed::Receipts;
 use super::{Event, Link, RequestId, Transmit};
 use crate::id::{MessageId, Nonce, SessionId, StreamId};
-use crate::limits::{BATCH_TARGET_LEN, MAX_BATCH, MAX_BYTES_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT};
+use crate::limits::{
+    BATCH_TARGET_LEN, MAX_BATCH, MAX_BYTES_IN_FLIGHT_UNPINNED, MAX_REQUESTS_IN_FLIGHT,
+};
 use crate::message::Message;
 use crate::time::{Instant, Now};
 
@@ -263,7 +265,7 @@ impl Link {
     /// Whether one more sealed request may go beside those in flight.
     fn has_place(&self, in_flight: usize) -> bool {
         in_flight < MAX_REQUESTS_IN_FLIGHT
-            && (self.bytes_in_flight() < MAX_BYTES_IN_FLIGHT || self.is_pinned())
+            && (self.bytes_in_flight() < MAX_BYTES_IN_FLIGHT_UNPINNED || self.is_pinned())
     }
 
     fn bytes_in_flight(&self) -> usize {
