@@ -4,7 +4,7 @@
 //!
 //! - `store`, `source`, `saved`: what this node keeps, from whom, and on disk.
 //! - `publisher`, `lookup`, `search`, `queries`: what this node asks of others.
-//! - `table`, `addresses`, `conduct`: whom it asks.
+//! - `table`, `addresses`, `conduct`, `dials`: whom it asks.
 //!
 //! Inbound streams have no timeout in libp2p (rust-libp2p #5981). What bounds them: 32 to a
 //! connection, of 32 KiB at most, and the limits on connections for each peer and network.
@@ -13,6 +13,7 @@
 mod addresses;
 mod conduct;
 mod config;
+mod dials;
 mod event;
 mod lookup;
 mod publisher;
@@ -49,6 +50,7 @@ pub use self::table::{Bucket, TableStatus};
 
 use self::addresses::Met;
 use self::conduct::Conduct;
+use self::dials::Dials;
 use self::publisher::{Publisher, Task, What};
 use self::queries::{Purpose, Queries, WaitingLookup};
 use self::search::Search;
@@ -82,6 +84,7 @@ pub struct Behaviour {
     turns: VecDeque<SearchId>,
     publisher: Publisher,
     conduct: Conduct,
+    dials: Dials,
     connections: HashMap<ConnectionId, Connection>,
     /// Connections to close; each is in it at most once.
     closing: VecDeque<(PeerId, ConnectionId)>,
@@ -115,6 +118,7 @@ impl Behaviour {
             turns: VecDeque::new(),
             publisher: Publisher::new(now),
             conduct: Conduct::new(),
+            dials: Dials::new(config.request_timeout),
             connections: HashMap::new(),
             closing: VecDeque::new(),
             peers: 0,
@@ -290,6 +294,7 @@ impl Behaviour {
             self.sweep = now + SWEEP;
             self.kad.store_mut().sweep();
         }
+        self.do_without_the_overdue(now);
         if self.publisher.due() <= now {
             let store = self.kad.store_mut();
             let task = |what| move |key| Task { key, what, publication: None };
@@ -310,7 +315,8 @@ impl Behaviour {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.clock.now().instant;
         let searches = self.searches.values().map(|search| search.started() + self.search_timeout);
-        let due = searches.chain([self.sweep, self.publisher.due()]).min().unwrap_or(self.sweep);
+        let others = [self.sweep, self.publisher.due()].into_iter().chain(self.dials.due());
+        let due = searches.chain(others).min().unwrap_or(self.sweep);
         if self.timer.as_ref().is_none_or(|(set, _)| *set != due) {
             self.timer = Some((due, Box::pin(tokio::time::sleep(due.since(now)))));
         }

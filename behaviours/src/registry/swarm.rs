@@ -7,12 +7,13 @@ use libp2p_core::transport::PortUse;
 use libp2p_core::{ConnectedPoint, Endpoint, Multiaddr, PeerId};
 use libp2p_kad as kad;
 use libp2p_swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm,
+    NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use peer_protocol::time::Instant;
 
 use super::addresses::MAX_DIALLED;
+use super::dials::GIVEN_UP;
 use super::saved::Space;
 use super::source::Source;
 use super::{Behaviour, Event};
@@ -95,6 +96,11 @@ impl NetworkBehaviour for Behaviour {
         self.kad.on_swarm_event(event);
         match event {
             FromSwarm::ConnectionEstablished(event) => {
+                if self.connections.is_empty() {
+                    // It may have been this node that could not be reached.
+                    self.dials.forget_failures();
+                }
+                self.dials.reached(&event.peer_id);
                 let network = Prefix::of(event.endpoint.get_remote_address());
                 let since = self.clock.now().instant;
                 let connection = Connection { network, refused: 0, since };
@@ -103,6 +109,15 @@ impl NetworkBehaviour for Behaviour {
             FromSwarm::ConnectionClosed(event) => {
                 self.connections.remove(&event.connection_id);
             }
+            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, .. }) => match error {
+                DialError::Transport(_)
+                | DialError::NoAddresses
+                | DialError::WrongPeerId { .. }
+                | DialError::LocalPeerId { .. } => self.on_missed(peer),
+                DialError::Denied { .. } | DialError::Aborted => self.dials.abandon(&peer),
+                // Somebody else dials it, and the walk waits for that.
+                DialError::DialPeerConditionFalse(_) => {}
+            },
             _ => {}
         }
     }
@@ -138,6 +153,17 @@ impl NetworkBehaviour for Behaviour {
             self.start_queries();
             match self.kad.poll(cx) {
                 Poll::Ready(ToSwarm::GenerateEvent(event)) => self.on_kad(event),
+                Poll::Ready(ToSwarm::Dial { opts }) => {
+                    if let Some(peer) = opts.get_peer_id() {
+                        let now = self.clock.now().instant;
+                        if !self.connections.is_empty() && !self.dials.may_dial(&peer, now) {
+                            self.do_without(peer);
+                            continue;
+                        }
+                        self.dials.begin(peer, now);
+                    }
+                    return Poll::Ready(ToSwarm::Dial { opts });
+                }
                 Poll::Ready(other) => {
                     let other = other.map_out(|_| unreachable!("events were taken out above"));
                     return Poll::Ready(other);
@@ -171,6 +197,33 @@ impl Behaviour {
         }
     }
 
+    /// Walks that wait for a peer for longer than a request may take go on without it.
+    pub(super) fn do_without_the_overdue(&mut self, now: Instant) {
+        while let Some(peer) = self.dials.overdue(now) {
+            self.do_without(peer);
+            self.on_missed(peer);
+        }
+    }
+
+    /// Tells libp2p's walks that a peer cannot be reached.
+    fn do_without(&mut self, peer: PeerId) {
+        self.kad.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+            peer_id: Some(peer),
+            error: &DialError::NoAddresses,
+            connection_id: ConnectionId::new_unchecked(0),
+        }));
+    }
+
+    /// A peer could not be reached. libp2p keeps it in the table with the last of its addresses; here it
+    /// leaves, but not when it may be this node that is cut off.
+    fn on_missed(&mut self, peer: PeerId) {
+        let times = self.dials.failed(&peer, self.clock.now().instant);
+        if times.is_some_and(|times| times >= GIVEN_UP) && !self.connections.is_empty() {
+            tracing::debug!(%peer, ?times, "it cannot be reached, and leaves the routing table");
+            self.remove_peer(&peer);
+        }
+    }
+
     fn on_kad(&mut self, event: kad::Event) {
         match event {
             kad::Event::OutboundQueryProgressed { id, result, stats, step } => {
@@ -196,9 +249,143 @@ impl Behaviour {
 mod tests {
     use std::sync::Arc;
 
+    use futures::future::FutureExt as _;
+    use libp2p_core::transport::TransportError;
+    use libp2p_swarm::behaviour::ConnectionEstablished;
+    use peer_protocol::identity::EntityId;
+    use peer_protocol::registry::Key;
+
     use super::*;
     use crate::SystemClock;
     use crate::registry::Config;
+
+    fn registry() -> Behaviour {
+        Behaviour::new(PeerId::random(), Config::new(Arc::new(SystemClock::new()), [0; 32]))
+    }
+
+    fn address() -> Multiaddr {
+        "/ip4/198.51.100.1/tcp/1".parse().unwrap()
+    }
+
+    fn connect(registry: &mut Behaviour, peer: PeerId, id: usize) {
+        let endpoint = ConnectedPoint::Dialer {
+            address: address(),
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::Reuse,
+        };
+        registry.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: peer,
+            connection_id: ConnectionId::new_unchecked(id),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+    }
+
+    /// The swarm has dialled a peer in vain.
+    fn fail(registry: &mut Behaviour, peer: PeerId) {
+        let why = TransportError::Other(std::io::ErrorKind::ConnectionRefused.into());
+        registry.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+            peer_id: Some(peer),
+            error: &DialError::Transport(vec![(address(), why)]),
+            connection_id: ConnectionId::new_unchecked(9),
+        }));
+    }
+
+    fn look_up(registry: &mut Behaviour) {
+        let entity: EntityId = "somebody".parse().unwrap();
+        registry.lookup(Key::of_entity(&entity)).unwrap();
+    }
+
+    /// Whom it wants dialled, and how many lookups ended, until nothing happens without time.
+    fn happens(registry: &mut Behaviour) -> (Vec<PeerId>, usize) {
+        let (mut dialled, mut ended) = (Vec::new(), 0);
+        while let Some(event) = std::future::poll_fn(|cx| registry.poll(cx)).now_or_never() {
+            match event {
+                ToSwarm::Dial { opts } => dialled.extend(opts.get_peer_id()),
+                ToSwarm::GenerateEvent(Event::LookedUp { .. }) => ended += 1,
+                _ => {}
+            }
+        }
+        (dialled, ended)
+    }
+
+    /// A lookup for which only `gone` can be asked, and that in vain; how often it was dialled.
+    fn look_up_in_vain(registry: &mut Behaviour, gone: PeerId) -> usize {
+        look_up(registry);
+        let mut dials = 0;
+        loop {
+            let (dialled, ended) = happens(registry);
+            if ended == 1 {
+                return dials;
+            }
+            assert_eq!(dialled, [gone]);
+            dials += 1;
+            fail(registry, gone);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn walks_do_not_wait_twice_for_whoever_cannot_be_reached() {
+        let (mut registry, gone) = (registry(), PeerId::random());
+        connect(&mut registry, PeerId::random(), 1);
+        registry.kad.add_address(&gone, address());
+        look_up(&mut registry);
+        assert_eq!(happens(&mut registry), (vec![gone], 0));
+        fail(&mut registry, gone);
+        assert_eq!(happens(&mut registry), (vec![], 1));
+        look_up(&mut registry);
+        assert_eq!(happens(&mut registry), (vec![], 1), "it was dialled a moment ago");
+        tokio::time::advance(Duration::from_secs(15)).await;
+        look_up(&mut registry);
+        assert_eq!(happens(&mut registry), (vec![gone], 0), "it may be back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_walk_waits_for_a_dial_no_longer_than_for_an_answer() {
+        let (mut registry, silent) = (registry(), PeerId::random());
+        connect(&mut registry, PeerId::random(), 1);
+        registry.kad.add_address(&silent, address());
+        look_up(&mut registry);
+        assert_eq!(happens(&mut registry), (vec![silent], 0));
+        tokio::time::advance(Duration::from_millis(2_999)).await;
+        assert_eq!(happens(&mut registry), (vec![], 0));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(happens(&mut registry), (vec![], 1));
+        // Its dial ends later; that is the same failure.
+        fail(&mut registry, silent);
+        assert_eq!(registry.table().peers, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_gone_leaves_the_table_unless_this_node_is_cut_off() {
+        for (connected, kept) in [(true, 0), (false, 1)] {
+            let (mut registry, gone) = (registry(), PeerId::random());
+            if connected {
+                connect(&mut registry, PeerId::random(), 1);
+            }
+            registry.kad.add_address(&gone, address());
+            for _ in 0..GIVEN_UP {
+                assert_eq!(registry.table().peers, 1);
+                assert_ne!(look_up_in_vain(&mut registry, gone), 0);
+                tokio::time::advance(Duration::from_secs(120)).await;
+            }
+            assert_eq!(registry.table().peers, kept, "connected: {connected}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_was_cut_off_asks_everybody_again() {
+        let (mut registry, away) = (registry(), PeerId::random());
+        registry.kad.add_address(&away, address());
+        for _ in 0..2 {
+            // Once under the key itself, and under each of its mirrors: there is nobody else to ask.
+            assert_eq!(look_up_in_vain(&mut registry, away), 3);
+        }
+        connect(&mut registry, PeerId::random(), 1);
+        look_up(&mut registry);
+        assert_eq!(happens(&mut registry), (vec![away], 0));
+    }
 
     /// Other nodes name addresses as they like: to whoever listens on this machine, or on its network.
     #[test]
