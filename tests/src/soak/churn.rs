@@ -116,6 +116,7 @@ impl<'a> Churn<'a> {
     fn visit(&mut self, look: &mut dyn FnMut()) -> Result<(), String> {
         let mut guest = self.stage.guest()?;
         let client = work::client(guest.dir())?;
+        let met = stage::meets_hub(&guest);
         let talking = async {
             let mut well = self.work.say(&client, "hub", Wait::Delivered).await;
             well &= self.work.talk(&client, "hub", true).await;
@@ -125,7 +126,7 @@ impl<'a> Churn<'a> {
             well & self.work.talk(&client, "hub", false).await
         };
         let well = self.runtime.block_on(talking);
-        self.work.count("guests", well);
+        self.work.count("guests", met && well);
         pass(self.time(0.5..4.0), look);
         if self.rng.random_bool(0.5) {
             self.faults.extend(stage::stop(&mut guest).err());

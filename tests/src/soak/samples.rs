@@ -19,7 +19,7 @@ pub struct Levels {
     pub threads: f64,
     /// Tasks of the runtime.
     pub tasks: f64,
-    /// Sessions.
+    /// Sessions that are in use.
     pub sessions: f64,
     /// Connections to peers.
     pub connections: f64,
@@ -61,7 +61,7 @@ pub(super) fn read(at: f64, pid: u32, samples: &[Sample]) -> Option<Levels> {
         files: open as f64 - sum("peer_connections", "transport", "tcp"),
         threads: field("Threads:")?,
         tasks: all("peer_tasks"),
-        sessions: all("peer_sessions"),
+        sessions: sum("peer_sessions", "state", "READY") + sum("peer_sessions", "state", "ACTIVE"),
         connections: all("peer_connections"),
         known: all("peer_known_peers"),
         queued: all("peer_queue_messages") + all("peer_unsettled_messages"),

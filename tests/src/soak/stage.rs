@@ -74,8 +74,7 @@ impl Stage {
         let way = &self.ways[self.nodes.len() % 2];
         let options = options(&self.root, entity, config)?.arg("--bootstrap").arg(way);
         let node = Node::start(options)?;
-        let met = || node.session("hub").is_some();
-        if !eventually(PATIENCE, met) {
+        if !meets_hub(&node) {
             return Err(format!("{entity} has no session with the hub:\n{}", node.log()));
         }
         self.nodes.push(node);
@@ -89,6 +88,11 @@ impl Stage {
         let way = &self.ways[if self.guests.is_multiple_of(2) { 1 } else { 2 }];
         Node::start(options(&self.root, &entity, "")?.arg("--bootstrap").arg(way))
     }
+}
+
+/// Waits until a node has a session with the hub; whether it has one in time.
+pub(super) fn meets_hub(node: &Node) -> bool {
+    eventually(PATIENCE, || node.session("hub").is_some())
 }
 
 /// Stops a node as its operator would, and waits for its end.
