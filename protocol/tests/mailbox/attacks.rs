@@ -3,6 +3,7 @@
 
 mod items;
 mod nodes;
+mod owing;
 mod prekeys;
 mod receipts;
 mod receiving;
