@@ -3,6 +3,7 @@
 
 mod items;
 mod nodes;
+mod opening;
 mod owing;
 mod prekeys;
 mod receipts;

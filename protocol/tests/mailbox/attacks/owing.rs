@@ -5,15 +5,11 @@ use std::time::Duration;
 
 use peer_protocol::crypto::{PublicKey, SuiteRegistry};
 use peer_protocol::id::MessageId;
-use peer_protocol::limits::{
-    MAX_ITEM_TTL, MAX_MAIL_RECEIPTS, MAX_RECEIPT_IDS, MAX_SETTLED_ITEMS,
-};
+use peer_protocol::limits::{MAX_ITEM_TTL, MAX_MAIL_RECEIPTS, MAX_RECEIPT_IDS, MAX_SETTLED_ITEMS};
 use peer_protocol::mailbox::{
     Change, MailReceipt, MailStatus, Output, Receiver, ReceiverConfig, Settlement,
 };
-use peer_protocol::message::{
-    Deposited, Mailbox, MailboxResult, Page, PageItem, Settle, Settled,
-};
+use peer_protocol::message::{Deposited, Mailbox, MailboxResult, Page, PageItem, Settle, Settled};
 use rand::rngs::StdRng;
 use serde_bytes::ByteBuf;
 

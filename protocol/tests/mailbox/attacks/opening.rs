@@ -1,0 +1,223 @@
+//! Which items a receiver has open when there is not room for all, and until when (`docs/PROTOCOL.md`
+//! §18.6).
+
+use std::time::Duration;
+
+use peer_protocol::crypto::{PublicKey, SuiteRegistry};
+use peer_protocol::id::{ItemId, MessageId, StreamId};
+use peer_protocol::mailbox::{
+    Draft, MailStatus, Output, Prekey, Receiver, ReceiverConfig, Settlement,
+};
+use peer_protocol::message::{Deposited, Mailbox, MailboxResult, Page, PageItem, Settled};
+use rand::rngs::StdRng;
+use serde_bytes::ByteBuf;
+
+use crate::people::{at, identity, key_of, ordered, rng};
+
+const NONE: [u64; 0] = [];
+
+/// A receiver and what its two mailbox nodes show.
+struct Rig {
+    rng: StdRng,
+    receiver: Receiver,
+    prekey: Prekey,
+    nodes: [PublicKey; 2],
+    now: u64,
+}
+
+/// An item as it lies at a node, and its first message.
+#[derive(Clone)]
+struct Lies {
+    item: PageItem,
+    sender: PublicKey,
+    message: MessageId,
+}
+
+impl Rig {
+    fn new(open_per_sender: usize, open: usize) -> Self {
+        let (mut rng, nodes) = (rng(1), [10, 11].map(|seed| key_of(&identity("node", seed))));
+        let config = ReceiverConfig {
+            nodes: nodes.to_vec(),
+            open_per_sender,
+            open,
+            ..ReceiverConfig::default()
+        };
+        let suites = SuiteRegistry::default();
+        let mut receiver = Receiver::new(config, identity("receiver", 2), suites, []);
+        let (prekey, _) = receiver.last_resort(at(0).timestamp, &mut rng);
+        Self { rng, receiver, prekey, nodes, now: 0 }
+    }
+
+    /// Message `first` of the sender `seed`, as an item that has that number at its node.
+    fn item(&mut self, seed: u8, first: u64, number: u64) -> Lies {
+        let (sender, recipient) = (identity("sender", seed), key_of(&identity("receiver", 2)));
+        let stream = StreamId::random(&mut self.rng);
+        let message = ordered(&mut self.rng, "x", stream, first, first.checked_sub(1));
+        let now = at(self.now).timestamp;
+        let draft = Draft {
+            id: ItemId::random(&mut self.rng),
+            recipient: &recipient,
+            prekey: &self.prekey,
+            expires: now + Duration::from_secs(86_400),
+            messages: std::slice::from_ref(&message),
+            spent: &[],
+        };
+        let suites = SuiteRegistry::default();
+        let suite = suites.get(SuiteRegistry::AES_256_GCM).unwrap();
+        let item = draft.seal(&sender, suite, now, &mut self.rng).unwrap();
+        let item = PageItem { item: ByteBuf::from(item.as_bytes().to_vec()), number };
+        Lies { item, sender: key_of(&sender), message: message.id }
+    }
+
+    /// A node shows these, and nothing else: the numbers at the node of those that are handed over.
+    fn shows(&mut self, place: usize, lie: &[&Lies]) -> Vec<u64> {
+        let node = self.nodes[place];
+        self.receiver.hasten(&node, at(self.now));
+        let page = |more| {
+            let items = lie.iter().map(|one| one.item.clone()).collect();
+            MailboxResult::Page(Page { more, items })
+        };
+        let mut handed = Vec::new();
+        for _ in 0..20 {
+            let outputs = self.receiver.poll(at(self.now), &mut self.rng, |one| *one == node);
+            let Some(Output::Ask { request, .. }) = outputs.into_iter().last() else {
+                return handed;
+            };
+            let answer = match *request {
+                Mailbox::Deposit(_) => MailboxResult::Deposited(Deposited { left: 128, items: 0 }),
+                Mailbox::Fetch(_) => page(false),
+                Mailbox::Settle(_) => MailboxResult::Settled(Settled { items: 0, receipts: 64 }),
+                other => panic!("{other:?}"),
+            };
+            let (opened, _) = self.receiver.on_answer(&node, &answer, at(self.now));
+            handed.extend(opened.iter().map(|one| one.number));
+        }
+        panic!("it asks for ever");
+    }
+
+    fn holds(&mut self, lie: &[&Lies]) {
+        lie.iter().for_each(|one| self.receiver.held(&one.sender, one.message));
+    }
+
+    fn takes(&mut self, one: &Lies) -> Settlement {
+        let (status, now) = (MailStatus::Delivered, at(self.now).timestamp);
+        self.receiver.settle(&one.sender, &[one.message], status, None, now)
+    }
+}
+
+/// When all places are taken, the sender that has most gives one up, the one with the highest number.
+#[test]
+fn whoever_has_most_gives_one_up() {
+    let mut rig = Rig::new(3, 4);
+    let most = [rig.item(1, 6, 1), rig.item(1, 8, 2), rig.item(1, 7, 3)];
+    let few = rig.item(3, 9, 4);
+    assert_eq!(rig.shows(0, &[&most[0], &most[1], &most[2], &few]), [1, 2, 3, 4]);
+    let other = rig.item(4, 100, 5);
+    assert_eq!(rig.shows(1, &[&other]), [5]);
+    assert_eq!(rig.receiver.open(), 4);
+    // The second was given up; that it is shown again changes nothing as long as there is no room.
+    rig.now += 60_000;
+    let left = [&most[0], &most[1], &most[2], &few];
+    assert_eq!(rig.shows(0, &left), [1, 3, 4], "nothing was heard of them");
+    assert_eq!(rig.receiver.open(), 4);
+}
+
+/// Of senders with as many as it has, none gives way to one: its own give way if they come later.
+#[test]
+fn a_sender_with_as_many_as_any_finds_room_among_its_own() {
+    let mut rig = Rig::new(9, 4);
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2), rig.item(3, 5, 3), rig.item(3, 6, 4)];
+    assert_eq!(rig.shows(0, &lie.each_ref()), [1, 2, 3, 4]);
+    let [later, before, same] = [rig.item(1, 7, 5), rig.item(1, 4, 6), rig.item(1, 5, 7)];
+    assert_eq!(rig.shows(1, &[&later]), NONE);
+    assert_eq!(rig.shows(1, &[&before]), [6]);
+    // 4 and 5 are open: what stands before neither finds no room while they are being judged, and in the
+    // place of one that waits if it stands where that does.
+    assert_eq!(rig.shows(1, &[&same]), NONE);
+    rig.holds(&[&lie[0], &lie[1]]);
+    assert_eq!(rig.shows(1, &[&same]), [7]);
+    assert_eq!(rig.receiver.open(), 4);
+}
+
+/// What is being written stays, whoever comes.
+#[test]
+fn what_is_being_written_gives_way_to_nobody() {
+    let mut rig = Rig::new(1, 9);
+    let [later, before] = [rig.item(1, 5, 1), rig.item(1, 4, 2)];
+    assert_eq!(rig.shows(0, &[&later]), [1]);
+    let written = rig.takes(&later);
+    assert!(rig.takes(&later).changes.len() < written.changes.len(), "it is finished once");
+    assert_eq!(rig.shows(0, &[&later, &before]), NONE);
+    rig.receiver.committed(written);
+    assert_eq!(rig.receiver.open(), 0);
+    assert_eq!(rig.shows(0, &[&before]), [2]);
+
+    let mut rig = Rig::new(9, 1);
+    let [first, other] = [rig.item(1, 5, 1), rig.item(3, 4, 2)];
+    assert_eq!(rig.shows(0, &[&first]), [1]);
+    let written = rig.takes(&first);
+    assert_eq!(rig.shows(0, &[&first, &other]), NONE);
+    rig.receiver.committed(written);
+    assert_eq!(rig.shows(0, &[&other]), [2]);
+}
+
+/// One that was handed over is not handed over again for a minute; of one that waits its node is asked
+/// again each time.
+#[test]
+fn what_is_handed_over_is_handed_over_again_after_a_minute() {
+    let mut rig = Rig::new(9, 9);
+    let lie = rig.item(1, 5, 1);
+    assert_eq!(rig.shows(0, &[&lie]), [1]);
+    rig.now = 59_999;
+    assert_eq!(rig.shows(0, &[&lie]), NONE);
+    rig.now = 60_000;
+    assert_eq!(rig.shows(0, &[&lie]), [1]);
+    rig.holds(&[&lie]);
+    assert_eq!(rig.shows(0, &[&lie]), [1]);
+    assert_eq!(rig.shows(0, &[&lie]), NONE);
+    // Others' messages hold nothing up, nor do others of its sender.
+    rig.receiver.held(&key_of(&identity("sender", 3)), lie.message);
+    let other = MessageId::random(&mut rig.rng);
+    rig.receiver.held(&lie.sender, other);
+    assert_eq!(rig.shows(0, &[&lie]), NONE);
+}
+
+/// Of a node that is gone nothing takes room for more than a quarter of an hour, as far as it waits.
+#[test]
+fn what_a_node_that_is_gone_had_is_not_waited_for() {
+    let mut rig = Rig::new(9, 2);
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
+    assert_eq!(rig.shows(0, &lie.each_ref()), [1, 2]);
+    rig.holds(&lie.each_ref());
+    let (first, second) = (rig.item(1, 7, 1), rig.item(1, 8, 2));
+    rig.now = 899_999;
+    assert_eq!(rig.shows(1, &[&first]), NONE);
+    rig.now = 900_000;
+    assert_eq!(rig.shows(1, &[&first, &second]), [1, 2]);
+    assert_eq!(rig.receiver.open(), 2);
+    // What is being written is not forgotten, however long it takes.
+    let written = rig.takes(&first);
+    rig.now = 1_900_000;
+    let third = rig.item(1, 9, 1);
+    assert_eq!(rig.shows(0, &[&third]), [1], "in the place of the other");
+    assert_eq!(rig.receiver.open(), 2);
+    rig.receiver.committed(written);
+    assert_eq!(rig.receiver.open(), 1);
+}
+
+/// A round that ends says what a node still has; what is being taken then is not forgotten.
+#[test]
+fn what_a_node_does_not_show_is_forgotten_unless_it_is_being_taken() {
+    let mut rig = Rig::new(9, 9);
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2), rig.item(1, 7, 3)];
+    assert_eq!(rig.shows(0, &lie.each_ref()), [1, 2, 3]);
+    let at_the_other = rig.item(1, 8, 1);
+    assert_eq!(rig.shows(1, &[&at_the_other]), [1]);
+    rig.holds(&[&lie[0], &lie[1], &at_the_other]);
+    rig.now += 1;
+    assert_eq!(rig.shows(0, &[&lie[0]]), [1]);
+    assert_eq!(rig.receiver.open(), 3, "the first, the third, and the other node's");
+    rig.now += 60_000;
+    assert_eq!(rig.shows(0, &[]), NONE);
+    assert_eq!(rig.receiver.open(), 1);
+}
