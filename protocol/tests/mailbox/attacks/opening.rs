@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use peer_protocol::crypto::{PublicKey, SuiteRegistry};
 use peer_protocol::id::{ItemId, MessageId, StreamId};
+use peer_protocol::limits::MAX_ITEM_TTL;
 use peer_protocol::mailbox::{
     Draft, MailStatus, Output, Prekey, Receiver, ReceiverConfig, Settlement,
 };
@@ -12,7 +13,7 @@ use peer_protocol::message::{Deposited, Mailbox, MailboxResult, Page, PageItem, 
 use rand::rngs::StdRng;
 use serde_bytes::ByteBuf;
 
-use crate::people::{at, identity, key_of, ordered, rng};
+use crate::people::{Disk, at, identity, key_of, ordered, rng};
 
 const NONE: [u64; 0] = [];
 
@@ -20,8 +21,12 @@ const NONE: [u64; 0] = [];
 struct Rig {
     rng: StdRng,
     receiver: Receiver,
+    config: ReceiverConfig,
+    disk: Disk,
     prekey: Prekey,
     nodes: [PublicKey; 2],
+    /// What they were told to delete.
+    settled: Vec<(PublicKey, u64)>,
     now: u64,
 }
 
@@ -35,17 +40,20 @@ struct Lies {
 
 impl Rig {
     fn new(open_per_sender: usize, open: usize) -> Self {
+        Self::with(ReceiverConfig { open_per_sender, open, ..ReceiverConfig::default() })
+    }
+
+    fn with(config: ReceiverConfig) -> Self {
         let (mut rng, nodes) = (rng(1), [10, 11].map(|seed| key_of(&identity("node", seed))));
-        let config = ReceiverConfig {
-            nodes: nodes.to_vec(),
-            open_per_sender,
-            open,
-            ..ReceiverConfig::default()
-        };
-        let suites = SuiteRegistry::default();
-        let mut receiver = Receiver::new(config, identity("receiver", 2), suites, []);
-        let (prekey, _) = receiver.last_resort(at(0).timestamp, &mut rng);
-        Self { rng, receiver, prekey, nodes, now: 0 }
+        let config = ReceiverConfig { nodes: nodes.to_vec(), ..config };
+        let (mut receiver, mut disk) = (restored(&config, &Disk::default()), Disk::default());
+        let (prekey, changes) = receiver.last_resort(at(0).timestamp, &mut rng);
+        disk.apply(changes);
+        Self { rng, receiver, config, disk, prekey, nodes, settled: Vec::new(), now: 0 }
+    }
+
+    fn restart(&mut self) {
+        self.receiver = restored(&self.config, &self.disk);
     }
 
     /// Message `first` of the sender `seed`, as an item that has that number at its node.
@@ -69,28 +77,47 @@ impl Rig {
         Lies { item, sender: key_of(&sender), message: message.id }
     }
 
+    /// What is asked of a node.
+    fn asked(&mut self, node: &PublicKey) -> Option<Mailbox> {
+        let outputs = self.receiver.poll(at(self.now), &mut self.rng, |one| one == node);
+        match outputs.into_iter().last()? {
+            Output::Ask { request, .. } => Some(*request),
+            Output::Save(_) => panic!("nothing is asked after it"),
+        }
+    }
+
+    fn answer(&mut self, node: &PublicKey, answer: &MailboxResult) -> Vec<u64> {
+        let (opened, changes) = self.receiver.on_answer(node, answer, at(self.now));
+        self.disk.apply(changes);
+        opened.iter().map(|one| one.number).collect()
+    }
+
+    /// A page with all of these that the node was not told to delete.
+    fn page(&self, node: &PublicKey, lie: &[&Lies]) -> MailboxResult {
+        let items = lie.iter().map(|one| one.item.clone());
+        let items = items.filter(|one| !self.settled.contains(&(*node, one.number))).collect();
+        MailboxResult::Page(Page { more: false, items })
+    }
+
     /// A node shows these, and nothing else: the numbers at the node of those that are handed over.
     fn shows(&mut self, place: usize, lie: &[&Lies]) -> Vec<u64> {
         let node = self.nodes[place];
         self.receiver.hasten(&node, at(self.now));
-        let page = |more| {
-            let items = lie.iter().map(|one| one.item.clone()).collect();
-            MailboxResult::Page(Page { more, items })
-        };
         let mut handed = Vec::new();
         for _ in 0..20 {
-            let outputs = self.receiver.poll(at(self.now), &mut self.rng, |one| *one == node);
-            let Some(Output::Ask { request, .. }) = outputs.into_iter().last() else {
-                return handed;
-            };
-            let answer = match *request {
-                Mailbox::Deposit(_) => MailboxResult::Deposited(Deposited { left: 128, items: 0 }),
-                Mailbox::Fetch(_) => page(false),
-                Mailbox::Settle(_) => MailboxResult::Settled(Settled { items: 0, receipts: 64 }),
+            let answer = match self.asked(&node) {
+                None => return handed,
+                Some(Mailbox::Deposit(_)) => {
+                    MailboxResult::Deposited(Deposited { left: 128, items: 0 })
+                }
+                Some(Mailbox::Fetch(_)) => self.page(&node, lie),
+                Some(Mailbox::Settle(settle)) => {
+                    self.settled.extend(settle.items.iter().map(|number| (node, *number)));
+                    MailboxResult::Settled(Settled { items: 0, receipts: 64 })
+                }
                 other => panic!("{other:?}"),
             };
-            let (opened, _) = self.receiver.on_answer(&node, &answer, at(self.now));
-            handed.extend(opened.iter().map(|one| one.number));
+            handed.extend(self.answer(&node, &answer));
         }
         panic!("it asks for ever");
     }
@@ -103,6 +130,22 @@ impl Rig {
         let (status, now) = (MailStatus::Delivered, at(self.now).timestamp);
         self.receiver.settle(&one.sender, &[one.message], status, None, now)
     }
+
+    fn writes(&mut self, settlement: Settlement) {
+        self.disk.apply(settlement.changes.clone());
+        let gone = self.receiver.committed(settlement);
+        self.disk.apply(gone);
+    }
+
+    /// How many rows say that an item is done with.
+    fn done(&self) -> usize {
+        self.disk.0.keys().filter(|key| key[0] == b'd').count()
+    }
+}
+
+fn restored(config: &ReceiverConfig, disk: &Disk) -> Receiver {
+    let own = identity("receiver", 2);
+    Receiver::new(config.clone(), own, SuiteRegistry::default(), disk.rows())
 }
 
 /// When all places are taken, the sender that has most gives one up, the one with the highest number.
@@ -148,7 +191,7 @@ fn what_is_being_written_gives_way_to_nobody() {
     let written = rig.takes(&later);
     assert!(rig.takes(&later).changes.len() < written.changes.len(), "it is finished once");
     assert_eq!(rig.shows(0, &[&later, &before]), NONE);
-    rig.receiver.committed(written);
+    rig.writes(written);
     assert_eq!(rig.receiver.open(), 0);
     assert_eq!(rig.shows(0, &[&before]), [2]);
 
@@ -157,7 +200,7 @@ fn what_is_being_written_gives_way_to_nobody() {
     assert_eq!(rig.shows(0, &[&first]), [1]);
     let written = rig.takes(&first);
     assert_eq!(rig.shows(0, &[&first, &other]), NONE);
-    rig.receiver.committed(written);
+    rig.writes(written);
     assert_eq!(rig.shows(0, &[&other]), [2]);
 }
 
@@ -201,7 +244,7 @@ fn what_a_node_that_is_gone_had_is_not_waited_for() {
     let third = rig.item(1, 9, 1);
     assert_eq!(rig.shows(0, &[&third]), [1], "in the place of the other");
     assert_eq!(rig.receiver.open(), 2);
-    rig.receiver.committed(written);
+    rig.writes(written);
     assert_eq!(rig.receiver.open(), 1);
 }
 
@@ -220,4 +263,66 @@ fn what_a_node_does_not_show_is_forgotten_unless_it_is_being_taken() {
     rig.now += 60_000;
     assert_eq!(rig.shows(0, &[]), NONE);
     assert_eq!(rig.receiver.open(), 1);
+}
+
+/// One for which there is no room stays open if its node shows it, in the very moment too.
+#[test]
+fn what_waits_for_room_in_bytes_is_not_forgotten() {
+    let mut rig = Rig::new(9, 9);
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
+    let len = lie[1].item.item.len();
+    for (open_bytes, handed) in [(2 * len, vec![1, 2]), (2 * len - 1, vec![1])] {
+        let mut rig = Rig::with(ReceiverConfig { open_bytes, ..ReceiverConfig::default() });
+        let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
+        assert_eq!(rig.shows(0, &[&lie[1]]), [2]);
+        rig.holds(&[&lie[1]]);
+        rig.now += 1;
+        assert_eq!(rig.shows(0, &lie.each_ref()), handed);
+        assert_eq!(rig.receiver.open(), 2);
+    }
+}
+
+/// What is done with is told to its node also after a restart, and is not opened once more.
+#[test]
+fn what_is_done_with_is_told_after_a_restart() {
+    let mut rig = Rig::new(9, 9);
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
+    let node = rig.nodes[0];
+    assert_eq!(rig.shows(0, &lie.each_ref()), [1, 2]);
+    let taken = rig.takes(&lie[0]);
+    rig.writes(taken);
+    assert_eq!((rig.done(), rig.receiver.is_busy(&node)), (1, true));
+    rig.restart();
+    assert!(rig.receiver.is_busy(&node) && rig.receiver.open() == 0);
+    assert_eq!(rig.shows(0, &lie.each_ref()), [2]);
+    assert_eq!((rig.settled.clone(), rig.done()), (vec![(node, 1)], 0));
+
+    // Without anybody who wants to know: for as long as it could lie there.
+    let taken = rig.takes(&lie[1]);
+    rig.writes(taken);
+    let end = at(rig.now).timestamp + MAX_ITEM_TTL;
+    rig.disk.apply(
+        rig.receiver.tick(at(rig.now).timestamp + (MAX_ITEM_TTL - Duration::from_millis(1))),
+    );
+    assert_eq!(rig.done(), 1);
+    rig.disk.apply(rig.receiver.tick(end));
+    assert_eq!(rig.done(), 0);
+}
+
+/// A page that was asked for before an item was done with may still have it.
+#[test]
+fn a_page_from_before_brings_nothing_back() {
+    let mut rig = Rig::new(9, 9);
+    let lie = rig.item(1, 5, 1);
+    let node = rig.nodes[0];
+    assert_eq!(rig.shows(0, &[&lie]), [1]);
+    rig.receiver.hasten(&node, at(rig.now));
+    assert!(matches!(rig.asked(&node), Some(Mailbox::Deposit(_))));
+    rig.answer(&node, &MailboxResult::Deposited(Deposited { left: 128, items: 1 }));
+    assert!(matches!(rig.asked(&node), Some(Mailbox::Fetch(_))));
+    let taken = rig.takes(&lie);
+    rig.writes(taken);
+    let page = rig.page(&node, &[&lie]);
+    assert_eq!(rig.answer(&node, &page), NONE);
+    assert_eq!(rig.receiver.open(), 0);
 }
