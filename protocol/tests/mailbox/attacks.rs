@@ -2,6 +2,7 @@
 //! is about is taken out.
 
 mod items;
+mod keeping;
 mod nodes;
 mod opening;
 mod owing;
