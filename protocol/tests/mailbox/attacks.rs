@@ -10,5 +10,6 @@ mod prekeys;
 mod receipts;
 mod receiving;
 mod roles;
+mod rounds;
 mod sending;
 mod visiting;

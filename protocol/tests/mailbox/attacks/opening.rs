@@ -18,32 +18,32 @@ use crate::people::{Disk, at, identity, key_of, ordered, rng};
 const NONE: [u64; 0] = [];
 
 /// A receiver and what its two mailbox nodes show.
-struct Rig {
-    rng: StdRng,
-    receiver: Receiver,
+pub(super) struct Rig {
+    pub(super) rng: StdRng,
+    pub(super) receiver: Receiver,
     config: ReceiverConfig,
-    disk: Disk,
+    pub(super) disk: Disk,
     prekey: Prekey,
-    nodes: [PublicKey; 2],
+    pub(super) nodes: [PublicKey; 2],
     /// What they were told to delete.
-    settled: Vec<(PublicKey, u64)>,
-    now: u64,
+    pub(super) settled: Vec<(PublicKey, u64)>,
+    pub(super) now: u64,
 }
 
 /// An item as it lies at a node, and its first message.
 #[derive(Clone)]
-struct Lies {
-    item: PageItem,
+pub(super) struct Lies {
+    pub(super) item: PageItem,
     sender: PublicKey,
-    message: MessageId,
+    pub(super) message: MessageId,
 }
 
 impl Rig {
-    fn new(open_per_sender: usize, open: usize) -> Self {
+    pub(super) fn new(open_per_sender: usize, open: usize) -> Self {
         Self::with(ReceiverConfig { open_per_sender, open, ..ReceiverConfig::default() })
     }
 
-    fn with(config: ReceiverConfig) -> Self {
+    pub(super) fn with(config: ReceiverConfig) -> Self {
         let (mut rng, nodes) = (rng(1), [10, 11].map(|seed| key_of(&identity("node", seed))));
         let config = ReceiverConfig { nodes: nodes.to_vec(), ..config };
         let (mut receiver, mut disk) = (restored(&config, &Disk::default()), Disk::default());
@@ -52,12 +52,12 @@ impl Rig {
         Self { rng, receiver, config, disk, prekey, nodes, settled: Vec::new(), now: 0 }
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.receiver = restored(&self.config, &self.disk);
     }
 
     /// Message `first` of the sender `seed`, as an item that has that number at its node.
-    fn item(&mut self, seed: u8, first: u64, number: u64) -> Lies {
+    pub(super) fn item(&mut self, seed: u8, first: u64, number: u64) -> Lies {
         let (sender, recipient) = (identity("sender", seed), key_of(&identity("receiver", 2)));
         let stream = StreamId::random(&mut self.rng);
         let message = ordered(&mut self.rng, "x", stream, first, first.checked_sub(1));
@@ -77,30 +77,32 @@ impl Rig {
         Lies { item, sender: key_of(&sender), message: message.id }
     }
 
-    /// What is asked of a node.
-    fn asked(&mut self, node: &PublicKey) -> Option<Mailbox> {
-        let outputs = self.receiver.poll(at(self.now), &mut self.rng, |one| one == node);
-        match outputs.into_iter().last()? {
-            Output::Ask { request, .. } => Some(*request),
-            Output::Save(_) => panic!("nothing is asked after it"),
+    /// What is asked of a node. What has to be on disk before is.
+    pub(super) fn asked(&mut self, node: &PublicKey) -> Option<Mailbox> {
+        for output in self.receiver.poll(at(self.now), &mut self.rng, |one| one == node) {
+            match output {
+                Output::Save(changes) => self.disk.apply(changes),
+                Output::Ask { request, .. } => return Some(*request),
+            }
         }
+        None
     }
 
-    fn answer(&mut self, node: &PublicKey, answer: &MailboxResult) -> Vec<u64> {
+    pub(super) fn answer(&mut self, node: &PublicKey, answer: &MailboxResult) -> Vec<u64> {
         let (opened, changes) = self.receiver.on_answer(node, answer, at(self.now));
         self.disk.apply(changes);
         opened.iter().map(|one| one.number).collect()
     }
 
     /// A page with all of these that the node was not told to delete.
-    fn page(&self, node: &PublicKey, lie: &[&Lies]) -> MailboxResult {
+    pub(super) fn page(&self, node: &PublicKey, lie: &[&Lies]) -> MailboxResult {
         let items = lie.iter().map(|one| one.item.clone());
         let items = items.filter(|one| !self.settled.contains(&(*node, one.number))).collect();
         MailboxResult::Page(Page { more: false, items })
     }
 
     /// A node shows these, and nothing else: the numbers at the node of those that are handed over.
-    fn shows(&mut self, place: usize, lie: &[&Lies]) -> Vec<u64> {
+    pub(super) fn shows(&mut self, place: usize, lie: &[&Lies]) -> Vec<u64> {
         let node = self.nodes[place];
         self.receiver.hasten(&node, at(self.now));
         let mut handed = Vec::new();
@@ -122,23 +124,23 @@ impl Rig {
         panic!("it asks for ever");
     }
 
-    fn holds(&mut self, lie: &[&Lies]) {
+    pub(super) fn holds(&mut self, lie: &[&Lies]) {
         lie.iter().for_each(|one| self.receiver.held(&one.sender, one.message));
     }
 
-    fn takes(&mut self, one: &Lies) -> Settlement {
+    pub(super) fn takes(&mut self, one: &Lies) -> Settlement {
         let (status, now) = (MailStatus::Delivered, at(self.now).timestamp);
         self.receiver.settle(&one.sender, &[one.message], status, None, now)
     }
 
-    fn writes(&mut self, settlement: Settlement) {
+    pub(super) fn writes(&mut self, settlement: Settlement) {
         self.disk.apply(settlement.changes.clone());
         let gone = self.receiver.committed(settlement);
         self.disk.apply(gone);
     }
 
     /// How many rows say that an item is done with.
-    fn done(&self) -> usize {
+    pub(super) fn done(&self) -> usize {
         self.disk.0.keys().filter(|key| key[0] == b'd').count()
     }
 }
@@ -165,7 +167,19 @@ fn whoever_has_most_gives_one_up() {
     assert_eq!(rig.receiver.open(), 4);
 }
 
-/// Of senders with as many as it has, none gives way to one: its own give way if they come later.
+/// Of senders with as many as it has, none gives way to one, wherever they are found first.
+#[test]
+fn nobody_gives_way_to_a_sender_with_as_many() {
+    for _ in 0..20 {
+        let mut rig = Rig::new(9, 4);
+        let lie = [1, 3, 4, 5].map(|seed| rig.item(seed, 5, u64::from(seed)));
+        assert_eq!(rig.shows(0, &lie.each_ref()), [1, 3, 4, 5]);
+        let later = rig.item(1, 6, 6);
+        assert_eq!(rig.shows(1, &[&later]), NONE);
+    }
+}
+
+/// Its own give way if they come later.
 #[test]
 fn a_sender_with_as_many_as_any_finds_room_among_its_own() {
     let mut rig = Rig::new(9, 4);
@@ -280,6 +294,10 @@ fn what_waits_for_room_in_bytes_is_not_forgotten() {
         assert_eq!(rig.shows(0, &lie.each_ref()), handed);
         assert_eq!(rig.receiver.open(), 2);
     }
+    // One that is larger than there is room finds it when nothing else is open.
+    let mut rig = Rig::with(ReceiverConfig { open_bytes: 1, ..ReceiverConfig::default() });
+    let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
+    assert_eq!(rig.shows(0, &lie.each_ref()), [1]);
 }
 
 /// What is done with is told to its node also after a restart, and is not opened once more.
