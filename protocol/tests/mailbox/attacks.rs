@@ -7,6 +7,7 @@ mod nodes;
 mod opening;
 mod owing;
 mod prekeys;
+mod putting;
 mod receipts;
 mod receiving;
 mod roles;

@@ -171,6 +171,22 @@ fn a_page_without_anything_new_ends_the_visit() {
     assert!(rig.is_quiet());
 }
 
+/// One that answers something else than it was asked is left alone until the next visit is due.
+#[test]
+fn a_node_that_answers_something_else_is_left_alone() {
+    let (mut rig, [first, ..]) = rig(9, 60_000);
+    let node = rig.nodes[0];
+    rig.begins();
+    assert!(matches!(rig.asked(&node), Some(Mailbox::Fetch(_))));
+    let deposited = MailboxResult::Deposited(Deposited { left: 1, items: 9 });
+    assert_eq!(rig.answer(&node, &deposited), Vec::<u64>::new());
+    assert_eq!((rig.is_quiet(), rig.due()), (true, 60_000));
+    assert!(rig.receiver.nodes().any(|known| known == (&node, Some(128), Some(1))));
+    rig.now += 60_000;
+    rig.begins();
+    assert_eq!(rig.reads(None, &[&first], false), [1]);
+}
+
 /// A node whose prekeys are of no use, as their private halves are gone, is to forget them.
 #[test]
 fn a_node_forgets_prekeys_of_which_nothing_is_left() {
