@@ -2,10 +2,15 @@
 //! is about is taken out.
 
 mod items;
+mod keeping;
 mod nodes;
+mod opening;
+mod owing;
 mod prekeys;
+mod putting;
 mod receipts;
 mod receiving;
 mod roles;
+mod rounds;
 mod sending;
 mod visiting;

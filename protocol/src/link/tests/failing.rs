@@ -68,6 +68,9 @@ fn a_handshake_that_is_left_alone_ends_with_its_time_on_both_sides() {
     let end = pair.now + pair.links[0].config.handshake.timeout;
     for (side, role) in [(0, Role::Initiator), (1, Role::Responder)] {
         let under_way = pair.links[side].phase(pair.now.instant);
+        assert_ne!(under_way, Phase::SixStep(SessionState::Initial));
+        let due = pair.links[side].next_handshake_tick(pair.now.instant);
+        assert_eq!(due, Some((end + MILLI).instant));
         pair.links[side].handle_timeout(end);
         assert_eq!(pair.failed(side), []);
         assert_eq!(pair.links[side].phase(end.instant), under_way);
@@ -285,4 +288,20 @@ fn an_answer_to_an_attempt_that_was_given_up_says_nothing() {
     assert_eq!((pair.failed(0), pair.uncarried(0)), (vec![], vec![]));
     pair.links[0].handle_answer(second, late, pair.now);
     assert_eq!(pair.failed(0).len(), 1, "it is none to this one");
+}
+
+/// A first message that is no good is told to the owner of the one who got it; there never was a handshake.
+#[test]
+fn a_first_message_that_is_refused_is_told() {
+    let mut pair = Pair::new(|_| {});
+    pair.ahead = Duration::from_secs(600);
+    pair.links[0].open(pair.now);
+    let (_, init) = pair.uncarried(0).remove(0);
+    pair.answer_to(init);
+    let error = Phase::SixStep(SessionState::Error);
+    let failed = pair.failed(1);
+    assert_eq!(failed.len(), 1);
+    assert_eq!((failed[0].0, failed[0].1, failed[0].3), (Role::Responder, error, false));
+    let initial = Phase::SixStep(SessionState::Initial);
+    assert_eq!(pair.links[1].phase(pair.now.instant), initial);
 }

@@ -14,6 +14,10 @@ struct Post {
 
 /// A link without any session, at default rates (30 a minute, 60 at once), and a hundred messages in order.
 fn post(pinned: bool) -> Post {
+    post_with(pinned, |_| {})
+}
+
+fn post_with(pinned: bool, adjust: impl FnOnce(&mut LinkConfig)) -> Post {
     let (own, peer) = (identity("entity_a", 1), identity("entity_b", 2));
     let now = Now {
         instant: Instant::from_start(Duration::from_secs(3_600)),
@@ -34,8 +38,10 @@ fn post(pinned: bool) -> Post {
         Message { order: Some(order), ..message }
     };
     let messages = (0..100).map(message).collect();
-    let config = Arc::new(LinkConfig::new(Config::new(own)));
-    let mut link = Link::new(config, Arc::new(trust), key, Box::new(StdRng::seed_from_u64(4)));
+    let mut config = LinkConfig::new(Config::new(own));
+    adjust(&mut config);
+    let mut link =
+        Link::new(Arc::new(config), Arc::new(trust), key, Box::new(StdRng::seed_from_u64(4)));
     link.resume(&Resume::default(), now);
     Post { link, now, sender, messages }
 }
@@ -87,4 +93,54 @@ fn mail_of_a_pinned_sender_has_the_rates_of_pinned_peers() {
     let mut post = post(true);
     let all = post.messages.clone();
     assert_eq!(post.take(all), (100, 0));
+}
+
+/// Takes nothing, and says why.
+#[derive(Debug)]
+struct Says(ErrorCode);
+
+impl Admission for Says {
+    fn admit(&self, _: &PublicKey, _: &Message) -> Result<(), ErrorReport> {
+        Err(ErrorReport::new(self.0, "no"))
+    }
+}
+
+/// What there is no room for now comes again with the next visit; what is never taken is refused for good.
+#[test]
+fn mail_is_refused_only_for_what_stays_so() {
+    let verdicts = [
+        (ErrorCode::RateLimited, MailVerdict::Later),
+        (ErrorCode::InvalidState, MailVerdict::Refused(ErrorCode::InvalidState)),
+    ];
+    for (code, expected) in verdicts {
+        let mut post = post_with(false, |config| config.admission = Arc::new(Says(code)));
+        let first = post.messages.remove(0);
+        let id = first.id;
+        post.link.take_mail(&post.sender, vec![first], post.now);
+        let told = |event: Event| match event {
+            Event::Mail { id, verdict } => Some((id, verdict)),
+            _ => None,
+        };
+        let told: Vec<_> = std::iter::from_fn(|| post.link.poll_event()).filter_map(told).collect();
+        assert_eq!(told, [(id, expected)]);
+    }
+}
+
+/// One that names no predecessor says that all before it is settled: what is held from before goes ahead.
+#[test]
+fn what_is_held_goes_before_a_later_one_that_waits_for_nothing() {
+    let mut post = post(false);
+    let mut later = post.messages[5].clone();
+    let held = [3, 4].map(|number: usize| post.messages[number].clone()).to_vec();
+    let mut expected: Vec<_> = held.iter().map(|message| message.id).collect();
+    expected.push(later.id);
+    assert_eq!(post.take(held), (0, 2));
+    later.order = later.order.map(|order| Order { after: None, ..order });
+    post.link.take_mail(&post.sender, vec![later], post.now);
+    let taken = |event: Event| match event {
+        Event::Ordered(arrival) => Some(arrival.message.id),
+        _ => None,
+    };
+    let taken: Vec<_> = std::iter::from_fn(|| post.link.poll_event()).filter_map(taken).collect();
+    assert_eq!(taken, expected);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::delivery::{Arrival, HeldRoom, Incoming, Order, Resume};
 use crate::id::StreamId;
-use crate::limits::{MAX_BATCH, MAX_WINDOW_MESSAGES};
+use crate::limits::{MAX_BATCH, MAX_REQUESTS_IN_FLIGHT, MAX_WINDOW_MESSAGES};
 use crate::message::{Heartbeat, StatusReport};
 
 fn stream(number: u8) -> StreamId {
@@ -412,7 +412,9 @@ fn held_messages_give_way_to_those_of_others_without_anything_happening_on_their
     let large = Message { body: vec![0; 10 << 10].into(), ..pair.report(1) };
     other.hold(large);
     assert_eq!(other.held().0, 1);
-    pair.pass(Duration::from_secs(1));
+    pair.pass(Duration::from_millis(999));
+    assert_eq!(pair.links[1].incoming.held().0, 60);
+    pair.pass(Duration::from_millis(1));
     let left = pair.links[1].incoming.held().0;
     assert!((40..60).contains(&left), "{left}");
     other.let_go();
@@ -442,4 +444,79 @@ fn each_time_an_ordered_message_leaves_is_told() {
     pair.store(1, &[id]);
     pair.pass(Duration::from_secs(60));
     assert_eq!(left(&pair), 3);
+}
+
+#[test]
+fn it_is_told_whether_messages_are_being_written() {
+    let mut pair = Pair::durable(|_| {});
+    assert!(!pair.links[1].is_writing());
+    let message = pair.report(0);
+    let id = message.id;
+    pair.hand(0, vec![message]);
+    assert!(pair.links[1].is_writing());
+    pair.store(1, &[id]);
+    assert!(!pair.links[1].is_writing());
+}
+
+/// The answer to the last task waits for its result also when the task is on disk; those to earlier ones
+/// do not.
+#[test]
+fn the_answer_to_an_ordered_task_waits_for_its_result() {
+    let mut pair = Pair::durable(|_| {});
+    let mut ids = Vec::new();
+    for number in 0..2 {
+        let order = pair.report(number).order;
+        let message = Message::new(&mut pair.ids, &task("and?").into(), None).unwrap();
+        ids.push(message.id);
+        pair.hand(0, vec![Message { order, ..message }]);
+    }
+    assert_eq!(pair.answers.len(), 2);
+    pair.store(1, &ids[..1]);
+    assert_eq!(pair.answers.len(), 1, "the first is answered");
+    pair.store(1, &ids[1..]);
+    assert_eq!(pair.answers.len(), 1);
+    let before = pair.requests;
+    pair.send(1, result("well"), Some(ids[1]));
+    pair.settle();
+    assert_eq!((pair.answers.len(), pair.requests, pair.messages(0).len()), (0, before, 1));
+}
+
+/// Of all requests that may be under way the last is for what is volatile.
+#[test]
+fn what_is_volatile_finds_a_place_when_what_is_ordered_has_taken_all_others() {
+    let mut pair = Pair::durable(|_| {});
+    let mut under_way = 0;
+    for number in 0..2 * MAX_REQUESTS_IN_FLIGHT as u64 {
+        let message = pair.report(number);
+        pair.links[0].hand(vec![message], pair.now);
+        under_way += lose(&mut pair, 0).len();
+        pair.now = pair.now + Duration::from_millis(3);
+        pair.links[0].handle_timeout(pair.now);
+        under_way += lose(&mut pair, 0).len();
+    }
+    assert_eq!(under_way, MAX_REQUESTS_IN_FLIGHT - 1);
+    for left in [1, 0] {
+        pair.send(0, Heartbeat::default(), None);
+        assert_eq!(lose(&mut pair, 0).len(), left);
+    }
+}
+
+/// A peer whose session is not ready yet gets what it could not use a little later, and not at once.
+#[test]
+fn what_came_too_early_goes_again_a_little_later() {
+    let mut pair = Pair::durable(|_| {});
+    let message = pair.report(0);
+    pair.links[0].hand(vec![message], pair.now);
+    let sealed = match pair.links[0].poll_transmit() {
+        Some(Transmit::Request { id, envelope }) => (id, Envelope::decode(envelope).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let code = ErrorCode::EncryptionNotReady;
+    pair.links[1].refuse(ExchangeId(99), Some(&sealed.1), code, "not yet", pair.now);
+    let Some(Transmit::Answer { envelope, .. }) = pair.links[1].poll_transmit() else { panic!() };
+    pair.links[0].handle_answer(sealed.0, envelope, pair.now);
+    pair.pass(Duration::from_millis(49));
+    assert!(pair.numbers(1).is_empty());
+    pair.pass(Duration::from_millis(1));
+    assert_eq!(pair.numbers(1), [0]);
 }

@@ -98,9 +98,10 @@ impl Keeper {
 }
 
 impl OwnerBox {
-    /// Takes back what was kept before a restart.
+    /// Takes back what was kept before a restart. Rows come in no order: those that end first are the oldest.
     pub(super) fn restore_prekey(&mut self, prekey: Prekey) {
-        self.prekeys.push_back(prekey);
+        let place = self.prekeys.partition_point(|other| other.expires <= prekey.expires);
+        self.prekeys.insert(place, prekey);
     }
 }
 

@@ -162,6 +162,16 @@ fn a_suite_has_a_name_and_a_payload_more_than_a_tag() {
 
 /// Seals `plaintext` to `rig`'s prekey by hand, under a header of its own.
 fn sealed_by_hand(rig: &mut Rig, recipient: &PublicKey, plaintext: &[u8], id: ItemId) -> Item {
+    sealed_as(rig, recipient, id, |_| plaintext.to_vec())
+}
+
+/// The same with what is made of the header.
+fn sealed_as(
+    rig: &mut Rig,
+    recipient: &PublicKey,
+    id: ItemId,
+    plaintext: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Item {
     let ephemeral = EphemeralKey::generate(&mut rig.rng);
     let expires = (at(0).timestamp + DAY).as_millis();
     let mut header = vec![
@@ -187,7 +197,7 @@ fn sealed_by_hand(rig: &mut Rig, recipient: &PublicKey, plaintext: &[u8], id: It
     let key = item_key(&ephemeral.agree(&rig.prekey.key).unwrap(), &salt);
     let suites = SuiteRegistry::default();
     let aead = suites.get(SuiteRegistry::AES_256_GCM).unwrap().aead(key.expose());
-    let mut payload = plaintext.to_vec();
+    let mut payload = plaintext(&aad);
     let tag = aead.seal(&[0; 12], &aad, &mut payload).unwrap();
     payload.extend(tag);
     header.push(("payload", cbor::bytes(&payload)));
@@ -321,6 +331,55 @@ fn items_have_an_end_and_a_beginning() {
     assert!(matches!(over, Err(ItemError::Expired { .. })));
     let before = rig.open_at(&item, start - Duration::from_secs(61));
     assert!(matches!(before, Err(ItemError::Future { .. })));
+    // To the millisecond, with a minute for clocks that differ.
+    let (minute, milli) = (Duration::from_secs(60), Duration::from_millis(1));
+    assert!(rig.open_at(&item, start - minute).is_ok());
+    assert!(rig.open_at(&item, start + DAY + minute - milli).is_ok());
+    assert!(rig.open_at(&item, start - minute - milli).is_err());
+    let latest = start + DAY * 14 + minute;
+    let item = rig.seal_until(&messages, latest).unwrap();
+    assert!(rig.open_at(&item, start).is_ok());
+    let later = rig.seal_until(&messages, latest + milli);
+    assert!(matches!(later, Err(ItemError::TtlTooLong { .. })));
+}
+
+/// An item names 1 to 32 prekeys of its earlier forms, or none, and then has no entry for them.
+#[test]
+fn an_item_names_so_many_prekeys_of_earlier_forms() {
+    let mut rig = Rig::new();
+    let message = ordered(&mut rig.rng, &"x".repeat(500), rig.stream, 0, None);
+    let whole = rig.seal(&[message]).unwrap();
+    let known = plaintext_of(&rig, &whole);
+    // A map of five entries, the first of which is a batch of a few hundred bytes.
+    assert_eq!(known[..8], *b"\xa5\x65batch\x59");
+    let len = usize::from(known[8]) << 8 | usize::from(known[9]);
+    let batch = known[10..10 + len].to_vec();
+    let receiver = key_of(&rig.receiver);
+    for (count, form) in [(0, false), (1, true), (32, true), (33, false)] {
+        let spent: Vec<_> = (0..count).map(|_| PrekeyId::random(&mut rig.rng)).collect();
+        let sender = rig.sender.clone();
+        let plaintext = |aad: &[u8]| {
+            let ids: Vec<_> = spent.iter().map(|id| cbor::bytes(id.as_bytes())).collect();
+            let mut entries = vec![
+                ("batch", cbor::bytes(&batch)),
+                ("spent", cbor::array(&ids)),
+                ("sender_id", cbor::text(sender.entity().as_str())),
+                ("timestamp", cbor::number(at(0).timestamp.as_millis())),
+                ("sender_key", cbor::bytes(key_of(&sender).as_bytes())),
+            ];
+            let len = (aad.len() as u64).to_be_bytes();
+            let digest = sha256(&[&len[..], aad, &cbor::map(&entries)].concat());
+            let signed = [&b"peer-v1.1-mailbox-item"[..], &digest].concat();
+            entries.push(("signature", cbor::bytes(&sender.sign(&signed))));
+            cbor::map(&entries)
+        };
+        let id = ItemId::random(&mut rng(count));
+        let item = sealed_as(&mut rig, &receiver, id, plaintext);
+        match rig.open(&item) {
+            Ok(letter) => assert_eq!((letter.spent, form), (spent, true)),
+            Err(error) => assert_eq!((error, form), (ItemError::Form, false), "{count}"),
+        }
+    }
 }
 
 #[test]

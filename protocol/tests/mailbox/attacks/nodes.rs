@@ -16,20 +16,20 @@ use serde_bytes::ByteBuf;
 
 use crate::people::{Disk, at, identity, key_of, ordered, rng};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-struct Rig {
-    rng: StdRng,
-    keeper: Keeper,
-    disk: Disk,
-    config: KeeperConfig,
-    owner: Identity,
-    sender: Identity,
-    now: u64,
+pub(super) struct Rig {
+    pub(super) rng: StdRng,
+    pub(super) keeper: Keeper,
+    pub(super) disk: Disk,
+    pub(super) config: KeeperConfig,
+    pub(super) owner: Identity,
+    pub(super) sender: Identity,
+    pub(super) now: u64,
 }
 
 impl Rig {
-    fn new(config: KeeperConfig) -> Self {
+    pub(super) fn new(config: KeeperConfig) -> Self {
         Self {
             rng: rng(1),
             keeper: Keeper::new(config, at(0).timestamp),
@@ -41,17 +41,17 @@ impl Rig {
         }
     }
 
-    fn ask(&mut self, from: &PublicKey, request: &Mailbox) -> MailboxResult {
+    pub(super) fn ask(&mut self, from: &PublicKey, request: &Mailbox) -> MailboxResult {
         let decided = self.keeper.handle(from, request, true, at(self.now), &self.disk);
         self.disk.apply(decided.changes);
         decided.answer
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.keeper = Keeper::restore(self.config, at(self.now).timestamp, self.disk.rows());
     }
 
-    fn prekeys(&mut self, count: usize) -> Vec<Prekey> {
+    pub(super) fn prekeys(&mut self, count: usize) -> Vec<Prekey> {
         let expires = at(self.now).timestamp + DAY * 20;
         let rng = &mut self.rng;
         let one = |_| {
@@ -61,7 +61,7 @@ impl Rig {
         (0..count).map(one).collect()
     }
 
-    fn deposit(&mut self, count: usize) -> Vec<Prekey> {
+    pub(super) fn deposit(&mut self, count: usize) -> Vec<Prekey> {
         let keys = self.prekeys(count);
         let last_resort = self.prekeys(1).pop();
         let deposit = Deposit { keys: keys.clone(), reset: false, last_resort };
@@ -71,7 +71,7 @@ impl Rig {
         keys
     }
 
-    fn item(&mut self, id: ItemId, len: usize) -> ByteBuf {
+    pub(super) fn item(&mut self, id: ItemId, len: usize) -> ByteBuf {
         let prekey = self.prekeys(1)[0];
         let stream = StreamId::random(&mut self.rng);
         let message = ordered(&mut self.rng, &"x".repeat(len), stream, 0, None);
@@ -91,12 +91,12 @@ impl Rig {
         ByteBuf::from(item.as_bytes().to_vec())
     }
 
-    fn fresh(&mut self, len: usize) -> ByteBuf {
+    pub(super) fn fresh(&mut self, len: usize) -> ByteBuf {
         let id = ItemId::random(&mut self.rng);
         self.item(id, len)
     }
 
-    fn put(&mut self, from: &PublicKey, items: Vec<ByteBuf>) -> Vec<PutOutcome> {
+    pub(super) fn put(&mut self, from: &PublicKey, items: Vec<ByteBuf>) -> Vec<PutOutcome> {
         let owner = *self.owner.public_key().as_bytes();
         match self.ask(from, &Mailbox::Put(Put { items, owner })) {
             MailboxResult::Stored(stored) => stored.items,
@@ -104,7 +104,7 @@ impl Rig {
         }
     }
 
-    fn fetch(&mut self) -> Vec<(u64, ByteBuf)> {
+    pub(super) fn fetch(&mut self) -> Vec<(u64, ByteBuf)> {
         let owner = key_of(&self.owner);
         match self.ask(&owner, &Mailbox::Fetch(Fetch { after: None })) {
             MailboxResult::Page(page) => {
@@ -114,7 +114,7 @@ impl Rig {
         }
     }
 
-    fn take(&mut self, asker: &PublicKey, count: u64) -> Prekeys {
+    pub(super) fn take(&mut self, asker: &PublicKey, count: u64) -> Prekeys {
         let owner = *self.owner.public_key().as_bytes();
         match self.ask(asker, &Mailbox::Take(Take { count, owner })) {
             MailboxResult::Prekeys(prekeys) => prekeys,
@@ -123,7 +123,7 @@ impl Rig {
     }
 }
 
-fn stranger(seed: u8) -> PublicKey {
+pub(super) fn stranger(seed: u8) -> PublicKey {
     key_of(&identity("stranger", seed))
 }
 

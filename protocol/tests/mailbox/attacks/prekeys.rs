@@ -3,7 +3,7 @@ use std::time::Duration;
 use peer_protocol::crypto::PrekeyPair;
 use peer_protocol::id::PrekeyId;
 use peer_protocol::limits::{LAST_RESORT_ROTATION, MAX_CLOCK_SKEW, MAX_ITEM_TTL, MAX_PREKEY_LIFE};
-use peer_protocol::mailbox::{Keyring, Prekey, PrekeyError};
+use peer_protocol::mailbox::{Change, Keyring, Prekey, PrekeyError};
 
 use crate::people::{Disk, at, identity, key_of, rng};
 
@@ -40,6 +40,7 @@ fn a_prekey_is_used_for_a_time_only() {
     let over = until(Duration::ZERO).verify(&key_of(&owner), now);
     assert!(matches!(over, Err(PrekeyError::Expired { .. })));
     assert!(until(MAX_PREKEY_LIFE).verify(&key_of(&owner), now).is_ok());
+    assert!(until(MAX_PREKEY_LIFE + MAX_CLOCK_SKEW).verify(&key_of(&owner), now).is_ok());
     let long = MAX_PREKEY_LIFE + MAX_CLOCK_SKEW + Duration::from_millis(1);
     let long = until(long).verify(&key_of(&owner), now);
     assert!(matches!(long, Err(PrekeyError::TooLong { .. })));
@@ -115,6 +116,28 @@ fn a_last_resort_prekey_from_the_future_is_not_handed_out() {
     assert_eq!(next.verify(&key_of(&owner), later), Ok(()));
     assert_eq!(again.last_resort(&owner, later, &mut rng), (next, vec![]));
     assert!(again.has(future.id), "what was sealed to it meanwhile may still come");
+}
+
+/// Whoever writes rows knows which of them hold private halves: those, and nothing else, stand between two
+/// keys, so that they can be sealed and written anew.
+#[test]
+fn private_halves_stand_together() {
+    let owner = identity("owner", 1);
+    let (mut rng, mut ring) = (rng(1), Keyring::default());
+    let (_, mut secret) = ring.make_batch(&owner, &key_of(&owner), 3, at(0).timestamp, &mut rng);
+    secret.extend(ring.last_resort(&owner, at(0).timestamp, &mut rng).1);
+    let [first, end] = Change::secrets();
+    for change in &secret {
+        assert!(Change::is_secret(&change.key) && !Change::is_body(&change.key));
+        assert!(change.key >= first && change.key < end);
+    }
+    let mut others: Vec<Vec<u8>> = b"bplirxndos".iter().map(|kind| vec![*kind, 7]).collect();
+    others.extend([Change::body_key(7), Vec::new()]);
+    for key in &others {
+        assert!(!Change::is_secret(key), "{key:?}");
+        assert!(*key < first || *key >= end, "{key:?}");
+        assert_eq!(Change::is_body(key), key.first() == Some(&b'x'));
+    }
 }
 
 #[test]

@@ -21,23 +21,23 @@ use serde_bytes::ByteBuf;
 
 use crate::people::{Disk, at, identity, key_of, rng, task};
 
-const MINUTE: u64 = 60_000;
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const MINUTE: u64 = 60_000;
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A sender, what it has on disk, and the receiver that it writes to.
-struct Rig {
-    rng: StdRng,
-    sender: Sender,
-    disk: Disk,
-    receiver: Identity,
-    ring: Keyring,
-    nodes: Vec<PublicKey>,
-    waiting: Waiting,
-    now: u64,
+pub(super) struct Rig {
+    pub(super) rng: StdRng,
+    pub(super) sender: Sender,
+    pub(super) disk: Disk,
+    pub(super) receiver: Identity,
+    pub(super) ring: Keyring,
+    pub(super) nodes: Vec<PublicKey>,
+    pub(super) waiting: Waiting,
+    pub(super) now: u64,
 }
 
 impl Rig {
-    fn new(nodes: u8) -> Self {
+    pub(super) fn new(nodes: u8) -> Self {
         let mut rng = rng(1);
         let suites = SuiteRegistry::default();
         let waiting = Waiting { stream: StreamId::random(&mut rng), messages: Vec::new() };
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     /// One more message waits, of that length and for that long.
-    fn write(&mut self, len: usize, life: Duration) {
+    pub(super) fn write(&mut self, len: usize, life: Duration) {
         let number = self.waiting.messages.len() as u64;
         let message = task(&mut self.rng, &"x".repeat(len));
         let expires = at(self.now).timestamp + life;
@@ -62,12 +62,12 @@ impl Rig {
     }
 
     /// What waits is to be put.
-    fn put(&mut self) {
+    pub(super) fn put(&mut self) {
         self.sender.put(&key_of(&self.receiver), &self.nodes, None, &self.waiting);
     }
 
     /// What is asked now. What has to be on disk before is.
-    fn asked(&mut self) -> Vec<(PublicKey, Mailbox)> {
+    pub(super) fn asked(&mut self) -> Vec<(PublicKey, Mailbox)> {
         let mut asked = Vec::new();
         for output in self.sender.poll(at(self.now), &mut self.rng, |_| true) {
             match output {
@@ -79,25 +79,25 @@ impl Rig {
     }
 
     /// The one thing asked now.
-    fn one_asked(&mut self) -> Option<Mailbox> {
+    pub(super) fn one_asked(&mut self) -> Option<Mailbox> {
         let mut asked = self.asked();
         assert!(asked.len() <= 1, "{asked:?}");
         asked.pop().map(|(_, request)| request)
     }
 
-    fn answer(&mut self, node: PublicKey, answer: &MailboxResult) {
+    pub(super) fn answer(&mut self, node: PublicKey, answer: &MailboxResult) {
         let changes = self.sender.on_answer(&node, answer, at(self.now));
         self.disk.apply(changes);
     }
 
-    fn prekeys(&mut self, node: PublicKey, count: usize) -> MailboxResult {
+    pub(super) fn prekeys(&mut self, node: PublicKey, count: usize) -> MailboxResult {
         let now = at(self.now).timestamp;
         let (keys, _) = self.ring.make_batch(&self.receiver, &node, count, now, &mut self.rng);
         MailboxResult::Prekeys(Prekeys { keys, last_resort: None })
     }
 
     /// Every node does all that it is asked, until nothing is: the items that were put at each time.
-    fn run(&mut self) -> Vec<Vec<Item>> {
+    pub(super) fn run(&mut self) -> Vec<Vec<Item>> {
         let mut puts = Vec::new();
         for _ in 0..1_000 {
             let asked = self.asked();
@@ -121,18 +121,18 @@ impl Rig {
     }
 
     /// The numbers of the messages in an item.
-    fn numbers(&self, item: &Item) -> Vec<u64> {
+    pub(super) fn numbers(&self, item: &Item) -> Vec<u64> {
         let (own, suites) = (key_of(&self.receiver), SuiteRegistry::default());
         let letter = self.ring.open(&self.nodes[0], item, &own, &suites, at(self.now).timestamp);
         letter.unwrap().messages.iter().map(|message| message.order.unwrap().number).collect()
     }
 
-    fn lying(&self) -> usize {
+    pub(super) fn lying(&self) -> usize {
         self.sender.lying(&key_of(&self.receiver), &self.nodes[0])
     }
 
     /// Milliseconds until something is asked, looking every second; for two hours at most.
-    fn silence(&mut self) -> (u64, Option<Mailbox>) {
+    pub(super) fn silence(&mut self) -> (u64, Option<Mailbox>) {
         let begun = self.now;
         for _ in 0..7_200 {
             if let Some(request) = self.one_asked() {
@@ -144,7 +144,7 @@ impl Rig {
     }
 
     /// The same for anything but receipts, of which there are none.
-    fn rest(&mut self) -> (u64, Option<Mailbox>) {
+    pub(super) fn rest(&mut self) -> (u64, Option<Mailbox>) {
         let mut all = 0;
         loop {
             let (silence, request) = self.silence();
@@ -157,15 +157,15 @@ impl Rig {
     }
 }
 
-fn items(put: &Put) -> Vec<Item> {
+pub(super) fn items(put: &Put) -> Vec<Item> {
     put.items.iter().map(|item| Item::decode(item.to_vec()).unwrap()).collect()
 }
 
-fn stored(outcomes: impl IntoIterator<Item = PutOutcome>) -> MailboxResult {
+pub(super) fn stored(outcomes: impl IntoIterator<Item = PutOutcome>) -> MailboxResult {
     MailboxResult::Stored(Stored { items: outcomes.into_iter().collect(), waiting: 0 })
 }
 
-fn receipts(receipts: Vec<NumberedReceipt>) -> MailboxResult {
+pub(super) fn receipts(receipts: Vec<NumberedReceipt>) -> MailboxResult {
     MailboxResult::Receipts(Receipts { more: false, receipts })
 }
 
