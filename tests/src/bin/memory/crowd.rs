@@ -145,7 +145,10 @@ async fn live(
                     }
                     _ => {}
                 }
-                SwarmEvent::ConnectionClosed { cause, .. } => {
+                // Of several connections to the server one may go.
+                SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. }
+                    if peer_id == server =>
+                {
                     return Err(format!("its connection is closed: {cause:?}").into());
                 }
                 _ => {}
@@ -171,7 +174,7 @@ async fn meet(
     loop {
         tokio::select! {
             event = swarm.select_next_some() => match event {
-                SwarmEvent::ConnectionEstablished { .. } => {
+                SwarmEvent::ConnectionEstablished { peer_id, .. } if peer_id == server => {
                     let behaviour = swarm.behaviour_mut();
                     if let Some(secure) = behaviour.secure.as_mut() {
                         secure.open(server)?;

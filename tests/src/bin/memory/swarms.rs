@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::kad::{self, store::MemoryStore};
+use libp2p::kad::store::MemoryStore;
+use libp2p::kad::{self, BucketInserts};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
@@ -96,7 +97,8 @@ fn ping() -> ping::Behaviour {
 
 fn kad(own: PeerId, server: bool) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(StreamProtocol::new("/peer/kad/1.0.0"));
-    config.set_periodic_bootstrap_interval(None);
+    // Whoever has a peer in its table looks for more, and an idle peer would call all whom its server knows.
+    config.set_periodic_bootstrap_interval(None).set_kbucket_inserts(BucketInserts::Manual);
     let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), config);
     kad.set_mode(Some(if server { kad::Mode::Server } else { kad::Mode::Client }));
     kad
@@ -199,5 +201,39 @@ pub(crate) async fn listen<B: NetworkBehaviour>(
             println!("{}", address.with(Protocol::P2p(*swarm.local_peer_id())));
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than Kademlia waits before it looks for more peers.
+    const WAIT: Duration = Duration::from_millis(1_500);
+
+    #[tokio::test]
+    async fn an_idle_peer_is_connected_with_its_server_alone() {
+        let [mut server, mut other] =
+            [u32::MAX, u32::MAX - 1].map(|n| peer(Kind::Ours, n, true).unwrap());
+        let mut idle = peer(Kind::Ours, 0, false).unwrap();
+        for swarm in [&mut server, &mut other] {
+            listen(swarm, Multiaddr::empty()).await.unwrap();
+        }
+        let [at, elsewhere] = [&server, &other].map(|it| it.listeners().next().unwrap().clone());
+        let known = server.behaviour_mut().kad.as_mut().unwrap();
+        known.add_address(other.local_peer_id(), elsewhere);
+        idle.dial(at).unwrap();
+        let end = tokio::time::sleep(WAIT);
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                _ = server.select_next_some() => {}
+                _ = other.select_next_some() => {}
+                _ = idle.select_next_some() => {}
+            }
+        }
+        let connected: Vec<_> = idle.connected_peers().collect();
+        assert_eq!(connected, [server.local_peer_id()]);
     }
 }
