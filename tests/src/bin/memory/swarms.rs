@@ -16,7 +16,7 @@ use libp2p::{identify, noise, ping, tcp, yamux};
 use peer_behaviours::SystemClock;
 use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::{self, GateConfig};
-use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
+use peer_protocol::crypto::{Ed25519Authenticator, HotKeys, PublicKey};
 use peer_protocol::handshake::Config;
 use peer_protocol::identity::{Admission, EntityId, Identity, TrustError, TrustLevel, TrustView};
 use peer_protocol::link::LinkConfig;
@@ -111,7 +111,7 @@ pub(crate) fn identity(number: u32) -> Result<Identity, Failure> {
     Ok(Identity::new(Some(format!("idle{number}").parse()?), key)?)
 }
 
-fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
+fn secured(identity: Identity, hot_keys: HotKeys) -> Result<secure::Behaviour, Failure> {
     let rate = RateProfile {
         handshake: FREE,
         heartbeat: FREE,
@@ -120,7 +120,8 @@ fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
         chunk: FREE,
         mailbox: FREE,
     };
-    let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(Config::new(identity)) };
+    let handshake = Config { hot_keys, ..Config::new(identity) };
+    let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(handshake) };
     let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
     let clock = Arc::new(SystemClock::new());
     Ok(secure::Behaviour::new(config, gate, Arc::new(AllPinned), clock).with_max_peers(16_384))
@@ -140,12 +141,17 @@ fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Fa
 }
 
 /// A peer, with a number that its key and name follow from.
-pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Boxed<Peer>>, Failure> {
+pub(crate) fn peer(
+    kind: Kind,
+    number: u32,
+    server: bool,
+    hot_keys: HotKeys,
+) -> Result<Swarm<Boxed<Peer>>, Failure> {
     let (_, key) = key(number)?;
     let own = key.public().to_peer_id();
     let (ours, full) = (kind == Kind::Ours, kind != Kind::Bare);
     let behaviour = Peer {
-        secure: if ours { Some(secured(identity(number)?)?) } else { None }.into(),
+        secure: if ours { Some(secured(identity(number)?, hot_keys)?) } else { None }.into(),
         asking: (!ours).then(asking).into(),
         identify: full.then(|| identify(&key)).into(),
         ping: full.then(ping).into(),
@@ -180,7 +186,7 @@ pub(crate) async fn serve_raw(kind: Kind) -> Result<(), Failure> {
 
 /// This protocol's own server, without the rest of a node; runs until it is killed.
 pub(crate) async fn serve_ours() -> Result<(), Failure> {
-    let mut swarm = peer(Kind::Ours, u32::MAX, true)?;
+    let mut swarm = peer(Kind::Ours, u32::MAX, true, HotKeys::default())?;
     listen(&mut swarm, Multiaddr::empty()).await?;
     loop {
         // Links acknowledge by themselves.
@@ -213,9 +219,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_peer_is_connected_with_its_server_alone() {
-        let [mut server, mut other] =
-            [u32::MAX, u32::MAX - 1].map(|n| peer(Kind::Ours, n, true).unwrap());
-        let mut idle = peer(Kind::Ours, 0, false).unwrap();
+        let new = |number, server| peer(Kind::Ours, number, server, HotKeys::default()).unwrap();
+        let [mut server, mut other] = [u32::MAX, u32::MAX - 1].map(|number| new(number, true));
+        let mut idle = new(0, false);
         for swarm in [&mut server, &mut other] {
             listen(swarm, Multiaddr::empty()).await.unwrap();
         }
