@@ -66,6 +66,9 @@ where
     C: Codec + Clone + Send + 'static,
 {
     let HandlerEvent::<C>::InboundStreamFailed { error, .. } = event else { return None };
-    let connection = CloseConnection::One(connection);
-    Insistent::is(error).then_some(ToSwarm::CloseConnection { peer_id, connection })
+    if !Insistent::is(error) {
+        return None;
+    }
+    tracing::debug!(peer = %peer_id, %connection, %error, "closing a connection");
+    Some(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(connection) })
 }

@@ -263,6 +263,7 @@ impl NetworkBehaviour for Behaviour {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
         if let Some((peer_id, connection)) = self.closing.pop_front() {
+            tracing::debug!(peer = %peer_id, %connection, "a stranger gives way to a newcomer");
             let connection = CloseConnection::One(connection);
             return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
         }

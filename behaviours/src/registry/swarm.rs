@@ -191,6 +191,7 @@ impl Behaviour {
             }
             state.refused += 1;
             if state.refused == MAX_REFUSED {
+                tracing::debug!(%peer, %connection, "closing a connection full of refused records");
                 self.closing.push_back((peer, connection));
                 self.wake();
             }

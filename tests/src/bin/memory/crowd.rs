@@ -12,6 +12,7 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::EventKind;
+use peer_protocol::crypto::HotKeys;
 use peer_protocol::link;
 use peer_protocol::message::{Body, Message, StatusReport};
 use tokio::sync::{Semaphore, watch};
@@ -53,6 +54,8 @@ struct Shared {
     ready: AtomicUsize,
     failed: AtomicUsize,
     acknowledged: AtomicU64,
+    /// Each would have a table of the server's key of its own, once it is worth it, and caches for that.
+    hot_keys: HotKeys,
 }
 
 /// Connects them, prints `ready SECONDS` (what keeps one from it ends the process), and then does what lines on standard input say: `busy N` has the
@@ -111,7 +114,8 @@ async fn live(
     mut told: watch::Receiver<u32>,
 ) -> Result<(), Failure> {
     let place = places.acquire().await?;
-    let mut swarm = swarms::peer(args.kind, args.first + number, false)?;
+    let hot_keys = shared.hot_keys.clone();
+    let mut swarm = swarms::peer(args.kind, args.first + number, false, hot_keys)?;
     let own = Multiaddr::empty().with(Protocol::Ip4([127, 0, 0, 1].into()));
     swarm.listen_on(own.with(Protocol::Tcp(0)))?;
     let listening = async {
@@ -145,7 +149,10 @@ async fn live(
                     }
                     _ => {}
                 }
-                SwarmEvent::ConnectionClosed { cause, .. } => {
+                // Of several connections to the server one may go.
+                SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. }
+                    if peer_id == server =>
+                {
                     return Err(format!("its connection is closed: {cause:?}").into());
                 }
                 _ => {}
@@ -171,7 +178,7 @@ async fn meet(
     loop {
         tokio::select! {
             event = swarm.select_next_some() => match event {
-                SwarmEvent::ConnectionEstablished { .. } => {
+                SwarmEvent::ConnectionEstablished { peer_id, .. } if peer_id == server => {
                     let behaviour = swarm.behaviour_mut();
                     if let Some(secure) = behaviour.secure.as_mut() {
                         secure.open(server)?;

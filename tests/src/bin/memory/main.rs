@@ -74,6 +74,10 @@ enum What {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    // Measured programs are quiet unless somebody looks for a fault.
+    if std::env::var_os("RUST_LOG").is_some() {
+        peer_node::telemetry::Telemetry::default().start();
+    }
     let done = match args.what {
         None => levels::idle(10).and_then(|()| levels::connections(1000, 3)),
         Some(What::Idle { seconds }) => levels::idle(seconds),

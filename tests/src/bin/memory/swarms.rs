@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::kad::{self, store::MemoryStore};
+use libp2p::kad::store::MemoryStore;
+use libp2p::kad::{self, BucketInserts};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
@@ -15,7 +16,7 @@ use libp2p::{identify, noise, ping, tcp, yamux};
 use peer_behaviours::SystemClock;
 use peer_behaviours::boxed::Boxed;
 use peer_behaviours::secure::{self, GateConfig};
-use peer_protocol::crypto::{Ed25519Authenticator, PublicKey};
+use peer_protocol::crypto::{Ed25519Authenticator, HotKeys, PublicKey};
 use peer_protocol::handshake::Config;
 use peer_protocol::identity::{Admission, EntityId, Identity, TrustError, TrustLevel, TrustView};
 use peer_protocol::link::LinkConfig;
@@ -96,7 +97,8 @@ fn ping() -> ping::Behaviour {
 
 fn kad(own: PeerId, server: bool) -> kad::Behaviour<MemoryStore> {
     let mut config = kad::Config::new(StreamProtocol::new("/peer/kad/1.0.0"));
-    config.set_periodic_bootstrap_interval(None);
+    // Whoever has a peer in its table looks for more, and an idle peer would call all whom its server knows.
+    config.set_periodic_bootstrap_interval(None).set_kbucket_inserts(BucketInserts::Manual);
     let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), config);
     kad.set_mode(Some(if server { kad::Mode::Server } else { kad::Mode::Client }));
     kad
@@ -109,7 +111,7 @@ pub(crate) fn identity(number: u32) -> Result<Identity, Failure> {
     Ok(Identity::new(Some(format!("idle{number}").parse()?), key)?)
 }
 
-fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
+fn secured(identity: Identity, hot_keys: HotKeys) -> Result<secure::Behaviour, Failure> {
     let rate = RateProfile {
         handshake: FREE,
         heartbeat: FREE,
@@ -118,7 +120,8 @@ fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
         chunk: FREE,
         mailbox: FREE,
     };
-    let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(Config::new(identity)) };
+    let handshake = Config { hot_keys, ..Config::new(identity) };
+    let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(handshake) };
     let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
     let clock = Arc::new(SystemClock::new());
     Ok(secure::Behaviour::new(config, gate, Arc::new(AllPinned), clock).with_max_peers(16_384))
@@ -138,12 +141,17 @@ fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, Fa
 }
 
 /// A peer, with a number that its key and name follow from.
-pub(crate) fn peer(kind: Kind, number: u32, server: bool) -> Result<Swarm<Boxed<Peer>>, Failure> {
+pub(crate) fn peer(
+    kind: Kind,
+    number: u32,
+    server: bool,
+    hot_keys: HotKeys,
+) -> Result<Swarm<Boxed<Peer>>, Failure> {
     let (_, key) = key(number)?;
     let own = key.public().to_peer_id();
     let (ours, full) = (kind == Kind::Ours, kind != Kind::Bare);
     let behaviour = Peer {
-        secure: if ours { Some(secured(identity(number)?)?) } else { None }.into(),
+        secure: if ours { Some(secured(identity(number)?, hot_keys)?) } else { None }.into(),
         asking: (!ours).then(asking).into(),
         identify: full.then(|| identify(&key)).into(),
         ping: full.then(ping).into(),
@@ -178,7 +186,7 @@ pub(crate) async fn serve_raw(kind: Kind) -> Result<(), Failure> {
 
 /// This protocol's own server, without the rest of a node; runs until it is killed.
 pub(crate) async fn serve_ours() -> Result<(), Failure> {
-    let mut swarm = peer(Kind::Ours, u32::MAX, true)?;
+    let mut swarm = peer(Kind::Ours, u32::MAX, true, HotKeys::default())?;
     listen(&mut swarm, Multiaddr::empty()).await?;
     loop {
         // Links acknowledge by themselves.
@@ -199,5 +207,39 @@ pub(crate) async fn listen<B: NetworkBehaviour>(
             println!("{}", address.with(Protocol::P2p(*swarm.local_peer_id())));
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than Kademlia waits before it looks for more peers.
+    const WAIT: Duration = Duration::from_millis(1_500);
+
+    #[tokio::test]
+    async fn an_idle_peer_is_connected_with_its_server_alone() {
+        let new = |number, server| peer(Kind::Ours, number, server, HotKeys::default()).unwrap();
+        let [mut server, mut other] = [u32::MAX, u32::MAX - 1].map(|number| new(number, true));
+        let mut idle = new(0, false);
+        for swarm in [&mut server, &mut other] {
+            listen(swarm, Multiaddr::empty()).await.unwrap();
+        }
+        let [at, elsewhere] = [&server, &other].map(|it| it.listeners().next().unwrap().clone());
+        let known = server.behaviour_mut().kad.as_mut().unwrap();
+        known.add_address(other.local_peer_id(), elsewhere);
+        idle.dial(at).unwrap();
+        let end = tokio::time::sleep(WAIT);
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                _ = server.select_next_some() => {}
+                _ = other.select_next_some() => {}
+                _ = idle.select_next_some() => {}
+            }
+        }
+        let connected: Vec<_> = idle.connected_peers().collect();
+        assert_eq!(connected, [server.local_peer_id()]);
     }
 }
