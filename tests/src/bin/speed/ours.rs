@@ -43,6 +43,9 @@ fn node(
 ) -> Result<Swarm<Behaviour>, Failure> {
     let mut config = LinkConfig::new(Config::new(identity(own)));
     config.trusted_rate = RateProfile { handshake: ALL, task: ALL, ..RateProfile::trusted() };
+    // Until its first session nobody knows that the peer is pinned, and what that handshake takes of a bucket
+    // for strangers the other one takes seconds to give back.
+    config.rate = RateProfile { handshake: ALL, ..RateProfile::default() };
     let trust = Arc::new(Trust::pinning(other));
     let clock = Arc::new(SystemClock::new());
     let gate = GateConfig { peer: ALL, prefix: ALL, node: ALL, ..GateConfig::default() };
