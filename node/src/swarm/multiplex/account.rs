@@ -13,7 +13,7 @@ use super::store::Store;
 
 /// What may lie unread on every connection's streams without asking: a frame as this program sends them,
 /// and a little.
-pub(super) const OWN: usize = 20 << 10;
+pub(in crate::swarm) const OWN: usize = 20 << 10;
 /// What a frame takes besides its bytes.
 pub(super) const FRAME: usize = 64;
 /// Whoever reads a stream may keep so much of its beginning: names of protocols, and frames that do not
@@ -25,7 +25,7 @@ const MOST: usize = 2 * MAX_STREAMS;
 
 /// The account.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(in crate::swarm) struct Account {
     store: Arc<Store>,
     /// Bytes that it may hold without asking.
     own: usize,
@@ -88,7 +88,7 @@ impl Unread {
 }
 
 impl Account {
-    pub(super) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
+    pub(in crate::swarm) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
         let state = State {
             streams: HashMap::new(),
             dropped: false,
@@ -116,7 +116,7 @@ impl Account {
     ///
     /// # Errors
     /// It gives way to another.
-    pub(super) fn check(&self, waker: &Waker) -> io::Result<()> {
+    pub(in crate::swarm) fn check(&self, waker: &Waker) -> io::Result<()> {
         let mut state = self.state();
         if state.ended {
             let reason = "nobody read what came on the connection, and others needed the room";
@@ -133,7 +133,7 @@ impl Account {
     ///
     /// # Errors
     /// More streams are opened than there can be.
-    pub(super) fn arrives(
+    pub(in crate::swarm) fn arrives(
         self: &Arc<Self>,
         id: u32,
         len: usize,
@@ -174,12 +174,12 @@ impl Account {
     }
 
     /// There is a stream, of whichever side.
-    pub(super) fn opened(&self, id: u32) {
+    pub(in crate::swarm) fn opened(&self, id: u32) {
         self.state().streams.entry(id).or_default();
     }
 
     /// The owner of a stream has read so many bytes of it.
-    pub(super) fn read(&self, id: u32, len: usize) {
+    pub(in crate::swarm) fn read(&self, id: u32, len: usize) {
         let mut state = self.state();
         let Some(stream) = state.streams.get_mut(&id) else { return };
         let before = stream.held();
@@ -193,7 +193,7 @@ impl Account {
     }
 
     /// The owner of a stream has dropped it.
-    pub(super) fn dropped(&self, id: u32) {
+    pub(in crate::swarm) fn dropped(&self, id: u32) {
         let mut state = self.state();
         if let Some(stream) = state.streams.get_mut(&id) {
             stream.dropped = true;
@@ -207,7 +207,7 @@ impl Account {
     }
 
     /// Yamux has let go of the streams that were dropped, unless it is still writing.
-    pub(super) fn settle(&self) {
+    pub(in crate::swarm) fn settle(&self) {
         let mut state = self.state();
         if state.blocked || !std::mem::take(&mut state.dropped) {
             return;
@@ -249,7 +249,7 @@ impl Account {
     }
 
     /// Makes it give way.
-    pub(super) fn end(&self) {
+    pub(in crate::swarm) fn end(&self) {
         let mut state = self.state();
         state.ended = true;
         state.waker.take().into_iter().for_each(Waker::wake);
@@ -257,7 +257,7 @@ impl Account {
 
     /// Bytes that it holds.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::swarm) fn held(&self) -> usize {
         self.state().held
     }
 }

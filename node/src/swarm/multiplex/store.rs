@@ -110,7 +110,7 @@ impl Store {
 
     /// Bytes that nobody holds.
     #[cfg(test)]
-    pub(super) fn available(&self) -> usize {
+    pub(in crate::swarm) fn available(&self) -> usize {
         self.free().bytes
     }
 }

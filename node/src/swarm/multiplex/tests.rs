@@ -5,54 +5,11 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::core::muxing::StreamMuxerExt as _;
-use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::account::{FRAME, OWN};
+use super::pipe::{Io, pipe};
 use super::*;
-
-type Io = tokio_util_compat::Compat;
-
-/// `futures`' traits for tokio's pipe.
-mod tokio_util_compat {
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll, ready};
-
-    use tokio::io::{AsyncRead as _, AsyncWrite as _, DuplexStream, ReadBuf};
-
-    pub(super) struct Compat(pub(super) DuplexStream);
-
-    impl futures::AsyncRead for Compat {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut [u8],
-        ) -> Poll<io::Result<usize>> {
-            let mut read = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-            Poll::Ready(Ok(read.filled().len()))
-        }
-    }
-
-    impl futures::AsyncWrite for Compat {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(cx, buffer)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
-        }
-
-        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
-        }
-    }
-}
 
 /// What the pipe between both holds.
 const PIPE: usize = 4 << 10;
@@ -109,14 +66,10 @@ impl Other {
     }
 }
 
-fn io(pipe: DuplexStream) -> Io {
-    tokio_util_compat::Compat(pipe)
-}
-
 /// A connection of a node with this store.
 fn connect(store: &Arc<Store>) -> (End, Other) {
-    let (near, far) = tokio::io::duplex(PIPE);
-    let mut muxer = Config::new(Arc::clone(store)).muxer(io(near), Mode::Server);
+    let (near, far) = pipe(PIPE);
+    let mut muxer = Config::new(Arc::clone(store)).muxer(near, Mode::Server);
     let account = Arc::clone(&muxer.account);
     let (found, streams) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
@@ -133,7 +86,7 @@ fn connect(store: &Arc<Store>) -> (End, Other) {
         let _ = end.send(error.await);
     });
     let (wanted, mut asked) = mpsc::channel::<oneshot::Sender<yamux::Stream>>(64);
-    let mut other = Connection::new(io(far), yamux::Config::default(), Mode::Client);
+    let mut other = Connection::new(far, yamux::Config::default(), Mode::Client);
     tokio::spawn(poll_fn(move |cx| {
         while let Poll::Ready(asked) = asked.poll_recv(cx) {
             let Some(reply) = asked else { return Poll::Ready(()) };
@@ -164,7 +117,7 @@ async fn what_is_read_comes_through_whole_and_leaves_nothing_behind() {
     stream.read_to_end(&mut read).await.unwrap();
     assert!(read == expected);
     assert_eq!(end.account.held(), 0);
-    assert_eq!(store.available(), store::ROOM);
+    assert_eq!(store.available(), ROOM);
     drop(sending.await.unwrap());
 }
 
@@ -181,9 +134,9 @@ async fn many_connections_with_unread_streams_take_no_more_than_the_store() {
         written += end.account.held();
         all.push((end, other, streams));
         let held: usize = all.iter().map(|(end, ..)| end.account.held()).sum();
-        assert!(held <= store::ROOM + all.len() * OWN, "{held}");
+        assert!(held <= ROOM + all.len() * OWN, "{held}");
     }
-    assert!(written >= store::ROOM * 3 / 4, "{written}");
+    assert!(written >= ROOM * 3 / 4, "{written}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,21 +235,21 @@ async fn what_was_read_of_a_beginning_still_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_longer_than_a_window_ends_the_connection() {
-    let (near, mut far) = tokio::io::duplex(PIPE);
+    let (near, mut far) = pipe(PIPE);
     let store = Arc::new(Store::default());
-    let mut muxer = Config::new(store).muxer(io(near), Mode::Server);
+    let mut muxer = Config::new(store).muxer(near, Mode::Server);
     let len = u32::try_from(WINDOW + 1).unwrap().to_be_bytes();
     let head = [&[0, 0, 0, 1, 0, 0, 0, 1][..], &len].concat();
-    tokio::io::AsyncWriteExt::write_all(&mut far, &head).await.unwrap();
+    far.write_all(&head).await.unwrap();
     let ended = poll_fn(|cx| muxer.poll_inbound_unpin(cx)).await;
     assert!(ended.is_err());
 }
 
 /// The end of a connection below Noise, and what it has read of it.
-async fn take(store: &Arc<Store>, sent: &[u8]) -> (Wire<Io>, DuplexStream, usize) {
-    let (near, mut far) = tokio::io::duplex(1 << 20);
-    tokio::io::AsyncWriteExt::write_all(&mut far, sent).await.unwrap();
-    let mut wire = Wire::new(io(near), Arc::clone(store));
+async fn take(store: &Arc<Store>, sent: &[u8]) -> (Wire<Io>, Io, usize) {
+    let (near, mut far) = pipe(1 << 20);
+    far.write_all(sent).await.unwrap();
+    let mut wire = Wire::new(near, Arc::clone(store));
     let mut read = 0;
     let mut piece = [0; 8 << 10];
     while let Ok(len) =
@@ -339,7 +292,7 @@ async fn frames_of_noise_that_are_whole_come_through_one_after_the_other() {
         assert_eq!(store.available(), 256 << 10);
     }
     let endless = [b"\x02x\n".repeat(20), Vec::new()].concat();
-    let (near, mut far) = tokio::io::duplex(PIPE);
-    tokio::io::AsyncWriteExt::write_all(&mut far, &endless).await.unwrap();
-    assert!(Wire::new(io(near), store).read(&mut [0; 8 << 10]).await.is_err());
+    let (near, mut far) = pipe(PIPE);
+    far.write_all(&endless).await.unwrap();
+    assert!(Wire::new(near, store).read(&mut [0; 8 << 10]).await.is_err());
 }

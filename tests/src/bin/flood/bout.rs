@@ -98,6 +98,7 @@ impl Pair {
         args.push("/ip4/127.0.0.1/udp/0/quic-v1".into());
         if setting.public {
             args.push("/ip4/45.0.0.1/tcp/0".into());
+            args.push("/ip4/45.0.0.1/udp/0/quic-v1".into());
         }
         let log = home.join("log");
         let own = Way { memory: setting.memory, ..way(setting.cores.map(|cores| cores.0)) };

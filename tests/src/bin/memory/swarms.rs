@@ -119,7 +119,14 @@ fn secured(identity: Identity) -> Result<secure::Behaviour, Failure> {
         mailbox: FREE,
     };
     let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(Config::new(identity)) };
-    let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
+    let gate = GateConfig {
+        peer: FREE,
+        prefix: FREE,
+        node: FREE,
+        pace: FREE,
+        routed: FREE,
+        routed_node: FREE,
+    };
     let clock = Arc::new(SystemClock::new());
     Ok(secure::Behaviour::new(config, gate, Arc::new(AllPinned), clock).with_max_peers(16_384))
 }
