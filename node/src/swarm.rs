@@ -35,7 +35,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
 /// Streams of one connection at once whose protocol is not known yet.
-const MAX_NEGOTIATING: usize = 6;
+const MAX_NEGOTIATING: usize = 4;
 /// Most dials at once on behalf of others: tests of their addresses, and hole punching.
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;

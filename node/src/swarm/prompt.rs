@@ -12,7 +12,7 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent, StreamMuxerExt as _};
 use super::pace::Pace;
 
 /// Streams that wait while the swarm takes no more.
-const MAX_WAITING: usize = 4;
+const MAX_WAITING: usize = 2;
 /// A multiplexed connection whose streams do not wait, and come no faster than they may.
 #[derive(Debug)]
 pub(super) struct Prompt<M: StreamMuxer> {

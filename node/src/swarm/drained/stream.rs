@@ -8,10 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use futures::{AsyncRead, AsyncWrite};
 
-use crate::swarm::multiplex::{Account, Names};
+use crate::swarm::multiplex::{Account, NO_NAME, Names};
 
 /// What the connection reads at once.
 const PIECE: usize = 4 << 10;
+/// Why a connection is closed.
+const NO_ROOM: &str = "a stranger leaves more unread than there is room for";
 
 /// What a stream and its connection share.
 #[derive(Debug)]
@@ -91,9 +93,8 @@ impl<S> State<S> {
         if account.arrives(*id, len, true, cx.waker())? {
             return Ok(());
         }
-        account.end();
-        let reason = "a stranger leaves more unread than there is room for";
-        Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason))
+        account.end(NO_ROOM);
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, NO_ROOM))
     }
 
     /// Its owner has read so many bytes.
@@ -153,7 +154,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         let mut state = self.0.state();
         let read = state.poll_read(cx, buffer);
         if let Poll::Ready(Ok(len)) = read {
-            state.names.read(buffer.get(..len).unwrap_or_default())?;
+            let names = state.names.read(buffer.get(..len).unwrap_or_default());
+            names.inspect_err(|_| {
+                if let Some((_, account)) = &state.account {
+                    account.end(NO_NAME);
+                }
+            })?;
         }
         read
     }

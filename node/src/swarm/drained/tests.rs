@@ -174,6 +174,8 @@ async fn whoever_waits_is_woken_whether_the_connection_reads_or_not() {
     let (near, mut far) = pipe(WINDOW);
     end.open.send(near).unwrap();
     let mut stream = end.streams.recv().await.unwrap();
+    far.write_all(NAMES).await.unwrap();
+    stream.read_exact(&mut vec![0; NAMES.len()]).await.unwrap();
     let (heard, mut hears) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut byte = [0];

@@ -47,8 +47,8 @@ struct State {
     read: Instant,
     /// Yamux cannot write: streams that were dropped are still there.
     blocked: bool,
-    /// It gives way to another.
-    ended: bool,
+    /// Why it is over, if it is.
+    ended: Option<&'static str>,
     /// Whoever polls the connection, if it holds some of the store's or waits for room.
     waker: Option<Waker>,
     waits: bool,
@@ -97,7 +97,7 @@ impl Account {
             taken: 0,
             read: Instant::now(),
             blocked: false,
-            ended: false,
+            ended: None,
             waker: None,
             waits: false,
         };
@@ -115,11 +115,10 @@ impl Account {
     /// Whether the connection may go on; whoever polls it is woken when it may not.
     ///
     /// # Errors
-    /// It gives way to another.
+    /// It is over.
     pub(in crate::swarm) fn check(&self, waker: &Waker) -> io::Result<()> {
         let mut state = self.state();
-        if state.ended {
-            let reason = "nobody read what came on the connection, and others needed the room";
+        if let Some(reason) = state.ended {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason));
         }
         if state.taken > 0 && !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -243,15 +242,15 @@ impl Account {
     /// What it has of the store, if nothing of what it holds was read for so long.
     pub(super) fn stale(&self, now: Instant, after: Duration) -> Option<usize> {
         let state = self.state();
-        let holds = state.taken > 0 && !state.ended;
+        let holds = state.taken > 0 && state.ended.is_none();
         let stale = holds && now.saturating_duration_since(state.read) >= after;
         stale.then_some(state.taken)
     }
 
-    /// Makes it give way.
-    pub(in crate::swarm) fn end(&self) {
+    /// Closes the connection.
+    pub(in crate::swarm) fn end(&self, reason: &'static str) {
         let mut state = self.state();
-        state.ended = true;
+        state.ended = Some(reason);
         state.waker.take().into_iter().for_each(Waker::wake);
     }
 

@@ -25,7 +25,7 @@ use yamux::{Connection, ConnectionError, FrameDecodeError, Mode};
 
 pub(super) use self::account::{Account, OWN};
 use self::frames::Frames;
-pub(super) use self::names::Names;
+pub(super) use self::names::{NO_NAME, Names};
 #[cfg(test)]
 pub(super) use self::store::ROOM;
 pub(super) use self::store::Store;
@@ -40,7 +40,7 @@ const WINDOW: usize = yamux::DEFAULT_CREDIT as usize;
 /// fast and long.
 const GROWTH: usize = 2 << 20;
 /// Streams that came in while the swarm did not ask for any.
-const MAX_ARRIVED: usize = 4;
+const MAX_ARRIVED: usize = 2;
 
 /// How connections are multiplexed.
 #[derive(Debug, Clone)]

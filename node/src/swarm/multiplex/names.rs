@@ -5,14 +5,17 @@ use std::io;
 
 /// The longest name that may be proposed, with the byte that ends it: as far as one byte tells the length.
 const LONGEST: u8 = 127;
-/// What a listener says first, and how it refuses a name.
-const HEADER: usize = 20;
+/// The length of what both sides say first, with the byte that tells it, and how a listener refuses a name.
+const HEADER: u8 = 20;
 const REFUSED: &[u8; 4] = b"\x03na\n";
+
+/// Why a connection is closed on which something else comes first.
+pub(in crate::swarm) const NO_NAME: &str = "a stream begins with no name of a protocol";
 
 /// Follows both sides of a stream until a protocol is agreed upon.
 #[derive(Debug)]
 pub(in crate::swarm) struct Names {
-    /// Words that the other side has yet to say: the header, and a name.
+    /// Words that the other side has yet to say: what comes first, and a name.
     words: u8,
     /// Bytes that are missing of the one under way.
     missing: u8,
@@ -30,16 +33,16 @@ impl Names {
     /// Follows what the other side says.
     ///
     /// # Errors
-    /// A name is too long.
+    /// It is not how any program begins, or a name is too long.
     pub(in crate::swarm) fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while self.words > 0
             && let Some((first, behind)) = rest.split_first()
         {
             if self.missing == 0 {
-                if *first > LONGEST {
-                    let reason = "the name of a protocol is too long";
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                let may_be = if self.words == 2 { HEADER - 1..=HEADER - 1 } else { 1..=LONGEST };
+                if !may_be.contains(first) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, NO_NAME));
                 }
                 self.missing = *first;
             } else {
@@ -58,7 +61,7 @@ impl Names {
         for byte in bytes {
             let Some(said) = self.said else { return };
             self.said = Some(said + 1);
-            let Some(at) = said.checked_sub(HEADER) else { continue };
+            let Some(at) = said.checked_sub(HEADER.into()) else { continue };
             if REFUSED.get(at % REFUSED.len()) != Some(byte) {
                 self.said = None;
             } else if at % REFUSED.len() == REFUSED.len() - 1 {
@@ -76,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_name_of_any_length_that_is_in_use_passes_and_what_follows_is_not_looked_at() {
-        for len in [0, 1, 20, LONGEST] {
+        for len in [1, 20, LONGEST] {
             let name = [&[len][..], &vec![b'/'; len.into()]].concat();
             let sent = [HELLO, &name, &[0xff; 300]].concat();
             assert!(Names::default().read(&sent).is_ok(), "{len}");
@@ -88,9 +91,12 @@ mod tests {
     #[test]
     fn a_name_that_is_too_long_is_refused_be_it_the_first_or_a_later_one() {
         let too_long = [LONGEST + 1, 1];
-        assert!(Names::default().read(&too_long).is_err());
+        for first in [&too_long[..], &[0], &[HEADER]] {
+            assert!(Names::default().read(first).is_err());
+        }
         let mut names = Names::default();
         names.read(HELLO).unwrap();
+        assert!(names.read(&[0]).is_err());
         assert!(names.read(&too_long).is_err());
         let mut names = Names::default();
         names.read(HELLO).unwrap();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures::{AsyncRead, AsyncWrite};
 
 use super::account::Account;
-use super::names::Names;
+use super::names::{NO_NAME, Names};
 
 /// The stream.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl AsyncRead for Stream {
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if let Poll::Ready(Ok(len @ 1..)) = read {
             self.account.read(self.id, len);
-            self.names.read(buffer.get(..len).unwrap_or_default())?;
+            let names = self.names.read(buffer.get(..len).unwrap_or_default());
+            names.inspect_err(|_| self.account.end(NO_NAME))?;
         }
         read
     }

@@ -14,6 +14,16 @@ use super::*;
 /// What the pipe between both holds.
 const PIPE: usize = 4 << 10;
 
+/// A stream that has agreed on a protocol.
+const BEGINS: &[u8] = b"\x13/multistream/1.0.0\n\x02x\n";
+
+/// So many bytes of one.
+fn begun(len: usize) -> Vec<u8> {
+    let mut bytes = BEGINS.to_vec();
+    bytes.resize(len, 7);
+    bytes
+}
+
 /// A node's end of a connection: its streams come out unread.
 struct End {
     account: Arc<Account>,
@@ -42,7 +52,7 @@ impl Other {
         let mut stream = self.open().await;
         tokio::spawn(async move {
             // Nobody reads it.
-            let _ = stream.write_all(&vec![7; len]).await;
+            let _ = stream.write_all(&begun(len)).await;
             std::future::pending::<()>().await;
         })
     }
@@ -52,7 +62,8 @@ impl Other {
         let mut stream = self.open().await;
         let mut written = 0;
         while written < most {
-            let piece = vec![7; (most - written).min(16 << 10)];
+            let len = (most - written).min(16 << 10);
+            let piece = if written == 0 { begun(len) } else { vec![7; len] };
             let writing = tokio::time::timeout(Duration::from_millis(100), stream.write(&piece));
             match writing.await {
                 Ok(Ok(len)) => written += len,
@@ -105,7 +116,8 @@ async fn what_is_read_comes_through_whole_and_leaves_nothing_behind() {
     let store = Arc::new(Store::default());
     let (mut end, other) = connect(&store);
     let mut sent = other.open().await;
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
+    let rest = (0..3_000_000_u32).map(|number| number as u8);
+    let bytes: Vec<u8> = BEGINS.iter().copied().chain(rest).collect();
     let expected = bytes.clone();
     let sending = tokio::spawn(async move {
         sent.write_all(&bytes).await.unwrap();
@@ -156,7 +168,7 @@ async fn whoever_is_read_goes_on_while_others_hold_the_store() {
     let (mut end, other) = connect(&store);
     let mut sent = other.open().await;
     tokio::spawn(async move {
-        sent.write_all(&[7; 1 << 20]).await.unwrap();
+        sent.write_all(&begun(1 << 20)).await.unwrap();
         std::future::pending::<()>().await;
     });
     let mut read = vec![0; 1 << 20];
@@ -231,6 +243,27 @@ async fn what_was_read_of_a_beginning_still_counts() {
     assert!(more > 0);
     let _another = other.fill(1).await;
     assert!(end.account.held() <= FRAME + 1, "{}", end.account.held());
+}
+
+/// Whoever does not begin with the name of a protocol wants nothing of this node.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_begins_with_something_else_ends_the_connection() {
+    let long = [&BEGINS[..20], &[0xff, 0x7f]].concat();
+    for (begins, stays) in [(BEGINS, true), (&[0; 100][..], false), (&long[..], false)] {
+        let store = Arc::new(Store::default());
+        let (mut end, other) = connect(&store);
+        let mut sent = other.open().await;
+        sent.write_all(begins).await.unwrap();
+        sent.flush().await.unwrap();
+        let mut stream = end.stream().await;
+        let read = stream.read_exact(&mut vec![0; begins.len()]).await;
+        assert_eq!(read.is_ok(), stays);
+        // What comes next wakes the connection.
+        let _ = sent.write_all(&[7]).await;
+        let _ = sent.flush().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(end.ended.try_recv().is_err(), stays);
+    }
 }
 
 #[tokio::test(start_paused = true)]

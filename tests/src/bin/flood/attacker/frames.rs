@@ -21,7 +21,7 @@ const MUCH: usize = 200 << 10;
 /// Connections of a crowd: about what a node lets in. They are made while the attack lasts.
 const CROWD: usize = 500;
 /// Streams that each of a crowd opens first, so that a node takes no more: nobody knows how many that are.
-const FIRST: [usize; 4] = [6, 16, 64, 120];
+const FIRST: [usize; 4] = [4, 6, 16, 64];
 /// Streams of each of a crowd that bring something after them.
 const HOARDED: usize = 8;
 /// The longest name that multistream-select can announce.
