@@ -56,7 +56,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { established: 64, relayed: 128, pending: 16, strangers: 128 }
+        Self { established: 64, relayed: 128, pending: 16, strangers: 86 }
     }
 }
 

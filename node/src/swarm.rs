@@ -159,7 +159,7 @@ fn links(connections: u32) -> usize {
 
 /// Places for peers without a session. Each costs some 50 KiB, most of it Noise's and Yamux's buffers.
 fn strangers(connections: u32) -> usize {
-    usize::try_from(connections.div_ceil(8)).unwrap_or(usize::MAX)
+    usize::try_from(connections.div_ceil(12)).unwrap_or(usize::MAX)
 }
 
 /// Inbound connections leave room for this node's own dials.
