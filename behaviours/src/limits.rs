@@ -8,10 +8,12 @@
 //! still gets in, for as long as it takes to open a session: the youngest of the most crowded network gives
 //! way. So those that were there before a flood stay.
 
+mod admitted;
 mod strangers;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use libp2p_core::transport::PortUse;
@@ -24,6 +26,7 @@ use peer_protocol::rate_limit::{KeyedLimiter, Quota, TokenBucket};
 use thiserror::Error;
 use tokio::time::Instant;
 
+pub use self::admitted::Admitted;
 use self::strangers::Strangers;
 
 use crate::prefix::Prefix;
@@ -53,7 +56,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { established: 64, relayed: 128, pending: 16, strangers: 256 }
+        Self { established: 64, relayed: 128, pending: 16, strangers: 86 }
     }
 }
 
@@ -104,6 +107,12 @@ impl Behaviour {
             closing: VecDeque::new(),
             waker: None,
         }
+    }
+
+    /// The peers that were admitted, as they change.
+    #[must_use]
+    pub fn admitted(&self) -> Arc<Admitted> {
+        self.strangers.admitted()
     }
 
     /// The peer has a session: its connections are not a stranger's.

@@ -1,6 +1,8 @@
 //! Building the swarm: its transport, its behaviours, their limits.
 
+mod drained;
 mod multiplex;
+mod pace;
 mod parts;
 mod prompt;
 mod transport;
@@ -33,7 +35,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PENDING: u32 = 128;
 const MAX_PER_PEER: u32 = 8;
 /// Streams of one connection at once whose protocol is not known yet.
-const MAX_NEGOTIATING: usize = 16;
+const MAX_NEGOTIATING: usize = 4;
 /// Most dials at once on behalf of others: tests of their addresses, and hole punching.
 const MAX_TESTS: usize = 8;
 const MAX_PUNCHES: usize = 16;
@@ -63,8 +65,13 @@ pub(crate) fn build(
     let keypair =
         identity::Keypair::ed25519_from_bytes(*seed).map_err(|error| failed(error.to_string()))?;
     let own = keypair.public().to_peer_id();
-    let (connections, relay_client) = transport::build(&keypair, config.private_network())
-        .map_err(|error| failed(error.to_string()))?;
+    let prefix_limits = prefix_limits::Behaviour::new(prefix_limits::Config {
+        strangers: strangers(config.max_connections()),
+        ..prefix_limits::Config::default()
+    });
+    let (connections, relay_client) =
+        transport::build(&keypair, config.private_network(), &prefix_limits.admitted())
+            .map_err(|error| failed(error.to_string()))?;
     let legacy = config.legacy().then(|| {
         let config = legacy_config(config, &link, &room, &gateway);
         legacy::Behaviour::new(config, Arc::clone(&trust) as _, Arc::clone(&clock))
@@ -77,10 +84,7 @@ pub(crate) fn build(
     };
     let own_key = *link.handshake.identity.public_key();
     let behaviour = Behaviour {
-        prefix_limits: prefix_limits::Behaviour::new(prefix_limits::Config {
-            strangers: strangers(config.max_connections()),
-            ..prefix_limits::Config::default()
-        }),
+        prefix_limits,
         limits: connection_limits::Behaviour::new(limits(config.max_connections())),
         autonat_server: Guard::new(
             autonat::v2::server::Behaviour::default(),
@@ -155,7 +159,7 @@ fn links(connections: u32) -> usize {
 
 /// Places for peers without a session. Each costs some 50 KiB, most of it Noise's and Yamux's buffers.
 fn strangers(connections: u32) -> usize {
-    usize::try_from(connections.div_ceil(4)).unwrap_or(usize::MAX)
+    usize::try_from(connections.div_ceil(12)).unwrap_or(usize::MAX)
 }
 
 /// Inbound connections leave room for this node's own dials.

@@ -1,12 +1,14 @@
 //! Connections that came in from peers without a session.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p_core::PeerId;
 use libp2p_swarm::ConnectionId;
 use tokio::time::Instant;
 
+use super::Admitted;
 use crate::prefix::Prefix;
 
 /// How long a newcomer has for opening a session before it may have to give way to another.
@@ -24,11 +26,14 @@ struct Stranger {
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
     held: Vec<Stranger>,
-    /// Peers with a session.
-    admitted: HashSet<PeerId>,
+    admitted: Arc<Admitted>,
 }
 
 impl Strangers {
+    pub(super) fn admitted(&self) -> Arc<Admitted> {
+        Arc::clone(&self.admitted)
+    }
+
     pub(super) fn admit(&mut self, peer: PeerId) {
         self.held.retain(|stranger| stranger.peer != peer);
         self.admitted.insert(peer);

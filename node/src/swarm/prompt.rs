@@ -8,54 +8,30 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent, StreamMuxerExt as _};
-use peer_protocol::rate_limit::{Quota, TokenBucket};
-use peer_protocol::time;
-use tokio::time::{Instant, Sleep, sleep};
+
+use super::pace::Pace;
 
 /// Streams that wait while the swarm takes no more.
-const MAX_WAITING: usize = 4;
-/// Streams that may come in on one connection. While there are more nothing is read from it, so that its
-/// other side has to wait too.
-const QUOTA: Quota = Quota { per_minute: 30_000, burst: 256 };
-
+const MAX_WAITING: usize = 2;
 /// A multiplexed connection whose streams do not wait, and come no faster than they may.
 #[derive(Debug)]
 pub(super) struct Prompt<M: StreamMuxer> {
     inner: M,
     waiting: VecDeque<M::Substream>,
-    start: Instant,
-    arrivals: TokenBucket,
-    /// Until when nothing is read.
-    pause: Option<Pin<Box<Sleep>>>,
+    /// While there are more nothing is read from the connection, so that its other side has to wait too.
+    pace: Pace,
 }
 
 impl<M: StreamMuxer + Unpin> Prompt<M> {
     pub(super) fn new(inner: M) -> Self {
-        let (waiting, arrivals) = (VecDeque::new(), TokenBucket::default());
-        Self { inner, waiting, start: Instant::now(), arrivals, pause: None }
-    }
-
-    /// Ready while the connection may be read.
-    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(cx));
-            self.take();
-        }
-        Poll::Ready(())
-    }
-
-    /// Takes a token for a stream, or begins a pause until there is one.
-    fn take(&mut self) {
-        let now = time::Instant::from_start(self.start.elapsed());
-        let taken = self.arrivals.take(QUOTA, now);
-        self.pause = taken.err().map(|limited| Box::pin(sleep(limited.retry_after)));
+        Self { inner, waiting: VecDeque::new(), pace: Pace::default() }
     }
 
     /// A stream that comes in. If there is no token for it, nothing more comes until there is.
     fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
-        ready!(self.poll_pause(cx));
+        ready!(self.pace.poll(cx));
         let stream = ready!(self.inner.poll_inbound_unpin(cx))?;
-        self.take();
+        self.pace.take();
         Poll::Ready(Ok(stream))
     }
 }
@@ -94,7 +70,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<StreamMuxerEvent, M::Error>> {
-        ready!(self.poll_pause(cx));
+        ready!(self.pace.poll(cx));
         match self.poll_arrival(cx) {
             Poll::Ready(stream) => {
                 let stream = stream?;
@@ -105,7 +81,7 @@ where
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Poll::Pending if self.pause.is_some() => Poll::Pending,
+            Poll::Pending if self.pace.is_paused() => Poll::Pending,
             Poll::Pending => self.inner.poll_unpin(cx),
         }
     }
@@ -119,6 +95,7 @@ mod tests {
     use futures::task::{noop_waker, noop_waker_ref};
 
     use super::*;
+    use crate::swarm::pace::QUOTA;
 
     /// Has so many streams that come in.
     struct Inner(usize);

@@ -16,6 +16,9 @@ use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PnetError, PreSharedKey};
 use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, websocket};
 
+use peer_behaviours::limits::Admitted;
+
+use super::drained::{Drained, Stranger};
 use super::multiplex;
 use super::prompt::Prompt;
 use crate::config::PrivateNetwork;
@@ -23,8 +26,8 @@ use crate::config::PrivateNetwork;
 /// Time for a dial, and for the handshakes of the transport.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What may be open, and lie unread, on each connection over QUIC; libp2p would have 15 MB there. These
-/// windows are not part of the store that other connections share.
+/// What may be open, and on its way, on each connection over QUIC; libp2p would have 15 MB there. What
+/// comes from strangers is moved from these windows to the store as it comes.
 const QUIC_STREAMS: u32 = 128;
 const QUIC_STREAM_WINDOW: u32 = 512 << 10;
 const QUIC_WINDOW: u32 = 1 << 20;
@@ -38,16 +41,18 @@ type Connections = Boxed<(PeerId, StreamMuxerBox)>;
 pub(super) fn build(
     keypair: &Keypair,
     network: Option<&PrivateNetwork>,
+    admitted: &Arc<Admitted>,
 ) -> Result<(Connections, relay::client::Behaviour), noise::Error> {
     let noise = noise::Config::new(keypair)?;
-    let multiplex = multiplex::Config::new(Arc::new(multiplex::Store::default()));
+    let store = Arc::new(multiplex::Store::default());
+    let multiplex = multiplex::Config::new(Arc::clone(&store));
     let key = network.map(|network| network.key());
     let (circuits, relay_client) = relay::client::new(keypair.public().to_peer_id());
     let websocket = websocket::Config::new(resolved(plain));
     // Names are resolved outermost: that transport takes every address for its own.
     let addressed = resolved(|| {
         let tcp = secured(protected(plain(), key), &noise, &multiplex);
-        if network.is_some() { tcp } else { either(tcp, quic(keypair)) }
+        if network.is_some() { tcp } else { either(tcp, quic(keypair, &store, admitted)) }
     });
     let connections = either(
         secured(circuits, &noise, &multiplex),
@@ -60,13 +65,17 @@ fn plain() -> tcp::tokio::Transport {
     tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
 }
 
-fn quic(keypair: &Keypair) -> Connections {
+fn quic(keypair: &Keypair, store: &Arc<multiplex::Store>, admitted: &Arc<Admitted>) -> Connections {
     let mut config = quic::Config::new(keypair);
     config.max_concurrent_stream_limit = QUIC_STREAMS;
     config.max_stream_data = QUIC_STREAM_WINDOW;
     config.max_connection_data = QUIC_WINDOW;
+    let (store, admitted) = (Arc::clone(store), Arc::clone(admitted));
     quic::tokio::Transport::new(config)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .map(move |(peer, muxer), _| {
+            let stranger = Stranger::new(peer, Arc::clone(&admitted));
+            (peer, StreamMuxerBox::new(Drained::new(muxer, stranger, Arc::clone(&store))))
+        })
         .boxed()
 }
 

@@ -13,7 +13,7 @@ use super::store::Store;
 
 /// What may lie unread on every connection's streams without asking: a frame as this program sends them,
 /// and a little.
-pub(super) const OWN: usize = 20 << 10;
+pub(in crate::swarm) const OWN: usize = 20 << 10;
 /// What a frame takes besides its bytes.
 pub(super) const FRAME: usize = 64;
 /// Whoever reads a stream may keep so much of its beginning: names of protocols, and frames that do not
@@ -25,7 +25,7 @@ const MOST: usize = 2 * MAX_STREAMS;
 
 /// The account.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(in crate::swarm) struct Account {
     store: Arc<Store>,
     /// Bytes that it may hold without asking.
     own: usize,
@@ -47,8 +47,8 @@ struct State {
     read: Instant,
     /// Yamux cannot write: streams that were dropped are still there.
     blocked: bool,
-    /// It gives way to another.
-    ended: bool,
+    /// Why it is over, if it is.
+    ended: Option<&'static str>,
     /// Whoever polls the connection, if it holds some of the store's or waits for room.
     waker: Option<Waker>,
     waits: bool,
@@ -88,7 +88,7 @@ impl Unread {
 }
 
 impl Account {
-    pub(super) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
+    pub(in crate::swarm) fn new(store: Arc<Store>, own: usize) -> Arc<Self> {
         let state = State {
             streams: HashMap::new(),
             dropped: false,
@@ -97,7 +97,7 @@ impl Account {
             taken: 0,
             read: Instant::now(),
             blocked: false,
-            ended: false,
+            ended: None,
             waker: None,
             waits: false,
         };
@@ -115,11 +115,10 @@ impl Account {
     /// Whether the connection may go on; whoever polls it is woken when it may not.
     ///
     /// # Errors
-    /// It gives way to another.
-    pub(super) fn check(&self, waker: &Waker) -> io::Result<()> {
+    /// It is over.
+    pub(in crate::swarm) fn check(&self, waker: &Waker) -> io::Result<()> {
         let mut state = self.state();
-        if state.ended {
-            let reason = "nobody read what came on the connection, and others needed the room";
+        if let Some(reason) = state.ended {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason));
         }
         if state.taken > 0 && !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -133,7 +132,7 @@ impl Account {
     ///
     /// # Errors
     /// More streams are opened than there can be.
-    pub(super) fn arrives(
+    pub(in crate::swarm) fn arrives(
         self: &Arc<Self>,
         id: u32,
         len: usize,
@@ -174,12 +173,12 @@ impl Account {
     }
 
     /// There is a stream, of whichever side.
-    pub(super) fn opened(&self, id: u32) {
+    pub(in crate::swarm) fn opened(&self, id: u32) {
         self.state().streams.entry(id).or_default();
     }
 
     /// The owner of a stream has read so many bytes of it.
-    pub(super) fn read(&self, id: u32, len: usize) {
+    pub(in crate::swarm) fn read(&self, id: u32, len: usize) {
         let mut state = self.state();
         let Some(stream) = state.streams.get_mut(&id) else { return };
         let before = stream.held();
@@ -193,7 +192,7 @@ impl Account {
     }
 
     /// The owner of a stream has dropped it.
-    pub(super) fn dropped(&self, id: u32) {
+    pub(in crate::swarm) fn dropped(&self, id: u32) {
         let mut state = self.state();
         if let Some(stream) = state.streams.get_mut(&id) {
             stream.dropped = true;
@@ -207,7 +206,7 @@ impl Account {
     }
 
     /// Yamux has let go of the streams that were dropped, unless it is still writing.
-    pub(super) fn settle(&self) {
+    pub(in crate::swarm) fn settle(&self) {
         let mut state = self.state();
         if state.blocked || !std::mem::take(&mut state.dropped) {
             return;
@@ -243,21 +242,21 @@ impl Account {
     /// What it has of the store, if nothing of what it holds was read for so long.
     pub(super) fn stale(&self, now: Instant, after: Duration) -> Option<usize> {
         let state = self.state();
-        let holds = state.taken > 0 && !state.ended;
+        let holds = state.taken > 0 && state.ended.is_none();
         let stale = holds && now.saturating_duration_since(state.read) >= after;
         stale.then_some(state.taken)
     }
 
-    /// Makes it give way.
-    pub(super) fn end(&self) {
+    /// Closes the connection.
+    pub(in crate::swarm) fn end(&self, reason: &'static str) {
         let mut state = self.state();
-        state.ended = true;
+        state.ended = Some(reason);
         state.waker.take().into_iter().for_each(Waker::wake);
     }
 
     /// Bytes that it holds.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::swarm) fn held(&self) -> usize {
         self.state().held
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod frames;
+mod names;
 mod store;
 mod stream;
 mod wire;
@@ -22,8 +23,11 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use yamux::{Connection, ConnectionError, FrameDecodeError, Mode};
 
-use self::account::{Account, OWN};
+pub(super) use self::account::{Account, OWN};
 use self::frames::Frames;
+pub(super) use self::names::{NO_NAME, Names};
+#[cfg(test)]
+pub(super) use self::store::ROOM;
 pub(super) use self::store::Store;
 pub(super) use self::stream::Stream;
 pub(super) use self::wire::Wire;
@@ -36,7 +40,7 @@ const WINDOW: usize = yamux::DEFAULT_CREDIT as usize;
 /// fast and long.
 const GROWTH: usize = 2 << 20;
 /// Streams that came in while the swarm did not ask for any.
-const MAX_ARRIVED: usize = 4;
+const MAX_ARRIVED: usize = 2;
 
 /// How connections are multiplexed.
 #[derive(Debug, Clone)]
@@ -174,5 +178,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     }
 }
 
+#[cfg(test)]
+pub(super) mod pipe;
 #[cfg(test)]
 mod tests;

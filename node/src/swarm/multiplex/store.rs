@@ -16,6 +16,8 @@ const STALE: Duration = Duration::from_secs(1);
 /// Pause between two looks for such a one, and between two tries of one that waits.
 const PAUSE: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(250);
+/// Why it does.
+const GIVES_WAY: &str = "nobody read what came on the connection, and others needed the room";
 
 /// The store.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl Store {
         drop(free);
         let stale = holders.iter().filter_map(|holder| Some((holder.stale(now, STALE)?, holder)));
         if let Some((_, holder)) = stale.max_by_key(|(held, _)| *held) {
-            holder.end();
+            holder.end(GIVES_WAY);
         }
     }
 
@@ -110,7 +112,7 @@ impl Store {
 
     /// Bytes that nobody holds.
     #[cfg(test)]
-    pub(super) fn available(&self) -> usize {
+    pub(in crate::swarm) fn available(&self) -> usize {
         self.free().bytes
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures::{AsyncRead, AsyncWrite};
 
 use super::account::Account;
+use super::names::{NO_NAME, Names};
 
 /// The stream.
 #[derive(Debug)]
@@ -15,13 +16,14 @@ pub(in crate::swarm) struct Stream {
     inner: yamux::Stream,
     id: u32,
     account: Arc<Account>,
+    names: Names,
 }
 
 impl Stream {
     pub(super) fn new(inner: yamux::Stream, account: Arc<Account>) -> Self {
         let id = inner.id().val();
         account.opened(id);
-        Self { inner, id, account }
+        Self { inner, id, account, names: Names::default() }
     }
 }
 
@@ -34,6 +36,8 @@ impl AsyncRead for Stream {
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if let Poll::Ready(Ok(len @ 1..)) = read {
             self.account.read(self.id, len);
+            let names = self.names.read(buffer.get(..len).unwrap_or_default());
+            names.inspect_err(|_| self.account.end(NO_NAME))?;
         }
         read
     }
@@ -45,7 +49,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buffer)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buffer);
+        if let Poll::Ready(Ok(len)) = written {
+            self.names.write(buffer.get(..len).unwrap_or_default());
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,57 +5,24 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::core::muxing::StreamMuxerExt as _;
-use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::account::{FRAME, OWN};
+use super::pipe::{Io, pipe};
 use super::*;
-
-type Io = tokio_util_compat::Compat;
-
-/// `futures`' traits for tokio's pipe.
-mod tokio_util_compat {
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll, ready};
-
-    use tokio::io::{AsyncRead as _, AsyncWrite as _, DuplexStream, ReadBuf};
-
-    pub(super) struct Compat(pub(super) DuplexStream);
-
-    impl futures::AsyncRead for Compat {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut [u8],
-        ) -> Poll<io::Result<usize>> {
-            let mut read = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-            Poll::Ready(Ok(read.filled().len()))
-        }
-    }
-
-    impl futures::AsyncWrite for Compat {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(cx, buffer)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
-        }
-
-        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
-        }
-    }
-}
 
 /// What the pipe between both holds.
 const PIPE: usize = 4 << 10;
+
+/// A stream that has agreed on a protocol.
+const BEGINS: &[u8] = b"\x13/multistream/1.0.0\n\x02x\n";
+
+/// So many bytes of one.
+fn begun(len: usize) -> Vec<u8> {
+    let mut bytes = BEGINS.to_vec();
+    bytes.resize(len, 7);
+    bytes
+}
 
 /// A node's end of a connection: its streams come out unread.
 struct End {
@@ -85,7 +52,7 @@ impl Other {
         let mut stream = self.open().await;
         tokio::spawn(async move {
             // Nobody reads it.
-            let _ = stream.write_all(&vec![7; len]).await;
+            let _ = stream.write_all(&begun(len)).await;
             std::future::pending::<()>().await;
         })
     }
@@ -95,7 +62,8 @@ impl Other {
         let mut stream = self.open().await;
         let mut written = 0;
         while written < most {
-            let piece = vec![7; (most - written).min(16 << 10)];
+            let len = (most - written).min(16 << 10);
+            let piece = if written == 0 { begun(len) } else { vec![7; len] };
             let writing = tokio::time::timeout(Duration::from_millis(100), stream.write(&piece));
             match writing.await {
                 Ok(Ok(len)) => written += len,
@@ -109,14 +77,10 @@ impl Other {
     }
 }
 
-fn io(pipe: DuplexStream) -> Io {
-    tokio_util_compat::Compat(pipe)
-}
-
 /// A connection of a node with this store.
 fn connect(store: &Arc<Store>) -> (End, Other) {
-    let (near, far) = tokio::io::duplex(PIPE);
-    let mut muxer = Config::new(Arc::clone(store)).muxer(io(near), Mode::Server);
+    let (near, far) = pipe(PIPE);
+    let mut muxer = Config::new(Arc::clone(store)).muxer(near, Mode::Server);
     let account = Arc::clone(&muxer.account);
     let (found, streams) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
@@ -133,7 +97,7 @@ fn connect(store: &Arc<Store>) -> (End, Other) {
         let _ = end.send(error.await);
     });
     let (wanted, mut asked) = mpsc::channel::<oneshot::Sender<yamux::Stream>>(64);
-    let mut other = Connection::new(io(far), yamux::Config::default(), Mode::Client);
+    let mut other = Connection::new(far, yamux::Config::default(), Mode::Client);
     tokio::spawn(poll_fn(move |cx| {
         while let Poll::Ready(asked) = asked.poll_recv(cx) {
             let Some(reply) = asked else { return Poll::Ready(()) };
@@ -152,7 +116,8 @@ async fn what_is_read_comes_through_whole_and_leaves_nothing_behind() {
     let store = Arc::new(Store::default());
     let (mut end, other) = connect(&store);
     let mut sent = other.open().await;
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
+    let rest = (0..3_000_000_u32).map(|number| number as u8);
+    let bytes: Vec<u8> = BEGINS.iter().copied().chain(rest).collect();
     let expected = bytes.clone();
     let sending = tokio::spawn(async move {
         sent.write_all(&bytes).await.unwrap();
@@ -164,7 +129,7 @@ async fn what_is_read_comes_through_whole_and_leaves_nothing_behind() {
     stream.read_to_end(&mut read).await.unwrap();
     assert!(read == expected);
     assert_eq!(end.account.held(), 0);
-    assert_eq!(store.available(), store::ROOM);
+    assert_eq!(store.available(), ROOM);
     drop(sending.await.unwrap());
 }
 
@@ -181,9 +146,9 @@ async fn many_connections_with_unread_streams_take_no_more_than_the_store() {
         written += end.account.held();
         all.push((end, other, streams));
         let held: usize = all.iter().map(|(end, ..)| end.account.held()).sum();
-        assert!(held <= store::ROOM + all.len() * OWN, "{held}");
+        assert!(held <= ROOM + all.len() * OWN, "{held}");
     }
-    assert!(written >= store::ROOM * 3 / 4, "{written}");
+    assert!(written >= ROOM * 3 / 4, "{written}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,7 +168,7 @@ async fn whoever_is_read_goes_on_while_others_hold_the_store() {
     let (mut end, other) = connect(&store);
     let mut sent = other.open().await;
     tokio::spawn(async move {
-        sent.write_all(&[7; 1 << 20]).await.unwrap();
+        sent.write_all(&begun(1 << 20)).await.unwrap();
         std::future::pending::<()>().await;
     });
     let mut read = vec![0; 1 << 20];
@@ -280,23 +245,44 @@ async fn what_was_read_of_a_beginning_still_counts() {
     assert!(end.account.held() <= FRAME + 1, "{}", end.account.held());
 }
 
+/// Whoever does not begin with the name of a protocol wants nothing of this node.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_begins_with_something_else_ends_the_connection() {
+    let long = [&BEGINS[..20], &[0xff, 0x7f]].concat();
+    for (begins, stays) in [(BEGINS, true), (&[0; 100][..], false), (&long[..], false)] {
+        let store = Arc::new(Store::default());
+        let (mut end, other) = connect(&store);
+        let mut sent = other.open().await;
+        sent.write_all(begins).await.unwrap();
+        sent.flush().await.unwrap();
+        let mut stream = end.stream().await;
+        let read = stream.read_exact(&mut vec![0; begins.len()]).await;
+        assert_eq!(read.is_ok(), stays);
+        // What comes next wakes the connection.
+        let _ = sent.write_all(&[7]).await;
+        let _ = sent.flush().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(end.ended.try_recv().is_err(), stays);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_frame_longer_than_a_window_ends_the_connection() {
-    let (near, mut far) = tokio::io::duplex(PIPE);
+    let (near, mut far) = pipe(PIPE);
     let store = Arc::new(Store::default());
-    let mut muxer = Config::new(store).muxer(io(near), Mode::Server);
+    let mut muxer = Config::new(store).muxer(near, Mode::Server);
     let len = u32::try_from(WINDOW + 1).unwrap().to_be_bytes();
     let head = [&[0, 0, 0, 1, 0, 0, 0, 1][..], &len].concat();
-    tokio::io::AsyncWriteExt::write_all(&mut far, &head).await.unwrap();
+    far.write_all(&head).await.unwrap();
     let ended = poll_fn(|cx| muxer.poll_inbound_unpin(cx)).await;
     assert!(ended.is_err());
 }
 
 /// The end of a connection below Noise, and what it has read of it.
-async fn take(store: &Arc<Store>, sent: &[u8]) -> (Wire<Io>, DuplexStream, usize) {
-    let (near, mut far) = tokio::io::duplex(1 << 20);
-    tokio::io::AsyncWriteExt::write_all(&mut far, sent).await.unwrap();
-    let mut wire = Wire::new(io(near), Arc::clone(store));
+async fn take(store: &Arc<Store>, sent: &[u8]) -> (Wire<Io>, Io, usize) {
+    let (near, mut far) = pipe(1 << 20);
+    far.write_all(sent).await.unwrap();
+    let mut wire = Wire::new(near, Arc::clone(store));
     let mut read = 0;
     let mut piece = [0; 8 << 10];
     while let Ok(len) =
@@ -339,7 +325,7 @@ async fn frames_of_noise_that_are_whole_come_through_one_after_the_other() {
         assert_eq!(store.available(), 256 << 10);
     }
     let endless = [b"\x02x\n".repeat(20), Vec::new()].concat();
-    let (near, mut far) = tokio::io::duplex(PIPE);
-    tokio::io::AsyncWriteExt::write_all(&mut far, &endless).await.unwrap();
-    assert!(Wire::new(io(near), store).read(&mut [0; 8 << 10]).await.is_err());
+    let (near, mut far) = pipe(PIPE);
+    far.write_all(&endless).await.unwrap();
+    assert!(Wire::new(near, store).read(&mut [0; 8 << 10]).await.is_err());
 }

@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) processor: f64,
     /// What it used more than before, for each time, in microseconds.
     pub(crate) cost_us: f64,
+    /// What it used before, for each answer, in microseconds: a measure for the machine and the build.
+    pub(crate) answer_us: f64,
     /// What the victim wrote to its log, in bytes.
     pub(crate) log: u64,
     /// Whether the victim still runs.
@@ -98,6 +100,7 @@ impl Pair {
         args.push("/ip4/127.0.0.1/udp/0/quic-v1".into());
         if setting.public {
             args.push("/ip4/45.0.0.1/tcp/0".into());
+            args.push("/ip4/45.0.0.1/udp/0/quic-v1".into());
         }
         let log = home.join("log");
         let own = Way { memory: setting.memory, ..way(setting.cores.map(|cores| cores.0)) };
@@ -168,6 +171,7 @@ impl Pair {
             newcomer_ms: newcomer.took_ms,
             processor: spent / lasted,
             cost_us: 1e6 * (spent - usual * lasted).max(0.0) / (done.times.max(1) as f64),
+            answer_us: 1e6 * usual / goodput.max(1.0),
             log: self.log(dir).saturating_sub(log),
             alive: self.victim.is_running(),
         })

@@ -129,7 +129,7 @@ pub(crate) enum Place {
 pub(crate) enum Transport {
     /// TCP, Noise and Yamux.
     Tcp,
-    /// QUIC, from 127.0.0.1 alone.
+    /// QUIC.
     Quic,
 }
 
@@ -150,10 +150,9 @@ impl Case {
         };
         let attacks = Attack::value_variants().iter().filter(wanted);
         let cases = attacks.flat_map(|attack| {
-            let here = places.iter().filter(|place| {
-                **place == Place::Loopback
-                    || (attack.is_about_networks() && transport == Transport::Tcp)
-            });
+            let here = places
+                .iter()
+                .filter(|place| **place == Place::Loopback || attack.is_about_networks());
             here.map(move |place| Self { attack: *attack, place: *place, transport })
         });
         cases.collect()

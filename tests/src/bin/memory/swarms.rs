@@ -122,7 +122,14 @@ fn secured(identity: Identity, hot_keys: HotKeys) -> Result<secure::Behaviour, F
     };
     let handshake = Config { hot_keys, ..Config::new(identity) };
     let config = LinkConfig { rate, trusted_rate: rate, ..LinkConfig::new(handshake) };
-    let gate = GateConfig { peer: FREE, prefix: FREE, node: FREE, routed: FREE, routed_node: FREE };
+    let gate = GateConfig {
+        peer: FREE,
+        prefix: FREE,
+        node: FREE,
+        pace: FREE,
+        routed: FREE,
+        routed_node: FREE,
+    };
     let clock = Arc::new(SystemClock::new());
     Ok(secure::Behaviour::new(config, gate, Arc::new(AllPinned), clock).with_max_peers(16_384))
 }

@@ -48,7 +48,7 @@ fn node(
     config.rate = RateProfile { handshake: ALL, ..RateProfile::default() };
     let trust = Arc::new(Trust::pinning(other));
     let clock = Arc::new(SystemClock::new());
-    let gate = GateConfig { peer: ALL, prefix: ALL, node: ALL, ..GateConfig::default() };
+    let gate = GateConfig { peer: ALL, prefix: ALL, node: ALL, pace: ALL, ..GateConfig::default() };
     let mut behaviour = Behaviour::new(config, gate, trust, clock).with_low_latency(awake);
     if !streams {
         behaviour = behaviour.without_streams();

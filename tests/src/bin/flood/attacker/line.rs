@@ -9,7 +9,7 @@ use std::task::Poll;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::Multiaddr;
 use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt as _, SubstreamBox};
-use libp2p::core::transport::{DialOpts, PortUse};
+use libp2p::core::transport::{DialOpts, ListenerId, PortUse};
 use libp2p::core::upgrade::OutboundConnectionUpgrade as _;
 use libp2p::core::{Endpoint, Transport as _};
 use libp2p::identity::Keypair;
@@ -38,7 +38,7 @@ impl Line {
     /// The other side does not let it in.
     pub(super) async fn open(source: &Source, key: &Keypair) -> io::Result<Self> {
         let muxer = match source.quic() {
-            Some(to) => over_quic(to, key).await?,
+            Some((to, from)) => over_quic(to, from, key).await?,
             None => Self::over_tcp(source, key).await?,
         };
         let (wanted, asked) = mpsc::channel(ASKED);
@@ -136,9 +136,10 @@ pub(super) async fn half_a_frame(source: &Source, key: &Keypair) -> io::Result<(
 }
 
 /// A connection over QUIC, from a socket of its own.
-async fn over_quic(to: &Multiaddr, key: &Keypair) -> io::Result<StreamMuxerBox> {
+async fn over_quic(to: &Multiaddr, from: Multiaddr, key: &Keypair) -> io::Result<StreamMuxerBox> {
     let mut transport = quic::tokio::Transport::new(quic::Config::new(key));
-    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+    transport.listen_on(ListenerId::next(), from).map_err(io::Error::other)?;
+    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
     let dialing = transport.dial(to.clone(), options).map_err(io::Error::other)?;
     let (_, connection) = dialing.await.map_err(io::Error::other)?;
     Ok(StreamMuxerBox::new(connection))

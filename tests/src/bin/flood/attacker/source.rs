@@ -15,7 +15,7 @@ use crate::case::Place;
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Addresses of this machine to connect from, another one each time; over QUIC always the same.
+/// Addresses of this machine to connect from, another one each time.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     place: Place,
@@ -31,9 +31,10 @@ impl Source {
         Some(Self { place, to: socket, quic: is_quic.then(|| to.clone()) })
     }
 
-    /// The address, if connections are to be over QUIC.
-    pub(super) const fn quic(&self) -> Option<&Multiaddr> {
-        self.quic.as_ref()
+    /// Where to and where from, if connections are to be over QUIC.
+    pub(super) fn quic(&self) -> Option<(&Multiaddr, Multiaddr)> {
+        let from = Multiaddr::from(self.address()).with(Protocol::Udp(0)).with(Protocol::QuicV1);
+        Some((self.quic.as_ref()?, from))
     }
 
     fn address(&self) -> Ipv4Addr {
