@@ -23,7 +23,6 @@ use super::inputs::Inputs;
 use super::outputs::{AT_ONCE, Gone, OutputSender};
 use super::routed::Routed;
 use super::stream::{News, Opener, Streams, Wish};
-use super::turns::Turns;
 use crate::clock::Clock;
 
 /// How often the behaviour hears that a connection carries frames.
@@ -92,7 +91,8 @@ pub(super) struct Work {
     durable: Durable,
     streams: Streams,
     wish: Wish,
-    turns: Turns,
+    /// A frame has just been dealt with; before the next one the connection's task has its turn.
+    gives_way: bool,
     /// When the behaviour last heard of a connection, and of which.
     heard: Option<(ConnectionId, Instant)>,
     /// What the behaviour is to be told besides what the link says. Emptied after every turn.
@@ -150,8 +150,8 @@ impl Work {
         streams: Streams,
     ) -> Self {
         let (wish, outputs) = (Wish::default(), VecDeque::new());
-        let (turns, heard) = (Turns::default(), None);
-        Self { link, routed, clock, inputs, durable, streams, wish, turns, heard, outputs }
+        let (gives_way, heard) = (false, None);
+        Self { link, routed, clock, inputs, durable, streams, wish, gives_way, heard, outputs }
     }
 
     fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -179,7 +179,7 @@ impl Work {
         }
     }
 
-    /// Takes in what there is, in turns: some of what the behaviour says, then frames. A frame is opened
+    /// Takes in what there is, in turns: some of what the behaviour says, then a frame. A frame is opened
     /// and answered within some ten microseconds, in which nothing else runs on this thread: so that the
     /// peer can work on the answer meanwhile, it goes out before the next frame is dealt with.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
@@ -203,26 +203,19 @@ impl Work {
             self.pass_on();
         }
         let now = self.clock.now().instant;
-        if self.turns.gives_way() {
+        if self.gives_way {
             self.streams.write(cx);
             // What inputs brought about is told first.
             if !worked {
-                self.turns.ask(now);
+                self.gives_way = false;
                 cx.waker().wake_by_ref();
             }
-        } else {
-            let mut heard = false;
-            for _ in 0..self.turns.frames(now) {
-                let Poll::Ready(news) = self.streams.poll(cx, now) else { break };
-                self.hear(news);
-                self.pass_on();
-                heard = true;
-            }
-            if heard {
-                self.streams.write(cx);
-                self.turns.over();
-                worked = true;
-            }
+        } else if let Poll::Ready(news) = self.streams.poll(cx, now) {
+            self.hear(news);
+            self.pass_on();
+            self.streams.write(cx);
+            self.gives_way = true;
+            worked = true;
         }
         if worked { Poll::Ready(Ok(())) } else { Poll::Pending }
     }

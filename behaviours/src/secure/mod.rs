@@ -23,7 +23,6 @@ pub(crate) mod stream;
 mod streams;
 mod swarm;
 mod traffic;
-mod turns;
 
 use std::collections::VecDeque;
 use std::fmt;
