@@ -62,6 +62,9 @@ impl Options {
     }
 }
 
+/// What a node exits with if an address is in use.
+const IN_USE: i32 = 8;
+
 /// A running node; killed when dropped.
 #[derive(Debug)]
 pub struct Node {
@@ -95,17 +98,27 @@ impl Node {
         let _ = self.child.wait();
     }
 
-    /// Starts it again after a kill, on the same ports.
+    /// Starts it again after a kill, on the same ports. Meanwhile the system may have given one of them to a
+    /// connection of somebody else; then it is tried again.
     ///
     /// # Errors
     /// What it said if it did not come up.
     pub fn restart(&mut self) -> Result<(), String> {
         self.child = spawn(&self.options)?;
-        if eventually(Duration::from_secs(20), || self.status().is_ok()) {
-            Ok(())
-        } else {
-            Err(self.log())
-        }
+        let up = eventually(Duration::from_secs(60), || {
+            if self.status().is_ok() {
+                return true;
+            }
+            let ended = self.child.try_wait().ok().flatten();
+            if ended.is_some_and(|it| it.code() == Some(IN_USE)) {
+                std::thread::sleep(Duration::from_millis(500));
+                if let Ok(child) = spawn(&self.options) {
+                    self.child = child;
+                }
+            }
+            false
+        });
+        if up { Ok(()) } else { Err(self.log()) }
     }
 
     /// The next start listens here, and nowhere else.
