@@ -40,12 +40,12 @@ pub(super) struct Lies {
 
 impl Rig {
     pub(super) fn new(open_per_sender: usize, open: usize) -> Self {
-        Self::with(ReceiverConfig { open_per_sender, open, ..ReceiverConfig::default() })
+        Self::with(&ReceiverConfig { open_per_sender, open, ..ReceiverConfig::default() })
     }
 
-    pub(super) fn with(config: ReceiverConfig) -> Self {
+    pub(super) fn with(config: &ReceiverConfig) -> Self {
         let (mut rng, nodes) = (rng(1), [10, 11].map(|seed| key_of(&identity("node", seed))));
-        let config = ReceiverConfig { nodes: nodes.to_vec(), ..config };
+        let config = ReceiverConfig { nodes: nodes.to_vec(), ..config.clone() };
         let (mut receiver, mut disk) = (restored(&config, &Disk::default()), Disk::default());
         let (prekey, changes) = receiver.last_resort(at(0).timestamp, &mut rng);
         disk.apply(changes);
@@ -286,7 +286,7 @@ fn what_waits_for_room_in_bytes_is_not_forgotten() {
     let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
     let len = lie[1].item.item.len();
     for (open_bytes, handed) in [(2 * len, vec![1, 2]), (2 * len - 1, vec![1])] {
-        let mut rig = Rig::with(ReceiverConfig { open_bytes, ..ReceiverConfig::default() });
+        let mut rig = Rig::with(&ReceiverConfig { open_bytes, ..ReceiverConfig::default() });
         let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
         assert_eq!(rig.shows(0, &[&lie[1]]), [2]);
         rig.holds(&[&lie[1]]);
@@ -295,7 +295,7 @@ fn what_waits_for_room_in_bytes_is_not_forgotten() {
         assert_eq!(rig.receiver.open(), 2);
     }
     // One that is larger than there is room finds it when nothing else is open.
-    let mut rig = Rig::with(ReceiverConfig { open_bytes: 1, ..ReceiverConfig::default() });
+    let mut rig = Rig::with(&ReceiverConfig { open_bytes: 1, ..ReceiverConfig::default() });
     let lie = [rig.item(1, 5, 1), rig.item(1, 6, 2)];
     assert_eq!(rig.shows(0, &lie.each_ref()), [1]);
 }

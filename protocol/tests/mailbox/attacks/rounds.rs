@@ -61,7 +61,7 @@ impl Rig {
 fn rig(open_per_sender: usize, every: u64) -> (Rig, [Lies; 3]) {
     let every = Duration::from_millis(every);
     let config = ReceiverConfig { open_per_sender, every, ..ReceiverConfig::default() };
-    let mut rig = Rig::with(config);
+    let mut rig = Rig::with(&config);
     let node = rig.nodes[1];
     rig.receiver.poll(at(0), &mut rig.rng, |one| *one == node);
     let lie = [1, 2, 3].map(|number| rig.item(1, number, number));
