@@ -154,7 +154,7 @@ mod tests {
         let (mut gate, now) = (gate(), Instant::default());
         let mut later = now;
         let mut from = |third| {
-            later += Duration::from_millis(100);
+            later = later + Duration::from_millis(100);
             gate.admit(PeerId::random(), Prefix::V4([10, 0, third]), later)
         };
         assert_eq!((0..50).filter(|third| from(*third).is_ok()).count(), 5);
