@@ -14,8 +14,9 @@ const PROTOCOL_VERSION: &str = "peer/1.1.0";
 
 /// How often a connection is tried, and how long the answer may take. libp2p keeps the first failure to
 /// itself, so a dead TCP connection that nobody uses is noticed after twice both together at the latest,
-/// 22 s; when something is sent, the link notices within two. QUIC gives up after 10 s by itself.
-const PING_INTERVAL: Duration = Duration::from_secs(6);
+/// 30 s; when something is sent, the link notices within two. QUIC gives up after 10 s by itself. Pings
+/// are most of what thousands of idle sessions cost.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most that one circuit carries, in bytes: a large transfer fits, a tunnel for ever does not.

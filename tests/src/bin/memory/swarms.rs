@@ -92,7 +92,7 @@ fn identify(key: &Keypair) -> identify::Behaviour {
 
 /// As often as a node does.
 fn ping() -> ping::Behaviour {
-    ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(6)))
+    ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(10)))
 }
 
 fn kad(own: PeerId, server: bool) -> kad::Behaviour<MemoryStore> {
