@@ -10,9 +10,9 @@ COPY . .
 # the flag would apply to build scripts and procedural macros as well, which cannot be static.
 ARG TARGET=x86_64-unknown-linux-gnu
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-RUN cargo build --release --locked --target "$TARGET" --package peer-node \
+RUN cargo build --profile dist --locked --target "$TARGET" --package peer-node \
     && mkdir -p -m 700 /image/owned/data \
-    && strip -o /image/peer "target/$TARGET/release/peer"
+    && strip -o /image/peer "target/$TARGET/dist/peer"
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

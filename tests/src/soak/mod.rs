@@ -36,6 +36,9 @@ const DRAINING: Duration = Duration::from_secs(120);
 /// How long a node may take to get back to the level from before.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// The part of the time for which levels do not count yet: a quarter of an hour of two hours.
+const SETTLED: f64 = 8.0;
+
 /// What is done.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -127,6 +130,8 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
     let after = settled(&readings, &before, plan.reading);
     work.end();
     let mut watched = Vec::new();
+    // What is kept for some minutes was let go at rest, and has to be there again.
+    let from = from + plan.length.as_secs_f64() / SETTLED;
     for (who, (before, after)) in before.into_iter().zip(after).enumerate() {
         let during: Vec<_> = lock(&readings)[who]
             .iter()
