@@ -36,8 +36,8 @@ const DRAINING: Duration = Duration::from_secs(120);
 /// How long a node may take to get back to the level from before.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// The part of the time for which levels do not count yet: a quarter of an hour of two hours.
-const SETTLED: f64 = 8.0;
+/// Levels count once this part of the time is over: a quarter of an hour of two hours.
+const SETTLED: f64 = 1.0 / 8.0;
 
 /// What is done.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ pub fn run(root: &Path, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Outcom
     work.end();
     let mut watched = Vec::new();
     // What is kept for some minutes was let go at rest, and has to be there again.
-    let from = from + plan.length.as_secs_f64() / SETTLED;
+    let from = from + plan.length.as_secs_f64() * SETTLED;
     for (who, (before, after)) in before.into_iter().zip(after).enumerate() {
         let during: Vec<_> = lock(&readings)[who]
             .iter()
